@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+# One file, not recursive; everything made goes under build/. `make help` lists what to ask for.
+
+VERSION := $(shell cat VERSION)
+B := build
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PKG_CONFIG ?= pkg-config
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+libdir ?= $(prefix)/lib
+libexecdir ?= $(prefix)/libexec/tsproxy
+mandir ?= $(prefix)/share/man
+DESTDIR ?=
+O ?= -O2
+SAN ?=
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
+BASE_CFLAGS := -std=gnu11 $(O) -g $(WARN) -Iinclude -D_GNU_SOURCE -DTSPROXY_VERSION='"$(VERSION)"' -MMD -MP
+# The object: no libc of its own (design: one object for every libc), so no start files, no stack protector, no fortify, no
+# thread-local storage; freestanding, with its own memcpy and friends; hidden unless the hook table names it.
+OBJECT_CFLAGS := $(BASE_CFLAGS) -fPIC -ffreestanding -fvisibility=hidden -fno-stack-protector -U_FORTIFY_SOURCE \
+	-D_FORTIFY_SOURCE=0 -fno-plt -fexceptions -fomit-frame-pointer -DTSPROXY_OBJECT
+OBJECT_LDFLAGS := -shared -nostdlib -Wl,-soname,libtsproxy.so -Wl,-z,relro -Wl,-z,noseparate-code -Wl,--hash-style=gnu \
+	-Wl,--build-id -Wl,-Bsymbolic-functions -Wl,--version-script=$(B)/exports.map
+TOOL_CFLAGS := $(BASE_CFLAGS) $(SAN)
+
+OBJECT_SRC := $(wildcard src/base/*.c src/sys/*.c src/socks5/*.c src/flow/*.c src/hook/*.c) \
+	src/names/map_read.c src/names/map_live.c src/names/answer.c
+BASE_SRC := $(wildcard src/base/*.c)
+LAUNCHER_SRC := src/cli/main.c src/cli/run.c src/cli/options.c src/cli/program.c src/cli/help.c $(BASE_SRC)
+# What the sub-commands share. Each src/cli/cmd_NAME.c is the program tsproxy-NAME.
+TOOL_SRC := $(wildcard src/tool/*.c) src/names/map_read.c src/names/map_write.c $(wildcard src/names/status*.c) \
+	$(wildcard src/socks5/*.c) $(BASE_SRC)
+COMMANDS := $(patsubst src/cli/cmd_%.c,%,$(wildcard src/cli/cmd_*.c))
+SIM_SRC := $(wildcard src/sim/*.c) $(wildcard src/socks5/*.c) $(BASE_SRC)
+
+obj = $(patsubst src/%.c,$(B)/$(1)/%.o,$(2))
+OBJECT_O := $(call obj,object,$(OBJECT_SRC))
+LAUNCHER_O := $(call obj,launcher,$(LAUNCHER_SRC))
+TOOL_O := $(call obj,tool,$(TOOL_SRC))
+SIM_O := $(call obj,tool,$(SIM_SRC))
+
+TOOL_LIBS = $(shell $(PKG_CONFIG) --libs jansson inih)
+TOOL_DEP_CFLAGS = $(shell $(PKG_CONFIG) --cflags jansson inih)
+
+# The launcher's start-up is paid on every use, and a static musl program starts four times as fast as a glibc one.
+MUSL_CC := $(shell command -v musl-gcc 2>/dev/null)
+ifneq ($(MUSL_CC),)
+LAUNCHER_CC := $(MUSL_CC)
+LAUNCHER_LDFLAGS := -static
+else
+LAUNCHER_CC := $(CC)
+LAUNCHER_LDFLAGS := -static
+endif
+
+.PHONY: all help demo check clean install uninstall
+all: $(B)/libtsproxy.so $(B)/tsproxy $(COMMANDS:%=$(B)/tsproxy-%) $(B)/tsproxy-sim ## build everything
+
+help: ## this list
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+$(B)/exports.map: src/sys/hooks.def scripts/gen-exports
+	@mkdir -p $(@D)
+	scripts/gen-exports $< > $@
+
+$(B)/libtsproxy.so: $(OBJECT_O) $(B)/exports.map
+	$(CC) $(O) -g $(OBJECT_LDFLAGS) -o $@ $(OBJECT_O)
+
+$(B)/tsproxy: $(LAUNCHER_O)
+	$(LAUNCHER_CC) $(LAUNCHER_LDFLAGS) -o $@ $^
+
+$(B)/tsproxy-sim: $(SIM_O)
+	$(CC) $(SAN) -o $@ $^
+
+$(COMMANDS:%=$(B)/tsproxy-%): $(B)/tsproxy-%: $(B)/tool/cli/cmd_%.o $(TOOL_O)
+	$(CC) $(SAN) -o $@ $^ $(TOOL_LIBS)
+
+$(B)/object/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(OBJECT_CFLAGS) -c -o $@ $<
+
+$(B)/launcher/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(LAUNCHER_CC) $(BASE_CFLAGS) -c -o $@ $<
+
+$(B)/tool/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(TOOL_CFLAGS) $(TOOL_DEP_CFLAGS) -c -o $@ $<
+
+include $(wildcard mk/*.mk)
+
+demo: ## the demonstration (installs what it needs)
+	@scripts/demo
+
+check: ## every test (installs what it needs)
+	@scripts/check
+
+clean: ## remove build/
+	rm -rf $(B)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Settings, as the environment states them: TSPROXY_* (tsproxy(7)). The launcher turns its options
+ * into these variables, so that options, environment and every process below see the same.
+ *
+ * The preloaded object reads them once, at load time, and copies what it keeps: programs such as
+ * sshd and postgres overwrite the memory that held their first environment. No allocation.
+ */
+#ifndef TSPROXY_CONF_H
+#define TSPROXY_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tsproxy/addr.h"
+
+#define TS_CONF_PREFIXES_MAX 32	/* TSPROXY_ROUTE and TSPROXY_EXCLUDE, each; more belong in the config file */
+#define TS_CONF_PATH_MAX 512
+#define TS_CONF_CRED_MAX 128	/* RFC 1929 allows 255; longer credentials are used from the map only */
+
+/* A proxy as configured: what it can do is not known from here (struct ts_endpoint in map.h says that). */
+struct ts_conf_proxy {
+	bool set;
+	bool bad;	/* given, but neither an address nor localhost: connects that need it fail, they never leave in the clear */
+	struct ts_addr addr;
+	char user[TS_CONF_CRED_MAX];	/* both empty: no authentication */
+	char pass[TS_CONF_CRED_MAX];
+};
+
+struct ts_conf {
+	bool disable;		/* TSPROXY_DISABLE=1: the object does nothing at all */
+	bool short_names;	/* TSPROXY_SHORT_NAMES, default on */
+	bool exit_node;		/* TSPROXY_EXIT_NODE=1: the selected exit node's default route is carried */
+	bool overridden;	/* a setting below differs from the profile's own: the map has its own file */
+	bool bad_list;		/* a prefix could not be parsed: the launcher refuses, the object warns */
+	struct ts_conf_proxy socks5;	/* TSPROXY_SOCKS5=[USER:PASS@]HOST:PORT */
+	struct ts_conf_proxy http;	/* TSPROXY_HTTP_PROXY=[USER:PASS@]HOST:PORT */
+	unsigned route_count, exclude_count;
+	struct ts_prefix route[TS_CONF_PREFIXES_MAX];	/* TSPROXY_ROUTE=CIDR,CIDR... */
+	struct ts_prefix exclude[TS_CONF_PREFIXES_MAX];	/* TSPROXY_EXCLUDE=CIDR,CIDR... */
+	char map_path[TS_CONF_PATH_MAX];	/* where this process finds its map; empty: it has none */
+};
+
+/*
+ * Fills `conf` from `envp`. Never fails: what is wrong is marked `bad` and reported through ts_log. Also sets the log level.
+ *
+ * map_path is TSPROXY_MAP where that is set (an absolute path; what `--status -` uses), else
+ *   $XDG_RUNTIME_DIR/tsproxy/NAME.map, else $HOME/.cache/tsproxy/NAME@HOST.map
+ * NAME is the profile (TSPROXY_PROFILE, "default"), followed by "-" and 16 hex digits where
+ * TSPROXY_STATUS, _SOCKET, _SOCKS5 or _HTTP_PROXY say something of their own: FNV-1a over
+ * those four values, each ended by a NUL. HOST is the host name, because a home may be shared.
+ */
+void ts_conf_load(struct ts_conf *conf, char *const envp[]);
+
+/* The value of `name` in `envp`, or null. */
+const char *ts_env_get(char *const envp[], const char *name);
+/* Parses a comma-separated list of prefixes. Returns false where one is wrong or there are more than `max`. */
+bool ts_conf_parse_prefixes(const char *s, struct ts_prefix *out, unsigned max, unsigned *count);
+/* Parses "[USER:PASS@]HOST:PORT". Always sets `set`; sets `bad` where it is wrong. */
+void ts_conf_parse_proxy(const char *s, struct ts_conf_proxy *out);
+
+#endif

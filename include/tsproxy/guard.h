@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The object's standing in its process: settings, load state, fork, locks.
+ */
+#ifndef TSPROXY_GUARD_H
+#define TSPROXY_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tsproxy/conf.h"
+
+/* errno as an lvalue that needs no thread-local storage of ours: glibc and musl both export this. */
+extern int *__errno_location(void);
+#define ts_errno (*__errno_location())
+
+/* Settings, read once at load time. Constant afterwards. */
+extern struct ts_conf ts_conf;
+/* The program is a Go executable: it may connect by raw system calls, so it gets no tailnet names. */
+extern bool ts_program_is_go;
+/* AT_SECURE: set-user-ID and the like. The loader drops us there unless installed as trusted; then no refresh is started. */
+extern bool ts_program_is_secure;
+/* True where hooks may act: the object is loaded and not disabled. */
+extern bool ts_enabled;
+
+/* Directory of libtsproxy.so, ended by '/', from the link map; "" where unknown. */
+const char *ts_object_dir(void);
+
+/*
+ * Whose memory this is. TS_SELF: this process set its tables up. TS_VFORK_CHILD: another process
+ * borrows them until it execs: it must change nothing. After fork the child is TS_SELF again once ts_process
+ * has reset what does not survive (locks); it runs the functions registered below.
+ */
+enum ts_process { TS_SELF, TS_VFORK_CHILD };
+enum ts_process ts_process(void);
+
+/*
+ * A lock for short sections without blocking calls and without foreign code. Signals are blocked while it
+ * is held, so that a handler may call a hook. A child made by fork while it was held finds it free. Lock order: ARCHITECTURE.md.
+ */
+struct ts_lock {
+	int word;		/* 0 free, else the owner's thread ID; bit 30: somebody waits */
+	uint64_t saved_mask;	/* the owner's signal mask */
+};
+void ts_lock(struct ts_lock *l);
+bool ts_trylock(struct ts_lock *l);
+void ts_unlock(struct ts_lock *l);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The map: what `tailscale status` says, compiled into one file that any process can look names and
+ * addresses up in without parsing or allocating. `tsproxy-sync` writes it, everything else reads it.
+ *
+ * File format (version 1). All integers are little-endian and of fixed width; all offsets count bytes
+ * from the start of the file. Every file has the same apparent size, TS_MAP_FILE_SIZE (sparse beyond
+ * `data_len`), so that a reader's mapping never faults; it is never truncated or written in
+ * place but for the one word `superseded`, and replaced by rename(2). A file is valid only when
+ * magic, version, header_len and checksum agree and every section lies inside data_len.
+ * Indexes inside sections are checked at each use: a wrong one means "not found", never a fault.
+ */
+#ifndef TSPROXY_MAP_H
+#define TSPROXY_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tsproxy/addr.h"
+
+#define TS_MAP_MAGIC "tsproxym"	/* 8 bytes, no NUL */
+#define TS_MAP_VERSION 1
+#define TS_MAP_FILE_SIZE (32u << 20)
+#define TS_MAP_NONE 0xffffffffu
+#define TS_NAME_MAX 253		/* a DNS name without its trailing dot (RFC 1035, 2.3.4) */
+
+enum ts_map_state {
+	TS_STATE_UNKNOWN,	/* made without a daemon's word (from a file that does not say): treated as running */
+	TS_STATE_RUNNING,
+	TS_STATE_STOPPED,	/* Stopped, Starting, NoState */
+	TS_STATE_NEEDS_LOGIN,	/* NeedsLogin, NeedsMachineAuth */
+};
+
+enum ts_map_flag {
+	TS_MAP_TUN = 1,		/* the kernel routes the tailnet itself: step aside */
+	TS_MAP_NO_MAGICDNS = 2,	/* MagicDNS is off in this tailnet (names still resolve: they are all that we have) */
+	TS_MAP_NO_SHORT_NAMES = 4,
+	TS_MAP_EXIT_NODE = 8,	/* settings say: carry the selected exit node's default route */
+};
+
+struct ts_map_section {
+	uint32_t off;
+	uint32_t count;	/* elements, or bytes for `strings` */
+};
+
+struct ts_map_str {	/* bytes in `strings`, no NUL; names are lower case, without trailing dot */
+	uint32_t off;	/* from the start of the strings section */
+	uint32_t len;
+};
+
+struct ts_map_header {
+	uint8_t magic[8];
+	uint32_t version;
+	uint32_t header_len;		/* sizeof(struct ts_map_header) */
+	uint32_t data_len;		/* bytes of the file that mean something, header included */
+	uint32_t state;			/* enum ts_map_state */
+	uint32_t flags;			/* enum ts_map_flag */
+	uint32_t self_node;		/* index in nodes, or TS_MAP_NONE */
+	uint64_t generation;		/* differs between any two files of one path */
+	int64_t made_ns;		/* CLOCK_REALTIME, ns since the epoch */
+	struct ts_map_str suffix;	/* MagicDNS suffix, "" where unknown */
+	struct ts_map_section nodes;	/* struct ts_map_node */
+	struct ts_map_section addrs;	/* struct ts_map_addr; a name's and a node's stand together, IPv4 before IPv6 */
+	struct ts_map_section addr_hash;/* uint32_t: index in addrs or TS_MAP_NONE; a power of two; open addressing, linear */
+	struct ts_map_section names;	/* struct ts_map_name */
+	struct ts_map_section name_hash;/* uint32_t: index in names or TS_MAP_NONE; likewise */
+	struct ts_map_section ranges;	/* struct ts_map_range; sorted by first, disjoint */
+	struct ts_map_section endpoints;/* struct ts_map_endpoint; in order of preference */
+	struct ts_map_section remotes;	/* struct ts_map_str: suffixes whose names the far side resolves */
+	struct ts_map_section dns_routes;/* reserved for split DNS; count 0 */
+	struct ts_map_section strings;	/* bytes */
+	uint32_t reserved;		/* 0 */
+	uint32_t superseded;		/* not in the checksum: set to 1 in the old file once a new one is in its place */
+	uint64_t checksum;		/* FNV-1a over the header with superseded and checksum as 0 */
+};
+
+enum ts_node_flag {
+	TS_NODE_ONLINE = 1,
+	TS_NODE_SELF = 2,
+	TS_NODE_EXIT = 4,	/* the selected exit node */
+	TS_NODE_EXIT_OPTION = 8,
+	TS_NODE_SHAREE = 16,	/* shared in from another tailnet */
+	TS_NODE_EXPIRED = 32,
+	TS_NODE_ONLINE_KNOWN = 64,	/* the source said whether it is online */
+};
+
+struct ts_map_node {
+	struct ts_map_str fqdn;	/* "" where the node has no DNS name */
+	struct ts_map_str host;	/* HostName as the daemon says it, any bytes; for people */
+	struct ts_map_str os;
+	uint32_t flags;		/* enum ts_node_flag */
+	uint32_t addr_first;	/* in addrs */
+	uint32_t addr_count;
+	uint32_t reserved;
+};
+
+struct ts_map_addr {
+	uint8_t ip[16];		/* as in struct ts_addr */
+	uint32_t node;		/* index in nodes, or TS_MAP_NONE (an extra record) */
+};
+
+struct ts_map_name {
+	struct ts_map_str name;	/* what is looked up */
+	struct ts_map_str canon;/* the FQDN: canonical name */
+	uint32_t addr_first;	/* in addrs; the addresses this name stands for */
+	uint32_t addr_count;
+	uint32_t node;		/* or TS_MAP_NONE */
+	uint32_t flags;		/* enum ts_name_flag */
+};
+
+enum ts_name_flag { TS_NAME_SHORT = 1 };	/* a single label that no suffix follows */
+
+enum ts_range_kind {
+	TS_RANGE_EXCLUDE = 1,	/* configured: never ours */
+	TS_RANGE_ROUTE,		/* configured: ours */
+	TS_RANGE_SUBNET,	/* a primary route of `node` */
+	TS_RANGE_EXIT,		/* the selected exit node's default route: ours only when asked for */
+};
+
+struct ts_map_range {
+	uint8_t first[16], last[16];	/* inclusive */
+	uint32_t kind;			/* enum ts_range_kind; where several cover an address the writer has chosen: EXCLUDE, then
+					   ROUTE, then the longest prefix */
+	uint32_t node;
+};
+
+enum ts_endpoint_kind { TS_PROXY_SOCKS5 = 1, TS_PROXY_HTTP };
+
+enum ts_endpoint_flag {
+	TS_PROXY_PIPELINE = 1,	/* takes greeting and request in one write */
+	TS_PROXY_BND_TRUE = 2,	/* BND.ADDR is the address that the far side sees */
+	TS_PROXY_UDP = 4,	/* answered UDP ASSOCIATE */
+	TS_PROXY_CONFIGURED = 8,/* named by a setting, not found by trying */
+};
+
+struct ts_map_endpoint {
+	uint8_t ip[16];
+	uint16_t port;
+	uint8_t kind;		/* enum ts_endpoint_kind */
+	uint8_t flags;		/* enum ts_endpoint_flag */
+	struct ts_map_str user;	/* both empty: no authentication */
+	struct ts_map_str pass;
+};
+
+/* --- reading (map_read.c): no allocation, async-signal-safe, safe against any content --- */
+
+/* A map in memory. `len` is at least sizeof(struct ts_map_header) once checked. */
+struct ts_map {
+	const uint8_t *base;
+	size_t len;
+};
+
+/* What a lookup copies out, so that nothing points into a mapping that may be replaced. */
+#define TS_ANSWER_ADDRS_MAX 16
+struct ts_map_answer {
+	uint8_t ip[TS_ANSWER_ADDRS_MAX][16];	/* IPv4 before IPv6, in the source's order */
+	unsigned count;
+	uint32_t node_flags;	/* enum ts_node_flag, 0 without a node */
+	char canon[TS_NAME_MAX + 1];	/* NUL-terminated */
+};
+
+/* 0, or why it is none: -EBADMSG (magic, checksum, layout), -EPROTONOSUPPORT (version), -EMSGSIZE (truncated). */
+int ts_map_check(const struct ts_map *m);
+/* A copy of the header of a checked map. */
+struct ts_map_header ts_map_header(const struct ts_map *m);
+
+/*
+ * Looks a name up: any case, with or without one trailing dot, short or full, as asked. 1 found, 0 not.
+ * `len` excludes any NUL. Names over TS_NAME_MAX bytes are not found.
+ */
+int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struct ts_map_answer *out);
+/* The node that owns `ip`; `out` gets its addresses, flags and FQDN ("" where it has none). 1 or 0. */
+int ts_map_find_addr(const struct ts_map *m, const uint8_t ip[16], struct ts_map_answer *out);
+/* The range that covers `ip`. 1 or 0. */
+int ts_map_find_range(const struct ts_map *m, const uint8_t ip[16], struct ts_map_range *out);
+/* Endpoint number `i`. 1 or 0. `user` and `pass` are copied out NUL-terminated. */
+struct ts_endpoint {
+	struct ts_addr addr;
+	uint8_t kind;
+	uint8_t flags;
+	char user[256], pass[256];
+};
+int ts_map_endpoint(const struct ts_map *m, unsigned i, struct ts_endpoint *out);
+/* The tailnet's MagicDNS suffix, NUL-terminated, "" where unknown. */
+void ts_map_suffix(const struct ts_map *m, char out[TS_NAME_MAX + 1]);
+/* True where `name` ends with ".SUFFIX" of this tailnet (any case, trailing dot allowed). */
+bool ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t len);
+/* True where `name` lies under a configured remote-name suffix. */
+bool ts_map_name_remote(const struct ts_map *m, const char *name, size_t len);
+/* Strings for people (status): copies at most cap-1 bytes and ends them with a NUL. Returns the full length. */
+size_t ts_map_str(const struct ts_map *m, struct ts_map_str s, char *out, size_t cap);
+
+/*
+ * Opens and maps a file: regular, TS_MAP_FILE_SIZE or (from an untrusted file system) at least data_len long,
+ * owned by the effective user or root, no write permission for group or others, valid.
+ * 0, or -errno: -ENOENT none, -EPERM owner or mode, else as ts_map_check.
+ */
+int ts_map_load(const char *path, struct ts_map *out);
+void ts_map_unload(struct ts_map *m);
+
+/* --- writing (map_write.c): tool side, uses malloc --- */
+
+struct ts_tailnet;	/* status.h */
+struct ts_map_settings;	/* settings.h */
+
+/*
+ * Compiles the map. On success *out (malloc'd, *len bytes) is the caller's. 0, -ENOMEM, or -EFBIG
+ * where it would not fit in TS_MAP_FILE_SIZE.
+ */
+int ts_map_build(const struct ts_tailnet *tn, const struct ts_map_settings *set, uint8_t **out, size_t *len);
+/*
+ * Puts a built map in place: directory made 0700, temporary file beside it 0600, rename, then `superseded`
+ * set in the file it replaced. A directory of another owner or with group or other write permission is refused: -EPERM. 0 or -errno.
+ */
+int ts_map_install(const char *path, const uint8_t *data, size_t len);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Names inside a program: what a resolver call is answered with. Used by the hooks; the tools use map.h alone. */
+#ifndef TSPROXY_NAMES_H
+#define TSPROXY_NAMES_H
+
+#include <stdbool.h>
+
+#include "tsproxy/map.h"
+
+/*
+ * The map that this process follows (src/names/map_live.c). Each call is one consistent look: it copies its result
+ * out and looks again where the file was replaced meanwhile. No lock, no allocation, async-signal-safe.
+ * Every function returns what its namesake in map.h returns, or -ENOENT where there is no map (none was made, it is damaged, or it
+ * belongs to somebody else).
+ */
+int ts_live_header(struct ts_map_header *out);
+int ts_live_find_name(const char *name, size_t len, struct ts_map_answer *out);
+int ts_live_find_addr(const uint8_t ip[16], struct ts_map_answer *out);
+int ts_live_find_range(const uint8_t ip[16], struct ts_map_range *out);
+int ts_live_endpoint(unsigned i, struct ts_endpoint *out);
+bool ts_live_name_under_suffix(const char *name, size_t len);
+bool ts_live_name_remote(const char *name, size_t len);
+/* The first own address of that family (AF_INET, AF_INET6). 1 or 0 or -ENOENT. */
+int ts_live_own_addr(int family, struct ts_addr *out);
+bool ts_live_is_own(const uint8_t ip[16]);
+
+/*
+ * Asks for a fresher map in the background where the one in use is older than 10 s or missing, at most once per 2 s
+ * and not within 60 s of a failure. Never blocks. `wait`: a name missed; waits for that refresh, 1 s at most, and says
+ * whether the map changed.
+ */
+bool ts_live_refresh(bool wait);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions behind the hooks: for every row of hooks.def the next definition of that name after
+ * this object in the program's search order (so other preloads behind us are honoured).
+ *
+ * All are found in one pass over the loader's link map at the first hooked call (src/sys/real.c says why not dlsym).
+ * Async-signal-safe and idempotent; any number of threads may run it at once.
+ */
+#ifndef TSPROXY_REAL_H
+#define TSPROXY_REAL_H
+
+#include <netdb.h>
+#include <poll.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+struct ts_real {
+#define TS_HOOK(result, name, params) result(*name) params;
+#include "../../src/sys/hooks.def"
+#undef TS_HOOK
+	/* Not hooked, but wanted from the program's libc: what a caller frees must come from its own allocator. */
+	void *(*malloc)(size_t);
+	void (*free)(void *);
+	int (*clock_gettime)(clockid_t, struct timespec *);
+};
+
+extern struct ts_real ts_real_table;
+extern int ts_real_ready;
+void ts_real_resolve(void);
+
+/* The table, resolved. */
+static inline const struct ts_real *ts_real(void)
+{
+	if (__builtin_expect(!__atomic_load_n(&ts_real_ready, __ATOMIC_ACQUIRE), 0))
+		ts_real_resolve();
+	return &ts_real_table;
+}
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kernel calls made directly, for the object's own needs: they never pass another interposer, never are
+ * cancellation points, never touch errno. All return a result or -errno.
+ */
+#ifndef TSPROXY_SYS_H
+#define TSPROXY_SYS_H
+
+#include <stdint.h>
+#include <sys/syscall.h>
+
+#if defined(__x86_64__)
+static inline long ts_syscall6(long n, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long ret;
+
+	__asm__ volatile("syscall" : "=a"(ret) : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+#elif defined(__aarch64__)
+static inline long ts_syscall6(long n, long a, long b, long c, long d, long e, long f)
+{
+	register long x8 __asm__("x8") = n;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+
+	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory", "cc");
+	return x0;
+}
+#else
+#error "tsproxy knows x86-64 and aarch64 only"
+#endif
+
+#define TS_SYSCALL_PICK(a, b, c, d, e, f, g, name, ...) name
+#define TS_S0(n) ts_syscall6(n, 0, 0, 0, 0, 0, 0)
+#define TS_S1(n, a) ts_syscall6(n, (long)(a), 0, 0, 0, 0, 0)
+#define TS_S2(n, a, b) ts_syscall6(n, (long)(a), (long)(b), 0, 0, 0, 0)
+#define TS_S3(n, a, b, c) ts_syscall6(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define TS_S4(n, a, b, c, d) ts_syscall6(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define TS_S5(n, a, b, c, d, e) ts_syscall6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+#define TS_S6(n, a, b, c, d, e, f) ts_syscall6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+/* ts_sys(SYS_read, fd, buf, len): up to six arguments of any scalar type. */
+#define ts_sys(...) TS_SYSCALL_PICK(__VA_ARGS__, TS_S6, TS_S5, TS_S4, TS_S3, TS_S2, TS_S1, TS_S0)(__VA_ARGS__)
+
+#endif

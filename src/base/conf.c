@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* The environment's settings: see conf.h. Parsed by hand because it runs in every process at load time, before libc may be ready. */
+#include "tsproxy/conf.h"
+
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "tsproxy/buf.h"
+#include "tsproxy/hash.h"
+#include "tsproxy/log.h"
+#include "tsproxy/sys.h"
+
+const char *ts_env_get(char *const envp[], const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; envp && *envp; envp++)
+		if (memcmp(*envp, name, strnlen(*envp, len)) == 0 && (*envp)[len] == '=')
+			return *envp + len + 1;
+	return NULL;
+}
+
+bool ts_conf_parse_prefixes(const char *s, struct ts_prefix *out, unsigned max, unsigned *count)
+{
+	bool ok = true;
+
+	while (*s) {
+		size_t len = 0;
+
+		while (s[len] && s[len] != ',')
+			len++;
+		if (len) {
+			if (*count < max && ts_prefix_parse(s, len, &out[*count]))
+				++*count;
+			else
+				ok = false;
+		}
+		s += len + (s[len] == ',');
+	}
+	return ok;
+}
+
+static bool copy_cred(char out[TS_CONF_CRED_MAX], const char *s, size_t len)
+{
+	if (len >= TS_CONF_CRED_MAX)
+		return false;
+	memcpy(out, s, len);
+	out[len] = '\0';
+	return true;
+}
+
+void ts_conf_parse_proxy(const char *s, struct ts_conf_proxy *out)
+{
+	size_t len = strlen(s), at = len;
+
+	out->set = true;
+	while (at > 0 && s[at - 1] != '@')
+		at--;
+	if (at > 0) {
+		const char *colon = memchr(s, ':', at - 1);
+		size_t user = colon ? (size_t)(colon - s) : at - 1;
+
+		if (!copy_cred(out->user, s, user) || (colon && !copy_cred(out->pass, colon + 1, at - 2 - user)))
+			out->bad = true;
+	}
+	if (!ts_addr_parse_hostport(s + at, len - at, &out->addr))
+		out->bad = true;
+}
+
+static bool is_on(const char *s, bool otherwise)
+{
+	return s && *s ? !(s[0] == '0' && s[1] == '\0') : otherwise;
+}
+
+/* A profile names a file: letters, digits, '-', '_' and '.', not first. Anything else would let it point elsewhere. */
+static bool profile_ok(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n == 0 || n > 64 || s[0] == '.')
+		return false;
+	for (; *s; s++)
+		if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') || *s == '-' ||
+		      *s == '_' || *s == '.'))
+			return false;
+	return true;
+}
+
+static void map_path(struct ts_conf *conf, char *const envp[])
+{
+	static const char *const own[] = { "TSPROXY_STATUS", "TSPROXY_SOCKET", "TSPROXY_SOCKS5", "TSPROXY_HTTP_PROXY" };
+	struct ts_wr w = ts_wr_over(conf->map_path, sizeof(conf->map_path));
+	const char *s, *profile = ts_env_get(envp, "TSPROXY_PROFILE");
+	uint64_t key = TS_FNV64_INIT;
+	bool home = false;
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++) {
+		s = ts_env_get(envp, own[i]);
+		if (!s)
+			s = "";
+		if (*s)
+			conf->overridden = true;
+		key = ts_fnv64(key, s, strlen(s) + 1);
+	}
+	s = ts_env_get(envp, "TSPROXY_MAP");
+	if (s && s[0] == '/') {
+		ts_wr_str(&w, s);
+		goto end;
+	}
+	s = ts_env_get(envp, "XDG_RUNTIME_DIR");
+	if (s && s[0] == '/') {
+		ts_wr_str(&w, s);
+		ts_wr_str(&w, "/tsproxy/");
+	} else {
+		s = ts_env_get(envp, "HOME");
+		if (!s || s[0] != '/')
+			return;
+		home = true;
+		ts_wr_str(&w, s);
+		ts_wr_str(&w, "/.cache/tsproxy/");
+	}
+	ts_wr_str(&w, profile && profile_ok(profile) ? profile : "default");
+	if (conf->overridden) {
+		ts_wr_u8(&w, '-');
+		ts_wr_hex64(&w, key);
+	}
+	if (home) {
+		struct utsname u;
+
+		ts_wr_u8(&w, '@');
+		if (ts_sys(SYS_uname, &u) == 0)
+			ts_wr_str(&w, u.nodename);
+	}
+	ts_wr_str(&w, ".map");
+end:
+	if (!ts_wr_end(&w))
+		conf->map_path[0] = '\0';
+}
+
+void ts_conf_load(struct ts_conf *conf, char *const envp[])
+{
+	const char *s;
+
+	memset(conf, 0, sizeof(*conf));
+	conf->short_names = true;
+	if (is_on(ts_env_get(envp, "TSPROXY_DISABLE"), false)) {
+		conf->disable = true;
+		return;
+	}
+	s = ts_env_get(envp, "TSPROXY_LOG");
+	if (s)
+		ts_log_set(s);
+	conf->short_names = is_on(ts_env_get(envp, "TSPROXY_SHORT_NAMES"), true);
+	conf->exit_node = is_on(ts_env_get(envp, "TSPROXY_EXIT_NODE"), false);
+	s = ts_env_get(envp, "TSPROXY_SOCKS5");
+	if (s && *s)
+		ts_conf_parse_proxy(s, &conf->socks5);
+	s = ts_env_get(envp, "TSPROXY_HTTP_PROXY");
+	if (s && *s)
+		ts_conf_parse_proxy(s, &conf->http);
+	s = ts_env_get(envp, "TSPROXY_ROUTE");
+	if (s && !ts_conf_parse_prefixes(s, conf->route, TS_CONF_PREFIXES_MAX, &conf->route_count))
+		conf->bad_list = true;
+	s = ts_env_get(envp, "TSPROXY_EXCLUDE");
+	if (s && !ts_conf_parse_prefixes(s, conf->exclude, TS_CONF_PREFIXES_MAX, &conf->exclude_count))
+		conf->bad_list = true;
+	if (conf->bad_list)
+		ts_warn("TSPROXY_ROUTE or TSPROXY_EXCLUDE holds a prefix that cannot be read, or more than %d",
+			TS_CONF_PREFIXES_MAX);
+	map_path(conf, envp);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* One write(2) per line through raw system calls, so that logging works in any state of the host program: see log.h. */
+#include "tsproxy/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "tsproxy/addr.h"
+#include "tsproxy/buf.h"
+#include "tsproxy/sys.h"
+
+enum ts_log_level ts_log_level = TS_LOG_OFF;
+
+static char log_file[256];
+
+static const char *const level_names[] = { "off", "error", "warn", "info", "debug" };
+
+int ts_log_set(const char *spec)
+{
+	size_t level_len = 0, file_len;
+
+	while (spec[level_len] && spec[level_len] != ':')
+		level_len++;
+	for (int i = 0; i <= TS_LOG_DEBUG; i++) {
+		if (strlen(level_names[i]) != level_len || memcmp(level_names[i], spec, level_len) != 0)
+			continue;
+		if (spec[level_len] == ':') {
+			const char *file = spec + level_len + 1;
+
+			file_len = strlen(file);
+			if (file[0] != '/' || file_len >= sizeof(log_file))
+				return -EINVAL;
+			memcpy(log_file, file, file_len + 1);
+		}
+		ts_log_level = (enum ts_log_level)i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static const struct { int value; const char *name; } errno_names[] = {
+	{ EACCES, "EACCES" }, { EAGAIN, "EAGAIN" }, { EBADMSG, "EBADMSG" }, { ECONNREFUSED, "ECONNREFUSED" },
+	{ ECONNRESET, "ECONNRESET" }, { EHOSTUNREACH, "EHOSTUNREACH" }, { EINPROGRESS, "EINPROGRESS" },
+	{ EINTR, "EINTR" }, { EINVAL, "EINVAL" }, { ENETUNREACH, "ENETUNREACH" }, { ENOENT, "ENOENT" },
+	{ EPERM, "EPERM" }, { EPROTO, "EPROTO" }, { ETIMEDOUT, "ETIMEDOUT" }, { EAFNOSUPPORT, "EAFNOSUPPORT" },
+	{ EOPNOTSUPP, "EOPNOTSUPP" }, { EMSGSIZE, "EMSGSIZE" }, { EADDRNOTAVAIL, "EADDRNOTAVAIL" },
+};
+
+static void write_errno(struct ts_wr *w, int err)
+{
+	for (size_t i = 0; i < sizeof(errno_names) / sizeof(*errno_names); i++)
+		if (errno_names[i].value == err) {
+			ts_wr_str(w, errno_names[i].name);
+			return;
+		}
+	ts_wr_str(w, "errno ");
+	ts_wr_dec(w, (uint64_t)err);
+}
+
+static void write_signed(struct ts_wr *w, long v)
+{
+	if (v < 0)
+		ts_wr_u8(w, '-');
+	ts_wr_dec(w, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+}
+
+static void write_directive(struct ts_wr *w, char c, va_list *ap)
+{
+	char text[TS_ADDR_TEXT_MAX];
+	const char *s;
+
+	switch (c) {
+	case 's':
+		s = va_arg(*ap, const char *);
+		ts_wr_str(w, s ? s : "-");
+		break;
+	case 'd':
+		write_signed(w, va_arg(*ap, int));
+		break;
+	case 'l':
+		write_signed(w, va_arg(*ap, long));
+		break;
+	case 'u':
+		ts_wr_dec(w, va_arg(*ap, unsigned));
+		break;
+	case 'x':
+		ts_wr_hex64(w, va_arg(*ap, unsigned));
+		break;
+	case 'e':
+		write_errno(w, va_arg(*ap, int));
+		break;
+	case 'a':
+		ts_addr_format(va_arg(*ap, const struct ts_addr *), text);
+		ts_wr_str(w, text);
+		break;
+	case 'i':
+		ts_ip_format(va_arg(*ap, const uint8_t *), text);
+		ts_wr_str(w, text);
+		break;
+	default:
+		ts_wr_u8(w, (uint8_t)c);
+	}
+}
+
+void ts_log_write(enum ts_log_level level, const char *fmt, ...)
+{
+	char line[768];
+	struct ts_wr w = ts_wr_over(line, sizeof(line) - 1);	/* room for the newline, whatever was cut */
+	va_list ap;
+	long fd = 2;
+
+	ts_wr_str(&w, "tsproxy[");
+	ts_wr_dec(&w, (uint64_t)ts_sys(SYS_getpid));
+	ts_wr_str(&w, "] ");
+	ts_wr_str(&w, level_names[level]);
+	ts_wr_str(&w, ": ");
+	va_start(ap, fmt);
+	for (; *fmt; fmt++) {
+		if (*fmt != '%' || !fmt[1])
+			ts_wr_u8(&w, (uint8_t)*fmt);
+		else
+			write_directive(&w, *++fmt, &ap);
+	}
+	va_end(ap);
+	line[w.len++] = '\n';
+	if (log_file[0]) {
+		fd = ts_sys(SYS_openat, AT_FDCWD, log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+		if (fd < 0)
+			return;
+	}
+	ts_sys(SYS_write, fd, line, w.len);
+	if (log_file[0])
+		ts_sys(SYS_close, fd);
+}
