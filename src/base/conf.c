@@ -12,11 +12,14 @@
 
 const char *ts_env_get(char *const envp[], const char *name)
 {
-	size_t len = strlen(name);
+	for (; envp && *envp; envp++) {
+		size_t i = 0;
 
-	for (; envp && *envp; envp++)
-		if (memcmp(*envp, name, strnlen(*envp, len)) == 0 && (*envp)[len] == '=')
-			return *envp + len + 1;
+		while (name[i] && (*envp)[i] == name[i])
+			i++;
+		if (!name[i] && (*envp)[i] == '=')
+			return *envp + i + 1;
+	}
 	return NULL;
 }
 
