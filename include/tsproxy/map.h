@@ -199,6 +199,13 @@ size_t ts_map_str(const struct ts_map *m, struct ts_map_str s, char *out, size_t
 int ts_map_load(const char *path, struct ts_map *out);
 void ts_map_unload(struct ts_map *m);
 
+/* The steps of ts_map_load, for a reader that follows the file. A descriptor (and what fstat says of it) or -errno. */
+struct stat;
+int ts_map_open(const char *path, struct stat *st);
+/* Reads the first `len` bytes. 0, -EMSGSIZE where there are fewer, or -errno. */
+int ts_map_read(int fd, void *buf, size_t len);
+int ts_map_attach(int fd, const struct stat *st, struct ts_map *out);
+
 /* --- writing (map_write.c): tool side, uses malloc --- */
 
 struct ts_tailnet;	/* status.h */

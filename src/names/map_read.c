@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading a map (format: map.h), in the object and in the tools.
+ *
+ * A map's bytes are never trusted: ts_map_check() proves the layout once, but what is read may belong to a file that took the
+ * checked one's place a moment ago. So nothing is read through a struct in place: every
+ * access copies a few bytes out, at an offset tested against the length of the memory itself. A wrong
+ * offset reads as "not found". Copies of fixed size cost nothing: the compiler makes loads of them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+#include "tsproxy/hash.h"
+#include "tsproxy/map.h"
+#include "tsproxy/sys.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "maps are little-endian and read as they lie in memory");
+
+#define GET(m, at, out) get(m, at, out, sizeof(*(out)))
+#define SECTION(m, name) section(m, offsetof(struct ts_map_header, name))
+
+static inline __attribute__((always_inline)) bool get(const struct ts_map *m, uint64_t at, void *out, size_t size)
+{
+	if (at > m->len || size > m->len - at)
+		return false;
+	__builtin_memcpy(out, m->base + at, size);
+	return true;
+}
+
+static struct ts_map_section section(const struct ts_map *m, size_t at)
+{
+	struct ts_map_section s = { 0, 0 };
+
+	GET(m, at, &s);
+	return s;
+}
+
+/* Bytes of a string in place, or null where it is not inside its section. */
+static const uint8_t *string_at(const struct ts_map *m, struct ts_map_str s)
+{
+	struct ts_map_section strings = SECTION(m, strings);
+
+	if (s.off > strings.count || s.len > strings.count - s.off || (uint64_t)strings.off + strings.count > m->len)
+		return NULL;
+	return m->base + strings.off + s.off;
+}
+
+static inline __attribute__((always_inline)) bool element(const struct ts_map *m, struct ts_map_section s, uint32_t i,
+							  void *out, size_t size)
+{
+	return i < s.count && get(m, s.off + (uint64_t)i * size, out, size);
+}
+
+static const struct {
+	uint16_t at;
+	uint16_t size;	/* of an element */
+	bool hash;
+} sections[] = {
+#define S(name, type, hash) { offsetof(struct ts_map_header, name), sizeof(type), hash }
+	S(nodes, struct ts_map_node, false), S(addrs, struct ts_map_addr, false), S(addr_hash, uint32_t, true),
+	S(names, struct ts_map_name, false), S(name_hash, uint32_t, true), S(ranges, struct ts_map_range, false),
+	S(endpoints, struct ts_map_endpoint, false), S(remotes, struct ts_map_str, false),
+	S(strings, uint8_t, false),
+#undef S
+};
+
+int ts_map_check(const struct ts_map *m)
+{
+	struct ts_map_header h;
+	uint64_t sum;
+
+	if (!GET(m, 0, &h))
+		return -EMSGSIZE;
+	if (memcmp(h.magic, TS_MAP_MAGIC, sizeof(h.magic)) != 0)
+		return -EBADMSG;
+	if (h.version != TS_MAP_VERSION)
+		return -EPROTONOSUPPORT;
+	if (h.header_len != sizeof(h) || h.data_len < sizeof(h) || h.data_len > TS_MAP_FILE_SIZE)
+		return -EBADMSG;
+	sum = h.checksum;
+	h.checksum = 0;
+	h.superseded = 0;
+	if (ts_fnv64(TS_FNV64_INIT, &h, sizeof(h)) != sum)
+		return -EBADMSG;
+	if (h.data_len > m->len)
+		return -EMSGSIZE;
+	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
+		struct ts_map_section s = section(m, sections[i].at);
+
+		if (s.off + (uint64_t)s.count * sections[i].size > h.data_len)
+			return -EBADMSG;
+		if (sections[i].hash && (s.count & (s.count - 1)) != 0)
+			return -EBADMSG;
+	}
+	return 0;
+}
+
+struct ts_map_header ts_map_header(const struct ts_map *m)
+{
+	struct ts_map_header h;
+
+	memset(&h, 0, sizeof(h));
+	GET(m, 0, &h);
+	return h;
+}
+
+/* Copies at most cap-1 bytes, ends them with a NUL. */
+size_t ts_map_str(const struct ts_map *m, struct ts_map_str s, char *out, size_t cap)
+{
+	const uint8_t *p = string_at(m, s);
+	size_t n = p ? s.len : 0;
+
+	if (cap == 0)
+		return n;
+	if (n > cap - 1)
+		n = cap - 1;
+	if (n)
+		memcpy(out, p, n);
+	out[n] = '\0';
+	return p ? s.len : 0;
+}
+
+static void copy_addrs(const struct ts_map *m, uint32_t first, uint32_t count, struct ts_map_answer *out)
+{
+	struct ts_map_section addrs = SECTION(m, addrs);
+	struct ts_map_addr a;
+
+	out->count = 0;
+	while (count-- && out->count < TS_ANSWER_ADDRS_MAX && element(m, addrs, first++, &a, sizeof(a)))
+		memcpy(out->ip[out->count++], a.ip, sizeof(a.ip));
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+/* `name` lower case and without trailing dot; its length, or 0 where it is none. */
+static size_t fold(const char *name, size_t len, char out[TS_NAME_MAX + 1])
+{
+	if (len && name[len - 1] == '.')
+		len--;
+	if (len > TS_NAME_MAX)
+		return 0;
+	for (size_t i = 0; i < len; i++)
+		out[i] = lower(name[i]);
+	return len;
+}
+
+static bool str_is(const struct ts_map *m, struct ts_map_str s, const char *name, size_t len)
+{
+	const uint8_t *p = s.len == len ? string_at(m, s) : NULL;
+
+	return p && memcmp(p, name, len) == 0;
+}
+
+int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struct ts_map_answer *out)
+{
+	struct ts_map_section hash = SECTION(m, name_hash), names = SECTION(m, names), nodes;
+	char key[TS_NAME_MAX + 1];
+	struct ts_map_name n;
+	struct ts_map_node node;
+	uint32_t slot, index;
+
+	len = fold(name, len, key);
+	if (len == 0 || hash.count == 0)
+		return 0;
+	slot = (uint32_t)ts_fnv64(TS_FNV64_INIT, key, len);
+	for (uint32_t tries = hash.count; tries; tries--, slot++) {
+		if (!element(m, hash, slot & (hash.count - 1), &index, sizeof(index)) || index == TS_MAP_NONE ||
+		    !element(m, names, index, &n, sizeof(n)))
+			return 0;
+		if (!str_is(m, n.name, key, len))
+			continue;
+		copy_addrs(m, n.addr_first, n.addr_count, out);
+		ts_map_str(m, n.canon, out->canon, sizeof(out->canon));
+		nodes = SECTION(m, nodes);
+		out->node_flags = element(m, nodes, n.node, &node, sizeof(node)) ? node.flags : 0;
+		return 1;
+	}
+	return 0;
+}
+
+int ts_map_find_addr(const struct ts_map *m, const uint8_t ip[16], struct ts_map_answer *out)
+{
+	struct ts_map_section hash = SECTION(m, addr_hash), addrs = SECTION(m, addrs), nodes;
+	struct ts_map_node node;
+	struct ts_map_addr a;
+	uint32_t index, slot = (uint32_t)ts_fnv64(TS_FNV64_INIT, ip, 16);
+
+	for (uint32_t tries = hash.count; tries; tries--, slot++) {
+		if (!element(m, hash, slot & (hash.count - 1), &index, sizeof(index)) || index == TS_MAP_NONE ||
+		    !element(m, addrs, index, &a, sizeof(a)))
+			return 0;
+		if (memcmp(a.ip, ip, 16) != 0)
+			continue;
+		nodes = SECTION(m, nodes);
+		if (!element(m, nodes, a.node, &node, sizeof(node)))
+			return 0;
+		copy_addrs(m, node.addr_first, node.addr_count, out);
+		ts_map_str(m, node.fqdn, out->canon, sizeof(out->canon));
+		out->node_flags = node.flags;
+		return 1;
+	}
+	return 0;
+}
+
+int ts_map_find_range(const struct ts_map *m, const uint8_t ip[16], struct ts_map_range *out)
+{
+	struct ts_map_section ranges = SECTION(m, ranges);
+	uint32_t lo = 0, hi = ranges.count;
+	struct ts_map_range r;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (!element(m, ranges, mid, &r, sizeof(r)))
+			return 0;
+		if (memcmp(ip, r.first, 16) < 0) {
+			hi = mid;
+		} else if (memcmp(ip, r.last, 16) > 0) {
+			lo = mid + 1;
+		} else {
+			*out = r;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int ts_map_endpoint(const struct ts_map *m, unsigned i, struct ts_endpoint *out)
+{
+	struct ts_map_endpoint e;
+
+	if (!element(m, SECTION(m, endpoints), i, &e, sizeof(e)))
+		return 0;
+	memcpy(out->addr.ip, e.ip, sizeof(e.ip));
+	out->addr.port = e.port;
+	out->kind = e.kind;
+	out->flags = e.flags;
+	ts_map_str(m, e.user, out->user, sizeof(out->user));
+	ts_map_str(m, e.pass, out->pass, sizeof(out->pass));
+	return 1;
+}
+
+void ts_map_suffix(const struct ts_map *m, char out[TS_NAME_MAX + 1])
+{
+	struct ts_map_str s = { 0, 0 };
+
+	GET(m, offsetof(struct ts_map_header, suffix), &s);
+	ts_map_str(m, s, out, TS_NAME_MAX + 1);
+}
+
+/* True where `name` is something, a dot and `s`. */
+static bool under(const struct ts_map *m, struct ts_map_str s, const char *name, size_t len)
+{
+	const uint8_t *p = string_at(m, s);
+
+	if (len && name[len - 1] == '.')
+		len--;
+	if (!p || s.len == 0 || len < (size_t)s.len + 2 || name[len - s.len - 1] != '.')
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (lower(name[len - s.len + i]) != (char)p[i])
+			return false;
+	return true;
+}
+
+bool ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t len)
+{
+	struct ts_map_str s;
+
+	return GET(m, offsetof(struct ts_map_header, suffix), &s) && under(m, s, name, len);
+}
+
+bool ts_map_name_remote(const struct ts_map *m, const char *name, size_t len)
+{
+	struct ts_map_section remotes = SECTION(m, remotes);
+	struct ts_map_str s;
+
+	for (uint32_t i = 0; element(m, remotes, i, &s, sizeof(s)); i++)
+		if (under(m, s, name, len))
+			return true;
+	return false;
+}
+
+int ts_map_open(const char *path, struct stat *st)
+{
+	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	int ret;
+
+	if (fd < 0)
+		return fd == -ELOOP ? -EPERM : fd;
+	/* newfstatat with an empty path is fstat on every machine that we know, by one number and one layout. */
+	ret = (int)ts_sys(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
+	if (ret == 0 && (!S_ISREG(st->st_mode) || (st->st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
+			 (st->st_uid != 0 && st->st_uid != (uid_t)ts_sys(SYS_geteuid))))
+		ret = -EPERM;
+	if (ret == 0 && (uint64_t)st->st_size < sizeof(struct ts_map_header))
+		ret = -EMSGSIZE;
+	if (ret == 0)
+		return fd;
+	ts_sys(SYS_close, fd);
+	return ret;
+}
+
+/* Reads `len` bytes from the start of the file. 0, -EMSGSIZE where there are fewer, or -errno. */
+int ts_map_read(int fd, void *buf, size_t len)
+{
+	for (size_t done = 0; done < len;) {
+		long n = ts_sys(SYS_pread64, fd, (char *)buf + done, len - done, done);
+
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			return n ? (int)n : -EMSGSIZE;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* File systems whose files another machine or process can shorten or withdraw beneath a mapping (linux/magic.h). */
+static bool far_file(int fd)
+{
+	static const uint32_t magic[] = {
+		0x6969 /* NFS */, 0x65735546 /* FUSE */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
+		0x01021997 /* 9P */, 0x5346414f /* AFS */, 0x00c36400 /* Ceph */,
+	};
+	struct statfs fs;
+
+	if (ts_sys(SYS_fstatfs, fd, &fs) != 0)
+		return true;
+	for (size_t i = 0; i < sizeof(magic) / sizeof(*magic); i++)
+		if ((uint32_t)fs.f_type == magic[i])
+			return true;
+	return false;
+}
+
+/*
+ * A file of the full apparent size was made by our writer on a file system that keeps it: it is mapped, and only what is
+ * asked is read from disk. Any other is read into memory, so that its end cannot move beneath a reader.
+ */
+int ts_map_attach(int fd, const struct stat *st, struct ts_map *out)
+{
+	bool whole = st->st_size == TS_MAP_FILE_SIZE && !far_file(fd);
+	struct ts_map_header h;
+	long p;
+	int ret = ts_map_read(fd, &h, sizeof(h));
+
+	if (ret)
+		return ret;
+	if (!whole && h.data_len > st->st_size)
+		h.data_len = (uint32_t)st->st_size;
+	out->len = whole || h.data_len > TS_MAP_FILE_SIZE ? TS_MAP_FILE_SIZE : h.data_len;
+	if (out->len < sizeof(h))
+		return -EBADMSG;
+	p = ts_sys(SYS_mmap, 0, TS_MAP_FILE_SIZE, whole ? PROT_READ : PROT_READ | PROT_WRITE,
+		   whole ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, whole ? fd : -1, 0);
+	if (p < 0 && p > -4096)
+		return (int)p;
+	out->base = (const uint8_t *)p;
+	if (!whole)
+		ret = ts_map_read(fd, (void *)p, out->len);
+	if (ret == 0)
+		ret = ts_map_check(out);
+	out->len = TS_MAP_FILE_SIZE;
+	if (ret)
+		ts_map_unload(out);
+	return ret;
+}
+
+int ts_map_load(const char *path, struct ts_map *out)
+{
+	struct stat st;
+	int fd = ts_map_open(path, &st), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = ts_map_attach(fd, &st, out);
+	ts_sys(SYS_close, fd);
+	return ret;
+}
+
+void ts_map_unload(struct ts_map *m)
+{
+	if (m->base)
+		ts_sys(SYS_munmap, m->base, TS_MAP_FILE_SIZE);
+	m->base = NULL;
+	m->len = 0;
+}
