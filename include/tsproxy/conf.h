@@ -58,5 +58,7 @@ const char *ts_env_get(char *const envp[], const char *name);
 bool ts_conf_parse_prefixes(const char *s, struct ts_prefix *out, unsigned max, unsigned *count);
 /* Parses "[USER:PASS@]HOST:PORT". Always sets `set`; sets `bad` where it is wrong. */
 void ts_conf_parse_proxy(const char *s, struct ts_conf_proxy *out);
+/* True where `s` may be a profile's name. In TSPROXY_PROFILE any other counts as unset. */
+bool ts_conf_profile_ok(const char *s);
 
 #endif

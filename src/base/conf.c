@@ -76,7 +76,7 @@ static bool is_on(const char *s, bool otherwise)
 }
 
 /* A profile names a file: letters, digits, '-', '_' and '.', not first. Anything else would let it point elsewhere. */
-static bool profile_ok(const char *s)
+bool ts_conf_profile_ok(const char *s)
 {
 	size_t n = strlen(s);
 
@@ -122,7 +122,7 @@ static void map_path(struct ts_conf *conf, char *const envp[])
 		ts_wr_str(&w, s);
 		ts_wr_str(&w, "/.cache/tsproxy/");
 	}
-	ts_wr_str(&w, profile && profile_ok(profile) ? profile : "default");
+	ts_wr_str(&w, profile && ts_conf_profile_ok(profile) ? profile : "default");
 	if (conf->overridden) {
 		ts_wr_u8(&w, '-');
 		ts_wr_hex64(&w, key);
