@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs every differential case in both worlds and compares what it printed.
+
+native:   100.64.0.N and fd7a:115c:a1e0::N are real, half a round trip away (delaytun.c)
+tsproxy:  the same peer stands at 10.64.0.N and fd64::N, equally far, and only the simulated tailnet goes there;
+          nothing in that namespace has a route to a tailnet address, so a connect that is not carried cannot succeed
+
+Two outputs are equal when every line is. Where only times differ (tokens that begin with @) both are run
+again with nothing beside them, up to three times: a busy machine may be late, never early in what it says.
+"""
+import argparse
+import difflib
+import fnmatch
+import glob
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TIME = re.compile(r"@(in time|-?\d+(ms)?)")
+
+
+class World:
+    """A network namespace with a road to the peer, and what a command needs in front to run in it."""
+
+    def __init__(self, args, net4, net6):
+        self.args = args
+        self.kept = []
+        holder = self.keep(["unshare", "-n", "sh", "-c", "echo ready; exec cat"])
+        self.enter = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
+        self.keep(self.enter + [f"{args.build}/diff/delaytun", str(args.rtt), net4, net6, f"{args.build}/diff/peer"])
+        self.env = {**os.environ, "DIFF_RTT_MS": str(args.rtt), "LC_ALL": "C"}
+
+    def keep(self, cmd, **how):
+        """Starts something that lives as long as this world; returns once it has written a line."""
+        p = subprocess.Popen(cmd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **how)
+        self.kept.append(p)
+        if not p.stdout.readline():
+            p.wait()
+            print(f"skip: {os.path.basename(cmd[-1])} did not start (exit status {p.returncode})")
+            sys.exit(0 if p.returncode == 77 else 1)
+        return p
+
+    def stop(self):
+        for p in reversed(self.kept):
+            p.stdin.close()
+            try:
+                p.wait(2)
+            except subprocess.TimeoutExpired:
+                p.kill()
+                p.wait()
+
+    def command(self, case):
+        return self.enter + self.args.prefix + [case.program, case.name]
+
+    def run(self, case):
+        p = subprocess.Popen(self.command(case), env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            out, _ = p.communicate(timeout=case.limit(self.args))
+            end = "" if p.returncode == 0 else f"ended with {p.returncode}\n"
+        except subprocess.TimeoutExpired:
+            end = "did not end in time\n"
+        try:
+            os.killpg(p.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        if end.startswith("did"):
+            out, _ = p.communicate()
+        return out.decode(errors="replace") + end
+
+
+class Tailnet(World):
+    """The peer behind the simulated tailnet. Ports 1080 + N are proxies that misbehave from the greeting on."""
+
+    def __init__(self, args):
+        super().__init__(args, "10.64.0.", "fd64::")
+        self.dir = tempfile.mkdtemp(prefix="tsproxy-diff-")
+        self.keep(self.enter + [f"{args.build}/diff/proxy"])
+        self.env.update(XDG_RUNTIME_DIR=self.dir)
+
+    def command(self, case):
+        port = 1080 + int(case.attr.get("proxy", 0))
+        return self.enter + [f"{self.args.build}/tsproxy", "--status", f"{HERE}/status.json",
+                             "--socks5", f"127.0.0.1:{port}", "--"] + self.args.prefix + [case.program, case.name]
+
+
+class Case:
+    def __init__(self, program, line):
+        words = line.split()
+        self.program = program
+        self.name = words[0]
+        self.full = f"{os.path.basename(program)}.{self.name}"
+        self.attr = dict((w.split("=", 1) + [""])[:2] for w in words[1:])
+
+    def limit(self, args):
+        return (90 if "slow" in self.attr else 30) * max(1, args.rtt / 200)
+
+
+def find_cases(args):
+    cases = []
+    for program in sorted(glob.glob(f"{args.build}/diff/cases/*")):
+        if program.endswith((".o", ".d")) or not os.access(program, os.X_OK):
+            continue
+        listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
+        cases += [Case(program, line) for line in listed.splitlines()]
+    return [c for c in cases if fnmatch.fnmatch(c.full, args.only) or fnmatch.fnmatch(c.full, args.only + ".*")]
+
+
+def read_expected():
+    """case name -> why the kernel makes it impossible"""
+    expected = {}
+    with open(f"{HERE}/expected-differences", encoding="utf-8") as f:
+        for line in f:
+            line = line.strip()
+            if line and not line.startswith("#"):
+                name, reason = line.split(None, 1)
+                expected[name] = reason
+    return expected
+
+
+def same_but_times(a, b):
+    return TIME.sub("@", a) == TIME.sub("@", b)
+
+
+def in_parallel(args, fn, cases):
+    # Stress needs the machine for itself; the rest mostly waits.
+    with ThreadPoolExecutor(args.jobs) as pool:
+        done = dict(zip([c.full for c in cases if "alone" not in c.attr],
+                        pool.map(fn, [c for c in cases if "alone" not in c.attr])))
+    done.update((c.full, fn(c)) for c in cases if "alone" in c.attr)
+    return done
+
+
+def check_native(args, cases):
+    """Every case must say the same on every run, or it can't be compared with anything."""
+    native = World(args, "100.64.0.", "fd7a:115c:a1e0::")
+    unsteady = set()
+    first = None
+    try:
+        for turn in range(args.native):
+            outs = in_parallel(args, native.run, cases)
+            if first is None:
+                first = outs
+            for c in cases:
+                if outs[c.full] != first[c.full] or "BROKEN CASE" in outs[c.full] or "ended" in outs[c.full] or \
+                        "did not end" in outs[c.full]:
+                    unsteady.add(c.full)
+                    show(c.full, first[c.full], outs[c.full], f"run {turn + 1}")
+            if args.show and turn == 0:
+                for c in cases:
+                    print(f"== {c.full}\n{outs[c.full]}", end="")
+    finally:
+        native.stop()
+    print(f"{len(cases) - len(unsteady)} passed, {len(unsteady)} failed, 0 skipped")
+    return 1 if unsteady else 0
+
+
+def show(name, a, b, other="tsproxy"):
+    print("".join(difflib.unified_diff(a.splitlines(True), b.splitlines(True), f"{name} native", f"{name} {other}", n=99)),
+          flush=True)
+
+
+def compare(args, cases):
+    expected = read_expected()
+    native = World(args, "100.64.0.", "fd7a:115c:a1e0::")
+    tailnet = Tailnet(args)
+    equal = failed = skipped = 0
+
+    def both(case):
+        if "hostile" in case.attr:	# says itself what is expected: "want ..." lines are failures
+            out = tailnet.run(case)
+            return "", "".join(x for x in out.splitlines(True) if not x.startswith("ok"))
+        return native.run(case), tailnet.run(case)
+
+    try:
+        results = in_parallel(args, both, cases)
+        for c in cases:
+            a, b = results[c.full]
+            again = 0
+            while a != b and same_but_times(a, b) and again < 3:
+                a, b = both(c)
+                again += 1
+            if c.full in expected:
+                skipped += a != b
+                failed += a == b
+                print(f"skip {c.full}: {expected[c.full]}" if a != b else f"{c.full}: equal, yet in expected-differences")
+            elif a != b:
+                failed += 1
+                show(c.full, a, b)
+            equal += a == b
+    finally:
+        tailnet.stop()
+        native.stop()
+    print(f"cases equal: {equal}/{len(cases)}")
+    print(f"{len(cases) - failed - skipped} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("build", type=os.path.abspath)
+    p.add_argument("only", nargs="?", default="*", help="which cases (a glob)")
+    p.add_argument("--rtt", type=int, default=200)
+    p.add_argument("--jobs", type=int, default=16)
+    p.add_argument("--native", type=int, default=0, metavar="N", help="run each N times natively; all must agree")
+    p.add_argument("--show", action="store_true", help="with --native: print what each case says")
+    args = p.parse_args()
+    args.prefix = os.environ.get("TEST_PREFIX", "").split()
+    if os.geteuid() != 0:
+        os.execvp("unshare", ["unshare", "-rn"] + sys.argv)
+    started = time.time()
+    cases = find_cases(args)
+    if args.native:
+        status = check_native(args, [c for c in cases if "hostile" not in c.attr])
+    else:
+        status = compare(args, cases)
+    print(f"took {time.time() - started:.0f} s", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
