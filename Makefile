@@ -30,7 +30,7 @@ TOOL_CFLAGS := $(BASE_CFLAGS) $(SAN)
 OBJECT_SRC := $(wildcard src/base/*.c src/sys/*.c src/socks5/*.c src/flow/*.c src/hook/*.c) \
 	$(addprefix src/names/,map_read.c map_live.c refresh.c ask.c hosts.c answer.c)
 BASE_SRC := $(wildcard src/base/*.c)
-LAUNCHER_SRC := src/cli/main.c src/cli/run.c src/cli/options.c src/cli/program.c src/cli/help.c $(BASE_SRC)
+LAUNCHER_SRC := $(filter-out src/cli/cmd_%.c,$(wildcard src/cli/*.c)) $(BASE_SRC)
 # What the sub-commands share. Each src/cli/cmd_NAME.c is the program tsproxy-NAME.
 TOOL_SRC := $(wildcard src/tool/*.c) src/names/map_read.c $(wildcard src/names/map_write*.c src/names/status*.c) \
 	$(wildcard src/socks5/*.c) $(BASE_SRC)

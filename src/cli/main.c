@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tsproxy, the launcher: reads its options, then becomes the command, or the program that a sub-command is.
+ * A sub-command of its own process keeps this one small: its start-up is paid by every use.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "environ.h"
+#include "help.h"
+#include "options.h"
+#include "parts.h"
+#include "run.h"
+
+static const char *const commands[] = {
+	"run", "status", "resolve", "doctor", "env", "sync", "explain", "trace", "config", "up", "down", "help", "version",
+};
+
+static bool is_command(const char *word)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (strcmp(commands[i], word) == 0)
+			return true;
+	return false;
+}
+
+/* Becomes tsproxy-`command` with `args` behind it. */
+static int exec_command(const char *command, char **args, bool json, struct ts_environ *env)
+{
+	const char *file = ts_parts_command(command);
+	size_t n = 0, at = 1;
+	char **argv;
+
+	if (!file) {
+		ts_say(command, ": this version does not have it yet (for a program of that name: tsproxy -- ", command, ")");
+		return TS_EXIT_USAGE;
+	}
+	while (args[n])
+		n++;
+	argv = ts_environ_alloc((n + 3) * sizeof(*argv));
+	argv[0] = ts_join("tsproxy-", command);
+	if (json)
+		argv[at++] = (char *)"--json";
+	memcpy(argv + at, args, (n + 1) * sizeof(*argv));
+	execve(file, argv, env->v);
+	ts_say(file, ": ", strerror(errno));
+	return TS_EXIT_NOT_RUN;
+}
+
+static int help(char **args, struct ts_environ *env)
+{
+	static char *ask[] = { (char *)"--help", NULL };
+
+	if (args[0] && is_command(args[0]) && strcmp(args[0], "run") != 0 && strcmp(args[0], "help") != 0 &&
+	    strcmp(args[0], "version") != 0)
+		return exec_command(args[0], ask, false, env);
+	ts_help_print();
+	return 0;
+}
+
+static int command_line(struct ts_options *opt, char **args, struct ts_environ *env)
+{
+	int ret = ts_options_parse(opt, args, env);
+	const char *word;
+
+	if (ret)
+		return ret;
+	if (opt->help)
+		return help(opt->words, env);
+	if (opt->version) {
+		ts_help_version(opt->json);
+		return 0;
+	}
+	word = opt->words[0];
+	if (word && !opt->literal && strcmp(word, "help") == 0)
+		return help(opt->words + 1, env);
+	if (word && !opt->literal && strcmp(word, "version") == 0) {
+		ts_help_version(opt->json || (opt->words[1] && strcmp(opt->words[1], "--json") == 0));
+		return 0;
+	}
+	if (word && !opt->literal && strcmp(word, "run") == 0) {
+		args = opt->words + 1;
+		opt->literal = true;	/* a second "run" is a program */
+		return command_line(opt, args, env);
+	}
+	ret = ts_options_judge(env);
+	if (ret)
+		return ret;
+	if (word && !opt->literal && is_command(word))
+		return exec_command(word, opt->words + 1, opt->json, env);
+	if (!word) {
+		ts_say("no command given; see tsproxy --help");
+		return TS_EXIT_USAGE;
+	}
+	if (opt->json) {
+		ts_say("--json: ", word, " is a program; only sub-commands print JSON");
+		return TS_EXIT_USAGE;
+	}
+	return ts_run(opt, env);
+}
+
+int main(int argc, char **argv, char **envp)
+{
+	struct ts_options opt = { 0 };
+	struct ts_environ env;
+
+	ts_environ_copy(&env, envp);
+	return command_line(&opt, argc > 0 ? argv + 1 : argv, &env);
+}

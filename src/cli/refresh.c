@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command must not find a child that it did not make, nor wait for a daemon that hangs. So tsproxy-sync
+ * is a grandchild in a session of its own, with none of our descriptors, whose parent is gone before the command
+ * starts. Where it is waited for, its standard error is a pipe: its lines are passed on while we wait, its end is
+ * the end of file, and after 1 s it goes on alone, unheard.
+ *
+ * As PID 1 or as a child subreaper (prctl(2)) we would inherit the grandchild: there it is a plain child, waited
+ * for in any case, and killed after 1 s. It puts a map in place by rename, so nothing is half done then.
+ *
+ * A map made from standard input is a file of its own, stdin-PID.map beside the usual one: the command has our PID,
+ * and so has the file for as long as it runs. Later ones remove those whose process is gone for a day.
+ */
+#include "refresh.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "help.h"
+#include "parts.h"
+#include "tsproxy/buf.h"
+#include "tsproxy/map.h"
+#include "tsproxy/sys.h"
+
+#define OLD_NS (10 * INT64_C(1000000000))
+#define WAIT_MS 1000
+#define MTIME_GRAIN_NS (10 * INT64_C(1000000))	/* file times follow the tick, up to 10 ms behind the clock */
+#define DAY_S 86400
+
+enum age { AGE_FRESH, AGE_OLD, AGE_MISSING };
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+/* When the map was made; 0 where there is none that readers would take, as far as its first bytes tell. */
+static int64_t made_ns(const char *path)
+{
+	struct ts_map_header h;
+	struct stat st;
+	int64_t made = 0;
+	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) == 0 && (st.st_uid == getauxval(AT_EUID) || st.st_uid == 0) && !(st.st_mode & 022) &&
+	    pread(fd, &h, sizeof(h), 0) == sizeof(h) && memcmp(h.magic, TS_MAP_MAGIC, sizeof(h.magic)) == 0 &&
+	    h.version == TS_MAP_VERSION && h.header_len == sizeof(h))
+		made = h.made_ns;
+	close(fd);
+	return made;
+}
+
+/* The file that the map is to be made from, where one is set. */
+static const char *status_file(const struct ts_environ *env)
+{
+	const char *file = ts_env_get(env->v, "TSPROXY_STATUS");
+
+	return file && *file && strcmp(file, "-") != 0 ? file : NULL;
+}
+
+static enum age age_of(const char *path, const char *source)
+{
+	int64_t made = made_ns(path), now = clock_ns(CLOCK_REALTIME);
+	struct stat st;
+
+	if (!made)
+		return AGE_MISSING;
+	if (source && stat(source, &st) == 0 &&
+	    st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec + MTIME_GRAIN_NS > made)
+		return AGE_MISSING;
+	return made <= now && now - made <= OLD_NS ? AGE_FRESH : AGE_OLD;
+}
+
+static void close_all(void)
+{
+	struct rlimit limit;
+	int end = 1024;
+
+	if (ts_sys(SYS_close_range, 3, ~0u, 0) == 0)
+		return;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 65536)
+		end = (int)limit.rlim_cur;
+	for (int fd = 3; fd < end; fd++)
+		close(fd);
+}
+
+/* In the child: becomes tsproxy-sync, with nothing of ours but the settings. `err_fd` is its standard error, or -1. */
+static _Noreturn void become_sync(const char *sync, struct ts_environ env, int err_fd)
+{
+	char *const argv[] = { (char *)"tsproxy-sync", NULL };
+	int null;
+
+	setsid();
+	null = open("/dev/null", O_RDWR);
+	for (int fd = 0; fd < 3; fd++)
+		dup2(fd == 2 && err_fd >= 0 ? err_fd : null, fd);
+	close_all();
+	signal(SIGPIPE, SIG_IGN);
+	if (chdir("/") != 0)
+		_exit(TS_EXIT_NOT_RUN);
+	ts_environ_unset(&env, "LD_PRELOAD");
+	execve(sync, argv, env.v);
+	_exit(TS_EXIT_NOT_RUN);
+}
+
+/* A pipe whose ends are no standard descriptors, even where those are closed. */
+static int high_pipe(int fds[2])
+{
+	int low[2], ret = 0;
+
+	if (pipe2(low, O_CLOEXEC) != 0)
+		return -errno;
+	for (int i = 0; i < 2; i++) {
+		fds[i] = fcntl(low[i], F_DUPFD_CLOEXEC, 10);
+		if (fds[i] < 0)
+			ret = -errno;
+	}
+	close(low[0]);
+	close(low[1]);
+	return ret;
+}
+
+/* Passes on what comes from `fd` until its end, or for WAIT_MS. */
+static void relay(int fd)
+{
+	int64_t end = clock_ns(CLOCK_MONOTONIC) + WAIT_MS * INT64_C(1000000);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char buf[512];
+
+	for (;;) {
+		int64_t left = (end - clock_ns(CLOCK_MONOTONIC)) / 1000000;
+		ssize_t n;
+
+		if (left <= 0 || poll(&p, 1, (int)left) <= 0)
+			return;
+		n = read(fd, buf, sizeof(buf));
+		if (n <= 0 || write(2, buf, (size_t)n) != n)
+			return;
+	}
+}
+
+static bool orphans_are_ours(void)
+{
+	int subreaper = 0;
+
+	return getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0) == 0 && subreaper);
+}
+
+static void run_sync(const char *sync, const struct ts_environ *env, bool wait)
+{
+	bool keep = orphans_are_ours();
+	int fds[2] = { -1, -1 };
+	pid_t pid;
+
+	if ((wait || keep) && high_pipe(fds) != 0)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		if (!keep && fork() != 0)
+			_exit(0);
+		become_sync(sync, *env, fds[1]);
+	}
+	if (fds[1] >= 0)
+		close(fds[1]);
+	if (fds[0] >= 0) {
+		relay(fds[0]);
+		close(fds[0]);
+	}
+	if (pid < 0)
+		return;
+	if (keep)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+int ts_refresh_map(const struct ts_conf *conf, const struct ts_environ *env)
+{
+	const char *status = ts_env_get(env->v, "TSPROXY_STATUS"), *file = status_file(env), *sync;
+	enum age age;
+
+	/* What came from standard input cannot be asked again. */
+	if (!conf->map_path[0] || (status && strcmp(status, "-") == 0))
+		return 0;
+	age = age_of(conf->map_path, file);
+	if (age == AGE_FRESH)
+		return 0;
+	sync = ts_parts_command("sync");
+	if (!sync) {
+		ts_say("tsproxy-sync is missing: no names from the tailnet; install tsproxy again");
+		return 0;
+	}
+	run_sync(sync, env, age == AGE_MISSING);
+	/* Sync has said why, and who names a file wants no other. */
+	return file && age == AGE_MISSING && !made_ns(conf->map_path) ? TS_EXIT_USAGE : 0;
+}
+
+/* Removes maps of standard input whose process is gone. A day's grace: others may live in another PID namespace. */
+static void sweep(const char *dir)
+{
+	struct dirent *e;
+	DIR *d = opendir(dir);
+
+	while (d && (e = readdir(d))) {
+		char *end;
+		struct stat st;
+		long pid;
+
+		if (strncmp(e->d_name, "stdin-", 6) != 0)
+			continue;
+		pid = strtol(e->d_name + 6, &end, 10);
+		if (pid > 0 && strcmp(end, ".map") == 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH &&
+		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime + DAY_S < time(NULL))
+			unlinkat(dirfd(d), e->d_name, 0);
+	}
+	if (d)
+		closedir(d);
+}
+
+int ts_refresh_from_stdin(struct ts_environ *env)
+{
+	struct ts_conf conf;
+	const char *sync = ts_parts_command("sync");
+	char *path, *slash, pid_text[24];
+	struct ts_wr w = ts_wr_over(pid_text, sizeof(pid_text));
+	int status = -1;
+	pid_t pid;
+
+	ts_conf_load(&conf, env->v);
+	slash = strrchr(conf.map_path, '/');
+	if (!sync || !slash) {
+		ts_say(sync ? "--status -: no folder for the map; set HOME or XDG_RUNTIME_DIR" :
+			      "tsproxy-sync is missing; install tsproxy again");
+		return TS_EXIT_USAGE;
+	}
+	*slash = '\0';
+	sweep(conf.map_path);
+	ts_wr_dec(&w, (uint64_t)getpid());
+	ts_wr_end(&w);
+	path = ts_join(conf.map_path, "/stdin-", pid_text, ".map");
+	pid = fork();
+	if (pid == 0) {
+		char *const argv[] = { (char *)"tsproxy-sync", (char *)"--status", (char *)"-", (char *)"--map", path, NULL };
+
+		ts_environ_unset(env, "LD_PRELOAD");
+		execve(sync, argv, env->v);
+		_exit(TS_EXIT_NOT_RUN);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (status != 0)
+		return TS_EXIT_USAGE;
+	ts_environ_set(env, "TSPROXY_MAP", path);
+	return 0;
+}

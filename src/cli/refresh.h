@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The map before the command starts: made where it is missing, brought up to date where it is old. */
+#ifndef TSPROXY_CLI_REFRESH_H
+#define TSPROXY_CLI_REFRESH_H
+
+#include "environ.h"
+#include "tsproxy/conf.h"
+
+/*
+ * Starts tsproxy-sync where the map that `conf` names is missing (and waits, 1 s at most) or old (in the
+ * background). Returns 0, or an exit status where a status file was asked for and no map came of it.
+ */
+int ts_refresh_map(const struct ts_conf *conf, const struct ts_environ *env);
+
+/*
+ * Has tsproxy-sync read standard input, to its end, into a map of this process' own, and names that in `env`.
+ * Returns 0, or the exit status after one line.
+ */
+int ts_refresh_from_stdin(struct ts_environ *env);
+
+#endif
