@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+
+// The control server of a tailnet that exists in one network namespace only: nodes log in without being asked,
+// see each other online, and relay through a DERP server beside it. It prints its address when it
+// takes connections; a second listener, on a unix socket, lets a test change the tailnet:
+//
+//	/routes?node=NAME&cidr=CIDR   NAME is the primary router of CIDR (again and again; none clears)
+//	/ghost?name=NAME&ip=IPv4      adds a node that never answers
+//	/record?name=FQDN&ip=IP       adds a DNS record that belongs to no node
+package main
+
+import (
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"tailscale.com/tailcfg"
+	"tailscale.com/tstest/integration"
+	"tailscale.com/tstest/integration/testcontrol"
+	"tailscale.com/types/key"
+)
+
+// RunDERPAndSTUN wants a test to report to; here that is the log.
+type reporter struct{ testing.TB }
+
+func (reporter) Helper()                   {}
+func (reporter) Cleanup(func())            {}
+func (reporter) Logf(f string, a ...any)   { log.Printf(f, a...) }
+func (reporter) Fatal(a ...any)            { log.Fatal(a...) }
+func (reporter) Fatalf(f string, a ...any) { log.Fatalf(f, a...) }
+
+func main() {
+	if len(os.Args) != 4 {
+		log.Fatal("usage: control IP:PORT MAGICDNS-SUFFIX ADMIN-SOCKET")
+	}
+	addr, suffix, admin := netip.MustParseAddrPort(os.Args[1]), os.Args[2], os.Args[3]
+	control := &testcontrol.Server{
+		DERPMap:          integration.RunDERPAndSTUN(reporter{}, log.Printf, addr.Addr().String()),
+		MagicDNSDomain:   suffix,
+		DNSConfig:        &tailcfg.DNSConfig{Proxied: true, Domains: []string{suffix}},
+		AllOnline:        true,
+		AllNodesSameUser: true,
+		ExplicitBaseURL:  "http://" + addr.String(),
+	}
+	http.HandleFunc("/routes", func(w http.ResponseWriter, r *http.Request) {
+		routes := []netip.Prefix{}
+		for _, cidr := range r.URL.Query()["cidr"] {
+			routes = append(routes, netip.MustParsePrefix(cidr))
+		}
+		for _, n := range control.AllNodes() {
+			if strings.HasPrefix(n.Name, r.FormValue("node")+".") {
+				control.SetSubnetRoutes(n.Key, routes)
+				fmt.Fprintln(w, n.Name, routes)
+			}
+		}
+	})
+	http.HandleFunc("/ghost", func(w http.ResponseWriter, r *http.Request) {
+		ip := netip.MustParseAddr(r.FormValue("ip"))
+		one := []netip.Prefix{netip.PrefixFrom(ip, ip.BitLen())}
+		id := tailcfg.NodeID(1<<20 + len(control.AllNodes()))
+		control.UpdateNode(&tailcfg.Node{
+			ID: id, StableID: tailcfg.StableNodeID(fmt.Sprint("GHOST", id)), User: 1,
+			Name: r.FormValue("name") + "." + suffix + ".", Key: key.NewNode().Public(),
+			Machine: key.NewMachine().Public(), DiscoKey: key.NewDisco().Public(), MachineAuthorized: true,
+			Addresses: one, AllowedIPs: one, Hostinfo: (&tailcfg.Hostinfo{Hostname: r.FormValue("name")}).View(),
+		})
+	})
+	http.HandleFunc("/record", func(w http.ResponseWriter, r *http.Request) {
+		control.AddDNSRecords(tailcfg.DNSRecord{Name: r.FormValue("name"), Value: r.FormValue("ip")})
+	})
+
+	adminListener, err := net.Listen("unix", admin)
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() { log.Fatal(http.Serve(adminListener, nil)) }()
+	listener, err := net.Listen("tcp", addr.String())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(control.BaseURL())
+	log.Fatal(http.Serve(listener, control))
+}
