@@ -56,6 +56,12 @@ LAUNCHER_CC := $(CC)
 LAUNCHER_LDFLAGS := -static
 endif
 
+# What runs is named in a word; V=1 shows the commands.
+ifneq ($(V),1)
+Q := @
+say = @echo "  $(1)" $(patsubst $(B)/%,%,$@)
+endif
+
 .PHONY: all help demo check clean install uninstall
 all: $(B)/libtsproxy.so $(B)/tsproxy $(COMMANDS:%=$(B)/tsproxy-%) $(B)/tsproxy-sim ## build everything
 
@@ -64,31 +70,39 @@ help: ## this list
 
 $(B)/exports.map: src/sys/hooks.def scripts/gen-exports
 	@mkdir -p $(@D)
-	scripts/gen-exports $< > $@
+	$(call say,GEN)
+	$(Q)scripts/gen-exports $< > $@
 
 $(B)/libtsproxy.so: $(OBJECT_O) $(B)/exports.map
-	$(CC) $(O) -g $(OBJECT_LDFLAGS) -o $@ $(OBJECT_O)
+	$(call say,CC)
+	$(Q)$(CC) $(O) -g $(OBJECT_LDFLAGS) -o $@ $(OBJECT_O)
 
 $(B)/tsproxy: $(LAUNCHER_O)
-	$(LAUNCHER_CC) $(LAUNCHER_LDFLAGS) -o $@ $^
+	$(call say,CC)
+	$(Q)$(LAUNCHER_CC) $(LAUNCHER_LDFLAGS) -o $@ $^
 
 $(B)/tsproxy-sim: $(SIM_O)
-	$(CC) $(SAN) -o $@ $^
+	$(call say,CC)
+	$(Q)$(CC) $(SAN) -o $@ $^
 
 $(COMMANDS:%=$(B)/tsproxy-%): $(B)/tsproxy-%: $(B)/tool/cli/cmd_%.o $(TOOL_O)
-	$(CC) $(SAN) -o $@ $^ $(TOOL_LIBS)
+	$(call say,CC)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(TOOL_LIBS)
 
 $(B)/object/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(OBJECT_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(OBJECT_CFLAGS) -c -o $@ $<
 
 $(B)/launcher/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(LAUNCHER_CC) $(BASE_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(LAUNCHER_CC) $(BASE_CFLAGS) -c -o $@ $<
 
 $(B)/tool/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(TOOL_CFLAGS) $(TOOL_DEP_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(TOOL_CFLAGS) $(TOOL_DEP_CFLAGS) -c -o $@ $<
 
 include $(wildcard mk/*.mk)
 

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "tsproxy/addr.h"
 #include "tsproxy/map.h"
@@ -21,8 +22,10 @@ struct ts_dns_route {
 };
 
 struct ts_map_settings {
+	int64_t made_ns;	/* CLOCK_REALTIME before the status was asked for; 0: now */
 	bool no_short_names;
 	bool exit_node;
+	bool have_short_names, have_exit_node;	/* said by some source already: weaker ones no longer count */
 	char *suffix;		/* the tailnet's suffix where the source does not tell (the text table); may be null */
 	char *socks5;		/* [USER:PASS@]HOST:PORT as configured; may be null */
 	char *http_proxy;

@@ -500,10 +500,9 @@ static void head(const struct build *b, struct ts_map_header *h)
 	h->self_node = b->tn->has_self ? 0 : TS_MAP_NONE;
 	h->suffix = b->suffix_str;
 	clock_gettime(CLOCK_REALTIME, &now);
-	h->made_ns = now.tv_sec * 1000000000ll + now.tv_nsec;
-	h->generation = (uint64_t)h->made_ns;
+	h->made_ns = b->set->made_ns ? b->set->made_ns : now.tv_sec * 1000000000ll + now.tv_nsec;
 	if (getrandom(&h->generation, sizeof(h->generation), GRND_NONBLOCK) != sizeof(h->generation))
-		h->generation = (uint64_t)h->made_ns;
+		h->generation = (uint64_t)(now.tv_sec * 1000000000ll + now.tv_nsec);
 }
 
 static int layout(const struct build *b, uint8_t **out, size_t *len)

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the sub-commands share: settings, sources of the status, the search for a proxy, making the map. Ordinary
+ * single-threaded programs with a normal libc. A function that fails has said why on standard error, in one line.
+ */
+#ifndef TSPROXY_TOOL_H
+#define TSPROXY_TOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tsproxy/conf.h"
+#include "tsproxy/map.h"
+#include "tsproxy/settings.h"
+#include "tsproxy/status.h"
+
+/* --- messages (message.c) --- */
+
+/* Lines on standard error, "tsproxy: ..."; control characters in them become '?'. Warnings stay away after ts_tool_quiet. */
+void ts_tool_quiet(void);
+void ts_tool_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void ts_tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* `s` made fit for a terminal: what is no printable UTF-8 becomes '?'. Returns `out`. */
+const char *ts_tool_printable(const char *s, size_t len, char *out, size_t cap);
+
+/* --- settings (settings.c, settings_file.c) --- */
+
+/*
+ * Config files, then the environment over them. `files` ends with a null; null: the user's own, then /etc/tsproxy.conf.
+ * What a file has wrong is a warning with file and line. 0; -EINVAL where the environment has something wrong; -ENOMEM.
+ */
+int ts_settings_load(struct ts_map_settings *set, const char *const files[]);
+void ts_settings_free(struct ts_map_settings *set);
+/* `key` as in the config file; false where `value` cannot be read. */
+bool ts_settings_put(struct ts_map_settings *set, const char *key, const char *value, bool *known);
+bool ts_settings_add_endpoint(struct ts_map_settings *set, const struct ts_endpoint *e);
+/* One file, for profile `profile` ("" or null: "default"). 0, -ENOENT, -EACCES... (nothing said), or -ENOMEM. */
+int ts_settings_read_file(struct ts_map_settings *set, const char *path, const char *profile);
+
+/* --- sources (source.c, localapi.c, tailscale_cli.c) --- */
+
+#define TS_WHY_MAX 512
+
+/* Where a status comes from when nothing is configured, in order: LocalAPI sockets, then the tailscale command. */
+int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out);
+/* Each returns 0 (and *text, malloc'd, is the caller's), or -errno with a reason in `why`. -ENOENT: no such source. */
+int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_MAX]);
+int ts_source_localapi(const char *path, bool explicitly, char **text, size_t *len, char why[TS_WHY_MAX]);
+int ts_source_command(char **text, size_t *len, char why[TS_WHY_MAX]);
+/* Reads `fd` to its end or to TS_STATUS_MAX (-EFBIG). idle_ms: the longest pause, total_ms: in all; 0: none. -ETIMEDOUT. */
+int ts_source_drain(int fd, int idle_ms, int total_ms, char **text, size_t *len);
+
+/* --- proxies (proxy_text.c, probe.c, discover.c) --- */
+
+/* "[USER:PASS@]HOST:PORT", or a URL with that in it; HOST may be a name, which is then asked of the system. */
+bool ts_proxy_parse(const char *s, uint8_t kind, struct ts_endpoint *out);
+/* A URL as in ALL_PROXY: kind by its scheme (none: `kind`). False also for schemes that we don't speak. */
+bool ts_proxy_parse_url(const char *s, uint8_t kind, struct ts_endpoint *out);
+
+enum ts_probe_result {
+	TS_PROBE_OK,		/* kind and flags are set */
+	TS_PROBE_NOBODY,	/* nothing listens there */
+	TS_PROBE_TIMEOUT,	/* it listens and says nothing */
+	TS_PROBE_OTHER,		/* it speaks something else */
+	TS_PROBE_AUTH,		/* it wants a user and password, or refused those given */
+};
+
+#define TS_PROBE_MS 200	/* the most that one endpoint takes */
+
+/* Tries e->addr as e->kind by a CONNECT to a listener of our own; sets flags but for TS_PROXY_CONFIGURED, which stays. */
+enum ts_probe_result ts_probe(struct ts_endpoint *e);
+/*
+ * Fills set->endpoints. `old` is what the last map recorded (may be empty). Warns about what is configured and does not
+ * answer. 0, -ENOENT where there is no proxy at all (said), or -ENOMEM.
+ */
+int ts_discover(struct ts_map_settings *set, const struct ts_map *old);
+
+/* --- making the map (sync.c) --- */
+
+/*
+ * Makes the map at conf->map_path from the settings. 0: it is there; also where another process made it since this call
+ * began. Else the exit status of tsproxy-sync, all said: 1; 2 where a setting is wrong.
+ */
+int ts_sync(const struct ts_conf *conf);
+/* As ts_sync where the map is missing or older than 10 s; then loads it. An old map serves where a new one cannot be made. 0 or an exit status. */
+int ts_sync_load(const struct ts_conf *conf, struct ts_map *out);
+
+/* --- walking a map (walk.c): bounds-checked, for people's eyes --- */
+
+bool ts_walk_node(const struct ts_map *m, uint32_t i, struct ts_map_node *out);
+bool ts_walk_addr(const struct ts_map *m, uint32_t i, struct ts_map_addr *out);
+bool ts_walk_name(const struct ts_map *m, uint32_t i, struct ts_map_name *out);
+bool ts_walk_range(const struct ts_map *m, uint32_t i, struct ts_map_range *out);
+bool ts_walk_remote(const struct ts_map *m, uint32_t i, struct ts_map_str *out);
+/* "Running", "Stopped", "NeedsLogin", "unknown". */
+const char *ts_walk_state(uint32_t state);
+const char *ts_walk_range_kind(uint32_t kind);
+/* Prefixes (CIDR) that make up first..last, one after another to `put`. */
+void ts_walk_prefixes(const struct ts_map_range *r, void (*put)(const char *cidr, void *arg), void *arg);
+/* "socks5 127.0.0.1:1055" */
+const char *ts_walk_endpoint(const struct ts_endpoint *e, char *out, size_t cap);
+
+/* A string of the map made printable. Returns `out`. */
+const char *ts_walk_text(const struct ts_map *m, struct ts_map_str s, char *out, size_t cap);
+/* A word for each flag: "online", "exit-node"... */
+void ts_walk_node_flags(uint32_t flags, void (*put)(const char *word, void *arg), void *arg);
+/* All of it, on standard output (print.c). */
+void ts_print_map(const struct ts_map *m, const char *path);
+
+/* --- command line (options.c) --- */
+
+/*
+ * What every sub-command does first: --help and --version, the settings' options ("--name value" or "--name=value"; they become the
+ * environment variables they stand for), --json where `json` is not null, then the settings of the environment to
+ * `conf`. *argc and argv keep the rest. 0 go on, -1 all is done, 2 wrong (said).
+ */
+int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, struct ts_conf *conf);
+int ts_options_take(int *argc, char **argv);
+/* Removes `name` from argv; true where it was there. */
+bool ts_options_flag(int *argc, char **argv, const char *name);
+/* An option that is left over is wrong: says so. Takes a "--" out. 0 or 2. */
+int ts_options_end(int *argc, char **argv);
+/* The text for --help: what all take. */
+extern const char ts_options_help[];
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* tsproxy-sync: makes the map. */
+#include <stdio.h>
+
+#include "tsproxy/tool.h"
+
+static const char usage[] = "usage: tsproxy sync [options] [--print]\n"
+			    "Makes the map of the tailnet that names and addresses are looked up in.\n"
+			    "  --print               show what the map holds\n";
+
+int main(int argc, char **argv)
+{
+	struct ts_conf conf;
+	struct ts_map map;
+	bool print;
+	int ret, err;
+
+	ret = ts_options_begin(&argc, argv, usage, NULL, &conf);
+	if (ret)
+		return ret < 0 ? 0 : ret;
+	print = ts_options_flag(&argc, argv, "--print");
+	ret = ts_options_end(&argc, argv);
+	if (ret)
+		return ret;
+	if (argc > 1) {
+		ts_tool_error("sync takes no arguments; see --help");
+		return 2;
+	}
+	ret = ts_sync(&conf);
+	if (!print || ret == 2)
+		return ret;
+	err = ts_map_load(conf.map_path, &map);
+	if (err) {
+		ts_tool_error("there is no map to print");
+		return 1;
+	}
+	ts_print_map(&map, conf.map_path);
+	ts_map_unload(&map);
+	return ret;
+}

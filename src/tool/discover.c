@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The search for a proxy. What the user named is used and nothing else; a name that does not work is told, and stays in
+ * the map, so that connects fail honestly. Else candidates on this machine are tried in order, SOCKS5 before HTTP: ALL_PROXY and
+ * http_proxy, what the last map recorded, the ports that people use.
+ *
+ * ALL_PROXY with a SOCKS proxy on another host counts as named, but only where nothing on this machine answers. http_proxy on another host never
+ * does: it mostly is a company's way to the web, which must not be asked for tailnet addresses. A proxy on another host is not tried.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tsproxy/tool.h"
+
+static const uint16_t usual_ports[] = { 1055, 1080, 3128 };
+#define USUAL (sizeof(usual_ports) / sizeof(*usual_ports))
+
+static bool is_local(const struct ts_endpoint *e)
+{
+	return ts_ip_is_loopback(e->addr.ip);
+}
+
+static bool old_endpoint(const struct ts_map *old, const struct ts_endpoint *like, struct ts_endpoint *out)
+{
+	for (unsigned i = 0; old->base && ts_map_endpoint(old, i, out) == 1; i++)
+		if (out->kind == like->kind && ts_addr_equal(&out->addr, &like->addr) && strcmp(out->user, like->user) == 0 &&
+		    strcmp(out->pass, like->pass) == 0)
+			return true;
+	return false;
+}
+
+/* A proxy that is merely slow just now has not changed: what is known of it stands. */
+static enum ts_probe_result probe(struct ts_endpoint *e, const struct ts_map *old)
+{
+	enum ts_probe_result r = ts_probe(e);
+	struct ts_endpoint was;
+
+	if (r == TS_PROBE_TIMEOUT && old_endpoint(old, e, &was)) {
+		e->flags = was.flags | (e->flags & TS_PROXY_CONFIGURED);
+		return TS_PROBE_OK;
+	}
+	return r;
+}
+
+static void say_failure(const struct ts_endpoint *e, enum ts_probe_result r, void (*say)(const char *, ...))
+{
+	const char *option = e->kind == TS_PROXY_HTTP ? "--http-proxy" : "--socks5";
+	const char *what = e->kind == TS_PROXY_HTTP ? "HTTP" : "SOCKS5";
+	struct ts_endpoint other = *e;
+	char at[TS_ADDR_TEXT_MAX];
+
+	ts_addr_format(&e->addr, at);
+	other.kind = e->kind == TS_PROXY_HTTP ? TS_PROXY_SOCKS5 : TS_PROXY_HTTP;
+	switch (r) {
+	case TS_PROBE_NOBODY:
+		say("no proxy listens at %s: start tailscaled with %s=%s, or correct %s", at,
+		    e->kind == TS_PROXY_HTTP ? "--outbound-http-proxy-listen" : "--socks5-server", at, option);
+		break;
+	case TS_PROBE_TIMEOUT:
+		say("the proxy at %s did not say a word within %d ms: is it a %s proxy, and not overloaded?", at, TS_PROBE_MS, what);
+		break;
+	case TS_PROBE_AUTH:
+		say(e->user[0] ? "the proxy at %s refuses that user and password: correct %s" :
+				 "the proxy at %s wants a user and password: %s USER:PASSWORD@HOST:PORT", at, option);
+		break;
+	default:
+		if (ts_probe(&other) == TS_PROBE_OK)
+			say("the proxy at %s speaks %s, not %s: name it with %s instead", at,
+			    other.kind == TS_PROXY_HTTP ? "HTTP" : "SOCKS5", what,
+			    other.kind == TS_PROXY_HTTP ? "--http-proxy" : "--socks5");
+		else
+			say("what listens at %s is no %s proxy: correct %s", at, what, option);
+	}
+}
+
+struct configured {
+	struct ts_endpoint e;
+	enum ts_probe_result result;
+};
+
+static int read_configured(const struct ts_map_settings *set, struct configured out[2])
+{
+	const char *text[2] = { set->socks5, set->http_proxy };
+	const char *option[2] = { "--socks5", "--http-proxy" };
+	int n = 0;
+
+	for (int i = 0; i < 2; i++) {
+		if (!text[i] || !*text[i])
+			continue;
+		if (text[i][0] == '/' || strncmp(text[i], "unix:", 5) == 0) {
+			ts_tool_error("%s %s: a proxy on a unix socket cannot carry a program's TCP connection; give it a TCP port",
+				      option[i], text[i]);
+			return -EINVAL;
+		}
+		if (!ts_proxy_parse(text[i], i == 0 ? TS_PROXY_SOCKS5 : TS_PROXY_HTTP, &out[n].e)) {
+			ts_tool_error("%s %s: not of the form [USER:PASSWORD@]HOST:PORT, or a host that is not known", option[i],
+				      text[i]);
+			return -EINVAL;
+		}
+		out[n++].e.flags = TS_PROXY_CONFIGURED;
+	}
+	return n;
+}
+
+static int use_configured(struct ts_map_settings *set, struct configured *c, int n, const struct ts_map *old)
+{
+	int good = 0;
+
+	for (int i = 0; i < n; i++) {
+		c[i].result = is_local(&c[i].e) ? probe(&c[i].e, old) : TS_PROBE_OK;
+		good += c[i].result == TS_PROBE_OK;
+	}
+	for (int pass = 0; pass < 2; pass++)
+		for (int i = 0; i < n; i++)
+			if ((c[i].result == TS_PROBE_OK) == (pass == 0) && !ts_settings_add_endpoint(set, &c[i].e))
+				return -ENOMEM;
+	for (int i = 0; i < n; i++)
+		if (c[i].result != TS_PROBE_OK)
+			say_failure(&c[i].e, c[i].result, good ? ts_tool_warn : ts_tool_error);
+	return good ? 0 : -ENOENT;
+}
+
+#define CANDIDATES_MAX 16
+
+struct search {
+	struct ts_endpoint list[CANDIDATES_MAX];
+	enum ts_probe_result result[CANDIDATES_MAX];
+	unsigned count;
+	struct ts_endpoint remote;	/* ALL_PROXY on another host */
+	bool have_remote;
+};
+
+static void consider(struct search *s, const struct ts_endpoint *e)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		if (s->list[i].kind == e->kind && ts_addr_equal(&s->list[i].addr, &e->addr))
+			return;
+	if (s->count < CANDIDATES_MAX)
+		s->list[s->count++] = *e;
+}
+
+static void consider_environment(struct search *s)
+{
+	static const struct {
+		const char *name;
+		uint8_t kind;
+	} from[] = {
+		{ "ALL_PROXY", TS_PROXY_SOCKS5 },
+		{ "all_proxy", TS_PROXY_SOCKS5 },
+		{ "http_proxy", TS_PROXY_HTTP },
+	};
+
+	for (size_t i = 0; i < sizeof(from) / sizeof(*from); i++) {
+		const char *value = getenv(from[i].name);
+		struct ts_endpoint e;
+
+		if (!value || !*value || !ts_proxy_parse_url(value, from[i].kind, &e))
+			continue;
+		if (is_local(&e)) {
+			consider(s, &e);
+		} else if (e.kind == TS_PROXY_SOCKS5 && !s->have_remote) {
+			s->remote = e;
+			s->have_remote = true;
+		}
+	}
+}
+
+static void consider_usual(struct search *s, const struct ts_map *old)
+{
+	static const uint8_t loopback[4] = { 127, 0, 0, 1 };
+	struct ts_endpoint e;
+
+	for (unsigned i = 0; old->base && ts_map_endpoint(old, i, &e) == 1; i++)
+		if (is_local(&e) && !(e.flags & TS_PROXY_CONFIGURED))
+			consider(s, &e);
+	memset(&e, 0, sizeof(e));
+	for (size_t i = 0; i < 2 * USUAL; i++) {
+		e.kind = i < USUAL ? TS_PROXY_SOCKS5 : TS_PROXY_HTTP;
+		ts_addr_set4(&e.addr, loopback, i < USUAL ? usual_ports[i] : usual_ports[2 * USUAL - 1 - i]);
+		consider(s, &e);
+	}
+}
+
+static bool try_kind(struct search *s, uint8_t kind, const struct ts_map *old, struct ts_endpoint *found)
+{
+	for (unsigned i = 0; i < s->count; i++) {
+		if (s->list[i].kind != kind)
+			continue;
+		s->result[i] = probe(&s->list[i], old);
+		if (s->result[i] == TS_PROBE_OK) {
+			*found = s->list[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+static void say_none(const struct search *s)
+{
+	char at[TS_ADDR_TEXT_MAX];
+
+	for (unsigned i = 0; i < s->count; i++) {
+		if (s->result[i] == TS_PROBE_NOBODY)
+			continue;
+		ts_addr_format(&s->list[i].addr, at);
+		if (s->result[i] == TS_PROBE_AUTH)
+			ts_tool_error("the proxy at %s wants a user and password: --socks5 USER:PASSWORD@%s", at, at);
+		else
+			ts_tool_error("what listens at %s is neither a SOCKS5 nor an HTTP proxy: start tailscaled with "
+				      "--socks5-server=localhost:1055, or name its port with --socks5", at);
+		return;
+	}
+	ts_tool_error("no SOCKS5 port found (127.0.0.1:1055, 1080 and 3128 are closed): start tailscaled with "
+		      "--socks5-server=localhost:1055, or name its port with --socks5");
+}
+
+int ts_discover(struct ts_map_settings *set, const struct ts_map *old)
+{
+	struct configured configured[2] = { 0 };
+	struct ts_endpoint found;
+	struct search *s;
+	int n = read_configured(set, configured), err = 0;
+
+	if (n < 0)
+		return n;
+	if (n > 0)
+		return use_configured(set, configured, n, old);
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	consider_environment(s);
+	consider_usual(s, old);
+	if (!try_kind(s, TS_PROXY_SOCKS5, old, &found) && !try_kind(s, TS_PROXY_HTTP, old, &found)) {
+		found = s->remote;
+		if (!s->have_remote) {
+			say_none(s);
+			err = -ENOENT;
+		}
+	}
+	if (!err && !ts_settings_add_endpoint(set, &found))
+		err = -ENOMEM;
+	free(s);
+	return err;
+}

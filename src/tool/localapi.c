@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's LocalAPI: HTTP over its unix socket. HTTP/1.0 makes the server end the answer by closing, so one write and a
+ * read to the end are the whole client.
+ *
+ * In the usual places a socket counts only where root or this user answers: /tmp is one of them, where anybody may put one, and
+ * who answers here decides where names lead.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tsproxy/tool.h"
+
+#define IDLE_MS 2000	/* the daemon is on this machine: silence this long is no slowness */
+#define TOTAL_MS 15000	/* 100,000 nodes are 100 MiB of JSON */
+
+static const char request[] = "GET /localapi/v0/status HTTP/1.0\r\n"
+			      "Host: local-tailscaled.sock\r\n"
+			      "Accept: application/json\r\n"
+			      "\r\n";
+
+static int dial(const char *path, bool explicitly, char why[TS_WHY_MAX])
+{
+	struct timeval patience = { .tv_sec = IDLE_MS / 1000 };
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct ucred peer;
+	socklen_t peer_len = sizeof(peer);
+	int fd, err = 0;
+
+	if (strlen(path) >= sizeof(un.sun_path)) {
+		snprintf(why, TS_WHY_MAX, "the socket's path is too long: %s", path);
+		return -ENAMETOOLONG;
+	}
+	memcpy(un.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		snprintf(why, TS_WHY_MAX, "socket: %s", strerror(errno));
+		return -errno;
+	}
+	/* A full backlog would keep connect() waiting for ever. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&un, sizeof(un)) != 0) {
+		err = errno == EAGAIN ? -ETIMEDOUT : -errno;
+		snprintf(why, TS_WHY_MAX, "no tailscaled answers at %s (%s): start it, or name its socket with --socket", path,
+			 strerror(-err));
+	} else if (!explicitly && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) == 0 && peer.uid != 0 &&
+		   peer.uid != geteuid()) {
+		err = -EPERM;
+		snprintf(why, TS_WHY_MAX, "the daemon at %s belongs to another user (%u): name it with --socket if you trust it",
+			 path, (unsigned)peer.uid);
+	}
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* The value of header `name` in the head, or null. */
+static const char *header(const char *head, const char *name)
+{
+	for (const char *line = strstr(head, "\r\n"); line; line = strstr(line + 2, "\r\n"))
+		if (strncasecmp(line + 2, name, strlen(name)) == 0)
+			return line + 2 + strlen(name);
+	return NULL;
+}
+
+/* Strips the head off an answer in place. */
+static int body(const char *path, char *text, size_t *len, char why[TS_WHY_MAX])
+{
+	char *end = memmem(text, *len, "\r\n\r\n", 4);
+	const char *value;
+	char first[80];
+	size_t head_len;
+	int code;
+
+	if (*len == 0) {
+		snprintf(why, TS_WHY_MAX, "tailscaled at %s closed without an answer: is it shutting down?", path);
+		return -EPROTO;
+	}
+	if (!end || *len < 12 || memcmp(text, "HTTP/1.", 7) != 0) {
+		snprintf(why, TS_WHY_MAX, "what listens at %s is no tailscaled: it does not answer in HTTP", path);
+		return -EPROTO;
+	}
+	head_len = (size_t)(end - text) + 4;
+	end[2] = '\0';
+	code = atoi(text + 9);
+	if (code != 200) {
+		ts_tool_printable(text + head_len, *len - head_len < 60 ? *len - head_len : 60, first, sizeof(first));
+		snprintf(why, TS_WHY_MAX, "tailscaled at %s refuses its status (HTTP %d: %s)%s", path, code, first,
+			 code == 403 ? ": ask for access with tailscale set --operator" : "");
+		return code == 403 ? -EPERM : -EPROTO;
+	}
+	*len -= head_len;
+	value = header(text, "Content-Length:");
+	if (value && strtoull(value, NULL, 10) > *len) {
+		snprintf(why, TS_WHY_MAX, "tailscaled at %s broke off in the middle of its status", path);
+		return -EPROTO;
+	}
+	memmove(text, text + head_len, *len);
+	return 0;
+}
+
+int ts_source_localapi(const char *path, bool explicitly, char **text, size_t *len, char why[TS_WHY_MAX])
+{
+	int fd = dial(path, explicitly, why), err;
+
+	if (fd < 0)
+		return fd;
+	*text = NULL;
+	if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) != sizeof(request) - 1)
+		err = -EPIPE;
+	else
+		err = ts_source_drain(fd, IDLE_MS, TOTAL_MS, text, len);
+	close(fd);
+	if (err == -ETIMEDOUT)
+		snprintf(why, TS_WHY_MAX, "tailscaled at %s does not answer: it hangs; restart it", path);
+	else if (err == -EFBIG)
+		snprintf(why, TS_WHY_MAX, "what listens at %s sends more than 256 MiB: that is no status", path);
+	else if (err)
+		snprintf(why, TS_WHY_MAX, "talking to tailscaled at %s: %s", path, strerror(-err));
+	else
+		err = body(path, *text, len, why);
+	if (err) {
+		free(*text);
+		*text = NULL;
+	}
+	return err;
+}

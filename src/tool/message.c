@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* Lines for people. Much of what they quote comes from a daemon, a file or a peer: nothing in it may drive the terminal. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tsproxy/tool.h"
+
+static bool quiet;
+
+void ts_tool_quiet(void)
+{
+	quiet = true;
+}
+
+/* Length of the printable UTF-8 character at `s`, 0 where there is none: C0, DEL, C1, broken sequences. */
+static size_t printable_len(const unsigned char *s, size_t len)
+{
+	size_t n;
+
+	if (s[0] >= 0x20 && s[0] < 0x7f)
+		return 1;
+	if (s[0] < 0xc2 || s[0] > 0xf4 || (s[0] == 0xc2 && len > 1 && s[1] < 0xa0))
+		return 0;
+	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	if (n > len)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+const char *ts_tool_printable(const char *s, size_t len, char *out, size_t cap)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < len;) {
+		size_t n = printable_len((const unsigned char *)s + i, len - i);
+
+		if (at + (n ? n : 1) >= cap)
+			break;
+		if (n == 0) {
+			out[at++] = '?';
+			i++;
+			continue;
+		}
+		memcpy(out + at, s + i, n);
+		at += n;
+		i += n;
+	}
+	out[at] = '\0';
+	return out;
+}
+
+static void say(const char *what, const char *fmt, va_list ap)
+{
+	char text[1024], safe[1024];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	fprintf(stderr, "tsproxy: %s%s\n", what, ts_tool_printable(text, strlen(text), safe, sizeof(safe)));
+}
+
+void ts_tool_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("", fmt, ap);
+	va_end(ap);
+}
+
+void ts_tool_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (quiet)
+		return;
+	va_start(ap, fmt);
+	say("warning: ", fmt, ap);
+	va_end(ap);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the status comes from. What the user named is the only source; else the first that is there serves: a daemon's
+ * socket in one of the usual places, then the tailscale command, which may know another place.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tsproxy/tool.h"
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
+}
+
+/* 1 readable, 0 not limited in time, -ETIMEDOUT. */
+static int wait_readable(int fd, int idle_ms, int64_t deadline)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int64_t left = idle_ms, now = now_ms();
+	int n;
+
+	if (!idle_ms)
+		return 0;
+	if (deadline - now < left)
+		left = deadline - now;
+	n = left > 0 ? poll(&p, 1, (int)left) : 0;
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	return n == 0 ? -ETIMEDOUT : 1;
+}
+
+int ts_source_drain(int fd, int idle_ms, int total_ms, char **text, size_t *len)
+{
+	int64_t deadline = now_ms() + total_ms;
+	size_t cap = 256 << 10, at = 0;
+	char *buf = malloc(cap), *more;
+	int err = buf ? 0 : -ENOMEM;
+
+	while (!err) {
+		ssize_t n;
+
+		if (at == cap) {
+			more = realloc(buf, cap * 2);
+			if (!more) {
+				err = -ENOMEM;
+				break;
+			}
+			buf = more;
+			cap *= 2;
+		}
+		err = wait_readable(fd, idle_ms, deadline);
+		if (err < 0)
+			break;
+		err = 0;
+		n = read(fd, buf + at, cap - at);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n < 0)
+			err = -errno;
+		if (n <= 0)
+			break;
+		at += (size_t)n;
+		if (at > TS_STATUS_MAX)
+			err = -EFBIG;
+	}
+	if (err) {
+		free(buf);
+		return err;
+	}
+	*text = buf;
+	*len = at;
+	return 0;
+}
+
+int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_MAX])
+{
+	bool in = strcmp(path, "-") == 0;
+	int fd = in ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	int err = 0;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		err = -errno;
+	else if (S_ISREG(st.st_mode) && st.st_size > TS_STATUS_MAX)
+		err = -EFBIG;
+	else
+		err = ts_source_drain(fd, 0, 0, text, len);
+	if (fd >= 0 && !in)
+		close(fd);
+	if (err == -EFBIG)
+		snprintf(why, TS_WHY_MAX, "status %s: larger than 256 MiB, that is no status", in ? "on standard input" : path);
+	else if (err)
+		snprintf(why, TS_WHY_MAX, "cannot read the status %s: %s", in ? "on standard input" : path, strerror(-err));
+	return err;
+}
+
+/* The sockets to try. A daemon that the user runs and one that the system runs. */
+static const char *usual_socket(unsigned i, char *buf, size_t cap)
+{
+	static const char *const fixed[] = {
+		"/var/run/tailscale/tailscaled.sock",
+		"/run/tailscale/tailscaled.sock",
+		"/var/packages/Tailscale/var/tailscaled.sock",
+		"/tmp/tailscaled.sock",	/* Tailscale's own container image */
+	};
+	static const char *const below[][2] = {
+		{ "HOME", ".local/share/tailscale/tailscaled.sock" },
+		{ "HOME", ".local/share/tsproxy/tailscaled.sock" },
+		{ "HOME", ".config/tailscale/tailscaled.sock" },
+		{ "XDG_RUNTIME_DIR", "tailscale/tailscaled.sock" },
+		{ "XDG_RUNTIME_DIR", "tailscaled.sock" },
+	};
+	const size_t n = sizeof(fixed) / sizeof(*fixed), m = sizeof(below) / sizeof(*below);
+	const char *dir;
+
+	if (i < n)
+		return fixed[i];
+	if (i >= n + m)
+		return NULL;
+	dir = getenv(below[i - n][0]);
+	if (!dir || dir[0] != '/')
+		return "";
+	snprintf(buf, cap, "%s/%s", dir, below[i - n][1]);
+	return buf;
+}
+
+/* No daemon at that place, as against one that answers wrongly, which must be told and not be passed over. */
+static bool is_nobody(int err)
+{
+	return err == -ENOENT || err == -ECONNREFUSED || err == -ENOTDIR || err == -ENOTSOCK || err == -EACCES;
+}
+
+static int read_usual(char **text, size_t *len, const char **from, char why[TS_WHY_MAX])
+{
+	static char path[4096];
+	const char *s;
+	int err;
+
+	for (unsigned i = 0; (s = usual_socket(i, path, sizeof(path))) != NULL; i++) {
+		if (!*s)
+			continue;
+		err = ts_source_localapi(s, false, text, len, why);
+		*from = s;
+		if (!is_nobody(err))
+			return err;
+	}
+	*from = "tailscale status";
+	err = ts_source_command(text, len, why);
+	if (err == -ENOENT)
+		snprintf(why, TS_WHY_MAX,
+			 "no tailscaled found: start it, or name its socket (--socket) or a status file (--status)");
+	return err;
+}
+
+int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out)
+{
+	const char *from = set->status, *socket = set->socket;
+	char why[TS_WHY_MAX] = "", bad[TS_STATUS_WHY_MAX] = "";
+	char *text = NULL;
+	size_t len = 0;
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	if (!socket || !*socket)
+		socket = getenv("TS_SOCKET");
+	if (from && *from) {
+		err = ts_source_file(from, &text, &len, why);
+	} else if (socket && *socket) {
+		from = socket;
+		err = ts_source_localapi(socket, true, &text, &len, why);
+	} else {
+		err = read_usual(&text, &len, &from, why);
+	}
+	if (err) {
+		ts_tool_error("%s", why);
+		return err;
+	}
+	err = ts_status_parse(text, len, out, bad);
+	if (err == -EBADMSG)
+		ts_tool_error("the status from %s is broken: %s", strcmp(from, "-") == 0 ? "standard input" : from, bad);
+	else if (err)
+		ts_tool_error("reading the status: %s", strerror(-err));
+	free(text);
+	return err;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Makes the map: settings, status, proxies, compile, put in place, all under the map's lock, so that of many processes
+ * that want a fresh map one does the work and the others find it done.
+ *
+ * Where the status cannot be had, the old map stays as it is: an old tailnet is better than none. Where there is a status but no
+ * proxy, the map is made without one: names then still resolve and connects fail at once, instead of both leaving in the clear.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../names/map_write.h"
+#include "tsproxy/tool.h"
+
+#define LOCK_WAIT_MS 20000	/* longer than any one source takes */
+#define FRESH_NS 10000000000ll
+
+static int64_t now_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+static void say_place(const char *path, int err)
+{
+	int dir_len = (int)(strrchr(path, '/') ? strrchr(path, '/') - path : 0);
+
+	if (err == -EPERM)
+		ts_tool_error("%.*s is not a private directory of yours (another owner, a link, or writable for others): "
+			      "no map is kept there; remove it, or name a place with --map", dir_len, path);
+	else
+		ts_tool_error("cannot keep the map at %s: %s", path, strerror(-err));
+}
+
+/* The locked file's descriptor, or -errno (said). */
+static int lock(const char *path)
+{
+	const char *name;
+	int dir_fd = ts_map_open_dir(path, &name), fd, err = 0;
+	int64_t until = now_ns(CLOCK_MONOTONIC) + LOCK_WAIT_MS * 1000000ll;
+	const struct timespec pause = { .tv_nsec = 5000000 };
+	char lock_name[300];
+
+	if (dir_fd < 0) {
+		say_place(path, dir_fd);
+		return dir_fd;
+	}
+	snprintf(lock_name, sizeof(lock_name), "%s.lock", name);
+	fd = openat(dir_fd, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		err = -errno;
+	close(dir_fd);
+	while (!err && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			err = -errno;
+		else if (now_ns(CLOCK_MONOTONIC) > until)
+			err = -ETIMEDOUT;
+		else
+			nanosleep(&pause, NULL);
+	}
+	if (err) {
+		if (err == -ETIMEDOUT)
+			ts_tool_error("another tsproxy-sync does not come to an end with %s: end it", path);
+		else
+			say_place(path, err);
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	return fd;
+}
+
+static int warn_about_old(const char *path, struct ts_map *old)
+{
+	int err = ts_map_load(path, old);
+
+	if (err) {
+		memset(old, 0, sizeof(*old));
+		if (err == -EPERM)
+			ts_tool_warn("the map %s has another owner or is writable for others: it is not used", path);
+		else if (err == -EBADMSG || err == -EMSGSIZE)
+			ts_tool_warn("the map %s is %s: it is made anew", path, err == -EBADMSG ? "damaged" : "truncated");
+	}
+	return err;
+}
+
+/* Whether programs will need a proxy; says what else the daemon's state means. */
+static bool wants_proxy(const struct ts_tailnet *tn)
+{
+	if (tn->tun) {
+		ts_tool_warn("tailscaled routes the tailnet in the kernel (TUN): programs need no tsproxy, it steps aside");
+		return false;
+	}
+	if (tn->state == TS_STATE_STOPPED) {
+		ts_tool_warn("tailscaled is stopped: bring it up with tailscale up");
+		return false;
+	}
+	if (tn->state == TS_STATE_NEEDS_LOGIN) {
+		ts_tool_warn("tailscaled is logged out or waits for approval: log in with tailscale up");
+		return false;
+	}
+	return true;
+}
+
+static int make(const struct ts_conf *conf, struct ts_map_settings *set, const struct ts_map *old)
+{
+	struct ts_tailnet tn;
+	uint8_t *data = NULL;
+	size_t len = 0;
+	int err, no_proxy = 0;
+
+	/* The map is as old as what was asked: a status file changed while we work makes it an old one. */
+	set->made_ns = now_ns(CLOCK_REALTIME);
+	if (set->dns_route_count)
+		ts_tool_warn("dns-route: this version cannot do that yet; left out");
+	err = ts_source_read(set, &tn);
+	if (err)
+		goto out;
+	if (wants_proxy(&tn))
+		no_proxy = ts_discover(set, old);
+	if (no_proxy == -EINVAL || no_proxy == -ENOMEM) {
+		err = no_proxy;
+		goto out;
+	}
+	err = ts_map_build(&tn, set, &data, &len);
+	if (err) {
+		ts_tool_error("making the map: %s", err == -EFBIG ? "the tailnet is too large for it" : strerror(-err));
+		goto out;
+	}
+	err = ts_map_install(conf->map_path, data, len);
+	if (err)
+		say_place(conf->map_path, err);
+out:
+	free(data);
+	ts_tailnet_free(&tn);
+	return err ? err : no_proxy;
+}
+
+int ts_sync(const struct ts_conf *conf)
+{
+	int64_t began = now_ns(CLOCK_REALTIME);
+	struct ts_map_settings set;
+	struct ts_map old = { 0 };
+	int err, lock_fd;
+
+	if (!conf->map_path[0]) {
+		ts_tool_error("no place for the map: set XDG_RUNTIME_DIR or HOME, or name one with --map");
+		return 1;
+	}
+	err = ts_settings_load(&set, NULL);
+	if (err) {
+		ts_settings_free(&set);
+		return err == -EINVAL ? 2 : 1;
+	}
+	lock_fd = lock(conf->map_path);
+	if (lock_fd < 0) {
+		ts_settings_free(&set);
+		return 1;
+	}
+	/* Somebody else began and ended one while we waited for the lock: that one is as good. */
+	if (warn_about_old(conf->map_path, &old) != 0 || ts_map_header(&old).made_ns < began)
+		err = make(conf, &set, &old);
+	ts_map_unload(&old);
+	close(lock_fd);
+	ts_settings_free(&set);
+	return err == -EINVAL ? 2 : err ? 1 : 0;
+}
+
+int ts_sync_load(const struct ts_conf *conf, struct ts_map *out)
+{
+	int64_t now = now_ns(CLOCK_REALTIME), age = INT64_MAX;
+	int ret = 0, err;
+
+	err = conf->map_path[0] ? ts_map_load(conf->map_path, out) : -ENOENT;
+	if (!err) {
+		age = now - ts_map_header(out).made_ns;
+		if (age >= 0 && age <= FRESH_NS)
+			return 0;
+		ts_map_unload(out);
+	}
+	ret = ts_sync(conf);
+	err = conf->map_path[0] ? ts_map_load(conf->map_path, out) : -ENOENT;
+	if (err)
+		return ret ? ret : 1;
+	if (ret && ts_map_header(out).made_ns < now)
+		ts_tool_warn("going on with a map that is %lld s old", (long long)(age / 1000000000));
+	return 0;
+}
