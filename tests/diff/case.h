@@ -2,7 +2,7 @@
 /*
  * What every differential case shares. A case prints what a program can observe, in words that are the same
  * on every run: results, errno by name, readiness by name, addresses with ephemeral ports as "*", times as
- * whole round trips ("@1" is at least 0.9 and less than 1.9 of them). The runner runs it in both worlds and compares.
+ * whole round trips ("@1" is at least 0.7 and less than 1.7 of them). The runner runs it in both worlds and compares.
  *
  *	prog --list	one line a case: its name and its attributes
  *	prog NAME	runs that case
@@ -40,7 +40,7 @@ struct diff_case {
 	char name[80];
 	void (*run)(void);
 	const int *arg;		/* for generated cases: case_arg */
-	const char *attr;	/* "hostile", "proxy=N", "slow"; the runner's words */
+	const char *attr;	/* "hostile", "proxy=N", "slow", "alone", "sub"; the runner's words */
 	int family;
 	bool mapped;		/* AF_INET6 sockets, ::ffff:100.64.0.N targets */
 };
@@ -106,6 +106,8 @@ void say_span(const char *what, int64_t t0, int lo_quarters, int hi_quarters);
 void show_poll(int fd, unsigned events, int timeout);
 void show_select(int fd, int timeout);
 void show_epoll(int ep, int timeout);		/* up to 64 events, ordered by data */
+/* The kernel wakes an edge-triggered waiter twice for one reset, and both edges are reported if it was quick: takes the second. */
+void swallow_repeat(int ep);
 int add_epoll(int ep, int fd, uint32_t events, uint64_t data);
 int mod_epoll(int ep, int fd, uint32_t events, uint64_t data);
 void show_so_error(int fd);

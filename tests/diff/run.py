@@ -110,7 +110,8 @@ def find_cases(args):
             continue
         listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
         cases += [Case(program, line) for line in listed.splitlines()]
-    return [c for c in cases if fnmatch.fnmatch(c.full, args.only) or fnmatch.fnmatch(c.full, args.only + ".*")]
+    return [c for c in cases if "sub" not in c.attr and
+            (fnmatch.fnmatch(c.full, args.only) or fnmatch.fnmatch(c.full, args.only + ".*"))]
 
 
 def read_expected():
@@ -149,6 +150,9 @@ def check_native(args, cases):
             if first is None:
                 first = outs
             for c in cases:
+                for _ in range(3):
+                    if outs[c.full] != first[c.full] and same_but_times(outs[c.full], first[c.full]):
+                        outs[c.full] = native.run(c)
                 if outs[c.full] != first[c.full] or "BROKEN CASE" in outs[c.full] or "ended" in outs[c.full] or \
                         "did not end" in outs[c.full]:
                     unsteady.add(c.full)

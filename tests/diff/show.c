@@ -73,6 +73,14 @@ int mod_epoll(int ep, int fd, uint32_t events, uint64_t data)
 	return epoll_ctl(ep, EPOLL_CTL_MOD, fd, &ev);
 }
 
+void swallow_repeat(int ep)
+{
+	struct epoll_event ev;
+
+	usleep(20000);
+	epoll_wait(ep, &ev, 1, 0);
+}
+
 void show_so_error(int fd)
 {
 	int e = -1;
