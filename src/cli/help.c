@@ -7,6 +7,8 @@
 #include "tsproxy/buf.h"
 #include "tsproxy/sys.h"
 
+#define PART_MAX 400	/* of one string in a message: a name without end leaves room for what is wrong with it */
+
 static const char help_text[] =
 	"Usage: tsproxy [options] [--] command [arguments]\n"
 	"Runs a command so that it reaches the tailnet through an unprivileged tailscaled.\n"
@@ -63,14 +65,16 @@ void ts_help_version(int json)
 
 void ts_say_parts(const char *const *parts)
 {
-	char line[1024];
+	char line[2048];
 	struct ts_wr w = ts_wr_over(line, sizeof(line) - 1);	/* room for the newline, whatever was cut */
 
 	ts_wr_str(&w, "tsproxy: ");
 	for (; *parts; parts++) {
-		size_t n = strlen(*parts), room = w.cap - w.len;
+		size_t n = strnlen(*parts, PART_MAX + 1);
 
-		ts_wr_bytes(&w, *parts, n < room ? n : room);
+		ts_wr_bytes(&w, *parts, n > PART_MAX ? PART_MAX : n);
+		if (n > PART_MAX)
+			ts_wr_str(&w, "...");
 	}
 	line[w.len++] = '\n';
 	write_all(2, line, w.len);

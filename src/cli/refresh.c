@@ -139,8 +139,8 @@ static int high_pipe(int fds[2])
 	return ret;
 }
 
-/* Passes on what comes from `fd` until its end, or for WAIT_MS. */
-static void relay(int fd)
+/* Passes on what comes from `fd` until its end, or for WAIT_MS. True where the end came. */
+static bool relay(int fd)
 {
 	int64_t end = clock_ns(CLOCK_MONOTONIC) + WAIT_MS * INT64_C(1000000);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -151,10 +151,12 @@ static void relay(int fd)
 		ssize_t n;
 
 		if (left <= 0 || poll(&p, 1, (int)left) <= 0)
-			return;
+			return false;
 		n = read(fd, buf, sizeof(buf));
-		if (n <= 0 || write(2, buf, (size_t)n) != n)
-			return;
+		if (n <= 0)
+			return true;
+		if (write(2, buf, (size_t)n) != n)
+			return false;
 	}
 }
 
@@ -165,14 +167,15 @@ static bool orphans_are_ours(void)
 	return getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0) == 0 && subreaper);
 }
 
-static void run_sync(const char *sync, const struct ts_environ *env, bool wait)
+/* True where it was waited for and has ended. */
+static bool run_sync(const char *sync, const struct ts_environ *env, bool wait)
 {
-	bool keep = orphans_are_ours();
+	bool keep = orphans_are_ours(), ended = false;
 	int fds[2] = { -1, -1 };
 	pid_t pid;
 
 	if ((wait || keep) && high_pipe(fds) != 0)
-		return;
+		return false;
 	pid = fork();
 	if (pid == 0) {
 		if (!keep && fork() != 0)
@@ -182,20 +185,22 @@ static void run_sync(const char *sync, const struct ts_environ *env, bool wait)
 	if (fds[1] >= 0)
 		close(fds[1]);
 	if (fds[0] >= 0) {
-		relay(fds[0]);
+		ended = relay(fds[0]);
 		close(fds[0]);
 	}
 	if (pid < 0)
-		return;
+		return false;
 	if (keep)
 		kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
+	return ended;
 }
 
 int ts_refresh_map(const struct ts_conf *conf, const struct ts_environ *env)
 {
 	const char *status = ts_env_get(env->v, "TSPROXY_STATUS"), *file = status_file(env), *sync;
+	int64_t before;
 	enum age age;
 
 	/* What came from standard input cannot be asked again. */
@@ -209,9 +214,11 @@ int ts_refresh_map(const struct ts_conf *conf, const struct ts_environ *env)
 		ts_say("tsproxy-sync is missing: no names from the tailnet; install tsproxy again");
 		return 0;
 	}
-	run_sync(sync, env, age == AGE_MISSING);
-	/* Sync has said why, and who names a file wants no other. */
-	return file && age == AGE_MISSING && !made_ns(conf->map_path) ? TS_EXIT_USAGE : 0;
+	before = made_ns(conf->map_path);
+	/* Who names a file wants no other source, nor its former content; sync has said what is wrong with it. */
+	if (run_sync(sync, env, age == AGE_MISSING) && file && made_ns(conf->map_path) == before)
+		return TS_EXIT_USAGE;
+	return 0;
 }
 
 /* Removes maps of standard input whose process is gone. A day's grace: others may live in another PID namespace. */
