@@ -36,14 +36,15 @@ enum ts_process ts_process(void);
 
 /*
  * A lock for short sections without blocking calls and without foreign code. Signals are blocked while it
- * is held, so that a handler may call a hook. A child made by fork while it was held finds it free. Lock order: ARCHITECTURE.md.
+ * is held, so that a handler may call a hook. A lock whose owner is gone (killed, cancelled, or left behind in the parent of a fork)
+ * is taken over. A vfork child must not take a lock of its parent's memory: ask ts_process first. Lock order: ARCHITECTURE.md.
  */
 struct ts_lock {
 	int word;		/* 0 free, else the owner's thread ID; bit 30: somebody waits */
+	int shared;		/* it lies in memory that several processes share */
 	uint64_t saved_mask;	/* the owner's signal mask */
 };
 void ts_lock(struct ts_lock *l);
-bool ts_trylock(struct ts_lock *l);
 void ts_unlock(struct ts_lock *l);
 
 #endif

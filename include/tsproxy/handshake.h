@@ -33,6 +33,7 @@ struct ts_handshake {
 	uint8_t kind;		/* enum ts_endpoint_kind */
 	bool pipelined;
 	bool auth;
+	bool sent;		/* AUTH, REPLY: this state's message was handed out */
 	bool bnd_known;
 	uint8_t code;		/* the REP field of a refusal; 0 where the failure was another */
 	int err;		/* FAILED: positive errno */

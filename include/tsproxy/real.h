@@ -31,6 +31,8 @@ struct ts_real {
 
 extern struct ts_real ts_real_table;
 extern int ts_real_ready;
+/* The real syscall(), for assembler. */
+extern void *ts_real_syscall __attribute__((visibility("hidden")));
 void ts_real_resolve(void);
 
 /* The table, resolved. */

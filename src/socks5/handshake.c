@@ -42,15 +42,15 @@ size_t ts_handshake_output(struct ts_handshake *hs, uint8_t *out, size_t cap, co
 		hs->state = TS_HS_METHOD;
 		break;
 	case TS_HS_AUTH:
-		if (hs->code)	/* already handed out */
+		if (hs->sent)
 			return 0;
-		hs->code = 1;
+		hs->sent = true;
 		n = ts_socks5_auth(out, cap, user, pass);
 		break;
 	case TS_HS_REPLY:
-		if (hs->pipelined)
+		if (hs->sent)
 			return 0;
-		hs->pipelined = true;	/* handed out */
+		hs->sent = true;
 		n = ts_socks5_request(out, cap, TS_SOCKS5_CMD_CONNECT, &hs->target);
 		break;
 	default:
@@ -74,6 +74,7 @@ static int input_method(struct ts_handshake *hs, const uint8_t *p, size_t n)
 		return r;
 	}
 	hs->state = hs->auth ? TS_HS_AUTH : TS_HS_REPLY;
+	hs->sent = hs->pipelined;
 	return r;
 }
 
@@ -85,10 +86,9 @@ static int input_auth(struct ts_handshake *hs, const uint8_t *p, size_t n)
 
 	if (r <= 0)
 		return r;
-	hs->code = 0;
-	if (granted)
-		hs->state = TS_HS_REPLY;
-	else
+	hs->sent = false;
+	hs->state = TS_HS_REPLY;
+	if (!granted)
 		fail(hs, EACCES);
 	return r;
 }

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* What a resolver call is answered with: whose name it is (ask.c, hosts.c), and the structures of netdb.h (answer.c). */
+#ifndef TSPROXY_ANSWER_H
+#define TSPROXY_ANSWER_H
+
+#include <netdb.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tsproxy/map.h"
+
+enum ts_ask {
+	TS_ASK_LIBC,	/* not ours: the real call answers */
+	TS_ASK_FOUND,
+	TS_ASK_NONE,	/* ours, and there is no such name: fails without a DNS packet */
+};
+
+/*
+ * Whose is `name`, in the order numeric, localhost, /etc/hosts, tailnet, DNS? `family` is what is asked for (AF_UNSPEC: any), because
+ * /etc/hosts wins only where it has such an address. May wait 1 s for a fresher map when a name misses (names.h).
+ */
+enum ts_ask ts_names_ask(const char *name, int family, struct ts_map_answer *out);
+/* The same for an address. */
+enum ts_ask ts_names_ask_addr(const uint8_t ip[16], struct ts_map_answer *out);
+
+/* Does /etc/hosts give `name` an address of `family`? The file is read on each call, as libc does. */
+bool ts_hosts_has_name(const char *name, int family);
+bool ts_hosts_has_addr(const uint8_t ip[16]);
+
+/* Which libc the program runs on: glibc, or else one that behaves as musl. */
+bool ts_libc_is_glibc(void);
+
+/* As getaddrinfo(3) for a name that was found; `service` and `hints` as the caller gave them. */
+int ts_answer_addrinfo(const struct ts_map_answer *a, const char *service, const struct addrinfo *hints,
+		       struct addrinfo **res);
+/* As getaddrinfo(3) for a name that does not exist: what else is wrong with the call is said first. */
+int ts_answer_no_addrinfo(const char *service, const struct addrinfo *hints, int error);
+/* Frees a list that ts_answer_addrinfo built itself (musl). False: it is libc's. */
+bool ts_answer_free(struct addrinfo *res);
+
+/*
+ * Fills `ret` and `buf` for the addresses of `family`. 0, ERANGE where `len` is too small, or -1 where there is no such address.
+ * `asked` is the name that was looked up, or null for a lookup by address.
+ */
+int ts_answer_hostent(const struct ts_map_answer *a, int family, const char *asked, struct hostent *ret, char *buf,
+		      size_t len);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Epoll registrations of sockets that are, or may soon be, part of a flow.
+ *
+ * While a connection is pending, the kernel's registration is a stand-in: EPOLLIN with data that names our record (a "tag"), so
+ * that epoll wakes exactly when the proxy's answer is there, and the program sees nothing. At the end the program's own events
+ * and data are put back, and the kernel reports what there is to report: level, edge and one-shot are the kernel's own.
+ *
+ * All but ts_epreg_is_tag and ts_tag_count is called with ts_fdtab_lock held. Functions that make kernel calls use the
+ * real epoll_ctl directly, never block and return 0 or -errno.
+ */
+#ifndef TSPROXY_EPREG_H
+#define TSPROXY_EPREG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+/* Registrations that are tags now; raised before a tag enters the kernel. */
+extern int ts_tag_count;
+
+/* True where event data is a tag, alive or not: the program must never see it. */
+bool ts_epreg_is_tag(uint64_t data);
+/* The descriptor that a live tag stands for, else -1 (its flow is over). */
+int ts_epreg_tag_fd(uint64_t data);
+
+/* The program's epoll_ctl on a descriptor that we track but that belongs to no pending flow: does it and keeps it in mind. */
+int ts_epreg_ctl_tracked(int epfd, int op, int fd, const struct epoll_event *ev);
+/* The same on a descriptor of a pending flow: the kernel gets a tag that fires on `wake` (EPOLLIN or EPOLLOUT). */
+int ts_epreg_ctl_pending(int epfd, int op, int fd, const struct epoll_event *ev, uint32_t wake);
+
+/* Turns every registration of `fd` into a tag that fires on `wake`: before its connect leaves, and when what it waits for changes. */
+void ts_epreg_tag(int fd, uint32_t wake);
+/* Puts the program's own registrations of `fd` back. They stay known. */
+void ts_epreg_untag(int fd);
+/* `from` is being closed while `to` names the same socket: its registrations live on, as they do in the kernel. */
+void ts_epreg_move(int from, int to, uint32_t wake);
+/* Whether any registration of `fd` is known; needs no lock. */
+bool ts_epreg_any(int fd);
+/* Forgets all registrations of `fd` (it is connected, closed, or not ours); the kernel's stay as they are. */
+void ts_epreg_forget(int fd);
+
+/* Takes a registration that the kernel already has into the table. */
+void ts_epreg_adopt(int epfd, int fd, const struct epoll_event *ev);
+
+/*
+ * For a descriptor that is not tracked (it came through exec, SCM_RIGHTS or a raw system call): reads its registrations from
+ * /proc/self/fdinfo, in every epoll set of this process. Costs a walk over all descriptors.
+ */
+void ts_epreg_discover(int fd);
+
+#endif

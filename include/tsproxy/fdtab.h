@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is known about descriptors, and the flows: connections that are being made through a proxy.
+ *
+ * Per descriptor one byte of flags in a lazily touched table, so that a hook decides with two loads whether a call concerns us.
+ * A flow lives in memory shared with children made by fork, so that either side may complete it; the tables that lead to it
+ * (descriptor to flow, aliases made by dup) are each process's own.
+ *
+ * Everything but the inline tests is called with ts_fdtab_lock held, and never in a vfork child.
+ */
+#ifndef TSPROXY_FDTAB_H
+#define TSPROXY_FDTAB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tsproxy/guard.h"
+#include "tsproxy/handshake.h"
+#include "tsproxy/route.h"
+
+#define TS_FD_MAX (1 << 20)	/* Linux' default nr_open; a connect on a higher one is EAGAIN */
+#define TS_FLOWS_MAX 65536	/* flows under way at once, over all processes of a fork family */
+
+enum ts_fd_flag {
+	TS_FD_NEW = 1,		/* a TCP socket made here that was never connected */
+	TS_FD_TRACKED = 2,	/* every epoll registration of this descriptor is in our table (epreg.h) */
+	TS_FD_OPTIONS = 4,	/* time-outs, low-water mark or such were set: ask the kernel before relying on defaults */
+	TS_FD_FLOW = 8,		/* belongs to a flow */
+	TS_FD_WAKER = 16,	/* an eventfd of ours (wait.c) */
+};
+
+extern uint8_t ts_fd_flags[TS_FD_MAX];
+extern int ts_flow_count;	/* descriptors with TS_FD_FLOW in this process */
+extern struct ts_lock ts_fdtab_lock;
+
+enum ts_flow_state {
+	TS_FLOW_FREE,
+	TS_FLOW_STARTING,	/* a thread (`reader_tid`) is in the kernel's connect to the proxy */
+	TS_FLOW_CONNECTING,	/* the kernel's connect to the proxy is itself in progress (its backlog is full, or it is on another host) */
+	TS_FLOW_HANDSHAKE,	/* `hs` says where */
+	TS_FLOW_FAILED,		/* the kernel says ECONNREFUSED where `err` is meant; until it was told once */
+};
+
+struct ts_flow {
+	struct ts_lock lock;	/* only one process at a time reads the proxy's answer */
+	uint32_t next;		/* free list */
+	uint32_t gen;		/* counts uses of this slot */
+	uint32_t state;		/* enum ts_flow_state */
+	int err;
+	int owner_pid;		/* who frees the slot */
+	int reader_tid;		/* a thread in a connect that advances the flow itself; 0 none */
+	uint64_t cookie;	/* SO_COOKIE: the socket, whatever its number */
+	int64_t start_ms;	/* CLOCK_MONOTONIC */
+	int family;		/* of the sockaddrs that the program uses */
+	int lowat;		/* SO_RCVLOWAT as the program wants it */
+	int lowat_now;		/* as the kernel has it */
+	bool unreported;	/* a blocking connect was interrupted: a later one reports the success once */
+	bool bound;		/* the program chose the local port itself */
+	bool offline;
+	struct ts_addr proxy;
+	struct ts_handshake hs;
+};
+
+/* True where the descriptor may belong to a flow. Two loads; no lock. */
+static inline bool ts_fd_has_flow(int fd)
+{
+	return __builtin_expect(__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) != 0, 0) &&
+	       (unsigned)fd < TS_FD_MAX && ts_fd_flags[fd] & TS_FD_FLOW;
+}
+
+static inline unsigned ts_fd_get_flags(int fd)
+{
+	return (unsigned)fd < TS_FD_MAX ? ts_fd_flags[fd] : 0;
+}
+
+/* A new flow for `fd`, its first alias; its cookie set. Null where memory or slots ran out. */
+struct ts_flow *ts_flow_new(int fd);
+/* The flow of `fd`, or null: none, or the number belongs to another socket by now (it is forgotten then). */
+struct ts_flow *ts_flow_of(int fd);
+/* The next descriptor of the flow that `fd` belongs to: iterate from ts_flow_first until -1. */
+int ts_flow_first(const struct ts_flow *f);
+int ts_flow_next(int fd);
+/* `alias` was made by dup and the like. */
+void ts_flow_add_alias(struct ts_flow *f, int alias);
+/* `fd` is being closed or replaced: forgets it, and the flow with its last alias. */
+void ts_flow_drop_alias(int fd);
+/* The flow is over: forgets all its aliases, frees it. */
+void ts_flow_end(struct ts_flow *f);
+
+/* What the kernel reports when a pending flow can be advanced: EPOLLIN or EPOLLOUT (POLLIN, POLLOUT have the same values). */
+static inline uint32_t ts_flow_wake_events(const struct ts_flow *f)
+{
+	return f->state == TS_FLOW_CONNECTING || f->state == TS_FLOW_STARTING ? 4 : 1;
+}
+
+/* The highest descriptor that ever had a flag, for close_range. */
+int ts_fd_highest(void);
+void ts_fd_set_flags(int fd, unsigned set, unsigned clear);
+
+int64_t ts_now_ms(void);
+
+#endif

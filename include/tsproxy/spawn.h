@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Starts tsproxy-sync from inside a program that must not notice: no child to wait for, no signal, no descriptor, no allocation. */
+#ifndef TSPROXY_SPAWN_H
+#define TSPROXY_SPAWN_H
+
+#include <stdbool.h>
+
+/*
+ * Copies what the helper needs of the environment; called once, at load time. Where it does not fit, no helper is
+ * ever started: with half of it the helper would make another map.
+ */
+void ts_spawn_save_env(char *const envp[]);
+/* A saved variable's value, or null. */
+const char *ts_spawn_env(const char *name);
+/*
+ * False where a helper must not be started from here: secure execution, a vfork child, a process that has put itself into a
+ * sandbox (seccomp), or whose next child would found a PID namespace; under valgrind, which cannot follow the clone.
+ */
+bool ts_spawn_allowed(void);
+/*
+ * Starts `path` without arguments, detached, in the saved environment. It holds an flock(2) on `lock_path`, open as its standard
+ * input, for as long as it lives. Returns 0 once it has started, or -errno. Takes 0.3 ms; 1 s at most where
+ * this process would inherit the orphan (PID 1, a subreaper), because then its end is awaited.
+ */
+int ts_spawn_helper(const char *path, const char *lock_path);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* Destinations in system calls: see dest.h. Only what is ours costs a question to the kernel (which kind of socket it is). */
+#include "tsproxy/dest.h"
+
+#include <errno.h>
+
+#include "tsproxy/guard.h"
+#include "tsproxy/log.h"
+#include "tsproxy/sys.h"
+
+static int socket_type(int fd)
+{
+	int type = -1;
+	socklen_t len = sizeof(type);
+
+	return ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 ? type : -1;
+}
+
+static struct ts_decision decide(const struct sockaddr *sa, socklen_t len, struct ts_addr *to)
+{
+	if (!ts_enabled || !sa || !ts_addr_from_sockaddr(to, sa, len))
+		return (struct ts_decision){ .verdict = TS_PASS };
+	return ts_route_decide(to);
+}
+
+/* The result for a socket that is no TCP socket: not carried, and never in the clear. */
+static int other_protocol(const struct ts_addr *to, const struct ts_decision *d)
+{
+	if (d->loopback)
+		return 0;
+	ts_info("%a: only TCP is carried yet", to);
+	return -ENETUNREACH;
+}
+
+enum ts_verdict ts_dest_connect(int fd, const struct sockaddr *sa, socklen_t len, struct ts_addr *to, struct ts_decision *d)
+{
+	int type;
+
+	*d = decide(sa, len, to);
+	if (d->verdict == TS_PASS)
+		return TS_PASS;
+	type = socket_type(fd);
+	if (type < 0)
+		d->verdict = TS_PASS;	/* no socket: the kernel says so */
+	else if (type != SOCK_STREAM && (d->err = -other_protocol(to, d)) == 0)
+		d->verdict = TS_PASS;
+	else if (type != SOCK_STREAM)
+		d->verdict = TS_DENY;
+	return d->verdict;
+}
+
+int ts_dest_send(int fd, const struct sockaddr *sa, socklen_t len, int flags)
+{
+	struct ts_addr to;
+	struct ts_decision d = decide(sa, len, &to);
+	int type;
+
+	if (d.verdict == TS_PASS || (type = socket_type(fd)) < 0)
+		return 0;
+	if (type == SOCK_STREAM)
+		return flags & MSG_FASTOPEN ? 1 : 0;
+	return other_protocol(&to, &d);
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Epoll registrations: see epreg.h.
+ *
+ * Records live in a static array. A tag is an address inside its record: recognised by one subtraction, never equal to a
+ * pointer of the program's, and its offset inside the record tells the record's generation, so that an event that was
+ * copied out before its record was reused cannot reach another flow.
+ */
+#include "tsproxy/epreg.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "tsproxy/fdtab.h"
+#include "tsproxy/log.h"
+#include "tsproxy/sys.h"
+
+#define REGS_MAX 65536
+
+struct reg {
+	uint64_t data;		/* the program's */
+	uint32_t events;	/* the program's */
+	int epfd;
+	int fd;
+	uint32_t next;		/* index + 1 in the chain of `fd`, or in the free list */
+	uint32_t gen;
+	bool used, tagged;
+};
+
+static struct reg regs[REGS_MAX];
+static uint32_t free_head, used;
+static uint32_t reg_of[TS_FD_MAX];	/* index + 1; 0: none */
+
+int ts_tag_count;
+
+static uint64_t tag_of(const struct reg *r)
+{
+	return (uint64_t)(uintptr_t)r + r->gen % sizeof(*r);
+}
+
+bool ts_epreg_is_tag(uint64_t data)
+{
+	return data - (uint64_t)(uintptr_t)regs < sizeof(regs);
+}
+
+int ts_epreg_tag_fd(uint64_t data)
+{
+	const struct reg *r = &regs[(data - (uint64_t)(uintptr_t)regs) / sizeof(*r)];
+
+	return r->used && r->tagged && tag_of(r) == data ? r->fd : -1;
+}
+
+static struct reg *find(int epfd, int fd)
+{
+	for (uint32_t i = reg_of[fd]; i; i = regs[i - 1].next)
+		if (regs[i - 1].epfd == epfd)
+			return &regs[i - 1];
+	return NULL;
+}
+
+static struct reg *add(int epfd, int fd, const struct epoll_event *ev)
+{
+	struct reg *r;
+	uint32_t i;
+
+	if (free_head) {
+		i = free_head - 1;
+		free_head = regs[i].next;
+	} else if (used < REGS_MAX) {
+		i = used++;
+	} else {
+		return NULL;
+	}
+	r = &regs[i];
+	r->epfd = epfd;
+	r->fd = fd;
+	r->events = ev->events;
+	r->data = ev->data.u64;
+	r->used = true;
+	r->tagged = false;
+	r->next = reg_of[fd];
+	reg_of[fd] = i + 1;
+	return r;
+}
+
+static void set_tagged(struct reg *r, bool tagged)
+{
+	if (r->tagged != tagged)
+		__atomic_add_fetch(&ts_tag_count, tagged ? 1 : -1, __ATOMIC_SEQ_CST);
+	r->tagged = tagged;
+}
+
+static void drop(struct reg *r)
+{
+	uint32_t i = (uint32_t)(r - regs) + 1;
+
+	for (uint32_t *p = &reg_of[r->fd]; *p; p = &regs[*p - 1].next)
+		if (*p == i) {
+			*p = r->next;
+			break;
+		}
+	set_tagged(r, false);
+	r->used = false;
+	r->gen++;
+	r->next = free_head;
+	free_head = i;
+}
+
+static int kernel_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data)
+{
+	struct epoll_event ev = { .events = events, .data.u64 = data };
+
+	return (int)ts_sys(SYS_epoll_ctl, epfd, op, fd, &ev);
+}
+
+/* The stand-in's events: level-triggered; SO_RCVLOWAT withholds input until the answer is whole. */
+static uint32_t tag_events(const struct reg *r, uint32_t wake)
+{
+	return wake | (r->events & (EPOLLEXCLUSIVE | EPOLLWAKEUP));
+}
+
+/* EPOLLEXCLUSIVE registrations cannot be modified (epoll_ctl(2)): they are made anew. */
+static int kernel_set(const struct reg *r, uint32_t events, uint64_t data)
+{
+	if (!(r->events & EPOLLEXCLUSIVE))
+		return kernel_ctl(r->epfd, EPOLL_CTL_MOD, r->fd, events, data);
+	int err = kernel_ctl(r->epfd, EPOLL_CTL_DEL, r->fd, 0, 0);
+
+	return err ? err : kernel_ctl(r->epfd, EPOLL_CTL_ADD, r->fd, events, data);
+}
+
+static int copy_event(const struct epoll_event *ev, struct epoll_event *out)
+{
+	if (!ev)
+		return -EFAULT;
+	memcpy(out, ev, sizeof(*out));
+	return 0;
+}
+
+int ts_epreg_ctl_tracked(int epfd, int op, int fd, const struct epoll_event *ev)
+{
+	int err = (int)ts_sys(SYS_epoll_ctl, epfd, op, fd, ev);
+	struct reg *r = find(epfd, fd);
+
+	if (err)
+		return err;
+	if (op == EPOLL_CTL_DEL && r)
+		drop(r);
+	if (op == EPOLL_CTL_ADD && r)
+		drop(r);	/* the set or the descriptor was closed meanwhile and its number reused */
+	if (op == EPOLL_CTL_MOD && r) {
+		r->events = ev->events;
+		r->data = ev->data.u64;
+	}
+	if (op == EPOLL_CTL_ADD && !add(epfd, fd, ev))
+		ts_fd_set_flags(fd, 0, TS_FD_TRACKED);	/* no room: ts_epreg_discover will find it when needed */
+	return 0;
+}
+
+/* What the kernel refuses the program's own event for, asked with an event that never fires: see epoll_ctl(2), ERRORS. */
+static int check_exclusive(int op, const struct epoll_event *ev, const struct reg *r)
+{
+	const uint32_t allowed = EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
+
+	if (op == EPOLL_CTL_MOD && ((ev->events & EPOLLEXCLUSIVE) || (r && r->events & EPOLLEXCLUSIVE)))
+		return -EINVAL;
+	return op == EPOLL_CTL_ADD && ev->events & EPOLLEXCLUSIVE && ev->events & ~allowed ? -EINVAL : 0;
+}
+
+int ts_epreg_ctl_pending(int epfd, int op, int fd, const struct epoll_event *ev, uint32_t wake)
+{
+	struct reg *r = find(epfd, fd);
+	struct epoll_event own = { .events = 0 };
+	int err;
+
+	if (op != EPOLL_CTL_ADD && op != EPOLL_CTL_MOD) {
+		err = (int)ts_sys(SYS_epoll_ctl, epfd, op, fd, ev);
+		if (!err && r)
+			drop(r);
+		return err;
+	}
+	if ((err = copy_event(ev, &own)) || (err = check_exclusive(op, &own, r)))
+		return err;
+	if (op == EPOLL_CTL_MOD && !r)
+		return (int)ts_sys(SYS_epoll_ctl, epfd, op, fd, ev);	/* ENOENT, or what the kernel has against it */
+	if (op == EPOLL_CTL_MOD) {
+		r->events = own.events;
+		r->data = own.data.u64;
+		return kernel_ctl(epfd, op, fd, tag_events(r, wake), tag_of(r));
+	}
+	if (r)
+		drop(r);	/* a set that was closed meanwhile */
+	r = add(epfd, fd, &own);
+	if (!r)
+		return -ENOSPC;	/* as for max_user_watches, epoll(7) */
+	set_tagged(r, true);
+	err = kernel_ctl(epfd, op, fd, tag_events(r, wake), tag_of(r));
+	if (err)
+		drop(r);
+	return err;
+}
+
+void ts_epreg_tag(int fd, uint32_t wake)
+{
+	uint32_t next;
+
+	for (uint32_t i = reg_of[fd]; i; i = next) {
+		struct reg *r = &regs[i - 1];
+
+		next = r->next;
+		set_tagged(r, true);
+		if (kernel_set(r, tag_events(r, wake), tag_of(r)) != 0)
+			drop(r);	/* the set is gone */
+	}
+}
+
+void ts_epreg_untag(int fd)
+{
+	uint32_t next;
+
+	for (uint32_t i = reg_of[fd]; i; i = next) {
+		struct reg *r = &regs[i - 1];
+
+		next = r->next;
+		if (!r->tagged)
+			continue;
+		if (kernel_set(r, r->events, r->data) == 0)
+			set_tagged(r, false);
+		else
+			drop(r);
+	}
+}
+
+void ts_epreg_move(int from, int to, uint32_t wake)
+{
+	uint32_t next;
+
+	for (uint32_t i = reg_of[from]; i; i = next) {
+		struct reg old = regs[i - 1];
+		struct epoll_event ev = { .events = old.events, .data.u64 = old.data };
+
+		next = old.next;
+		kernel_ctl(old.epfd, EPOLL_CTL_DEL, from, 0, 0);
+		drop(&regs[i - 1]);
+		if (old.tagged)
+			ts_epreg_ctl_pending(old.epfd, EPOLL_CTL_ADD, to, &ev, wake);
+	}
+}
+
+bool ts_epreg_any(int fd)
+{
+	return __atomic_load_n(&reg_of[fd], __ATOMIC_RELAXED) != 0;
+}
+
+void ts_epreg_forget(int fd)
+{
+	while (reg_of[fd])
+		drop(&regs[reg_of[fd] - 1]);
+}
+
+void ts_epreg_adopt(int epfd, int fd, const struct epoll_event *ev)
+{
+	if ((unsigned)fd < TS_FD_MAX && !find(epfd, fd) && !ts_epreg_is_tag(ev->data.u64))
+		add(epfd, fd, ev);
+}

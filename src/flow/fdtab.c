@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptor table and flow pool: see fdtab.h.
+ *
+ * The tables are plain zero-filled memory for every descriptor number there can be: a page is touched only where a
+ * program uses it, and no lookup can fail, collide or allocate. The pool is mapped at the first flow.
+ */
+#include "tsproxy/fdtab.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "tsproxy/epreg.h"
+#include "tsproxy/sys.h"
+
+uint8_t ts_fd_flags[TS_FD_MAX];
+int ts_flow_count;
+struct ts_lock ts_fdtab_lock;
+
+static int highest = -1;
+
+#define NONE 0xffffffffu
+
+/* Shared by a fork family. */
+struct pool {
+	struct ts_lock lock;
+	uint32_t free_head;	/* index + 1, 0: none */
+	uint32_t used;		/* slots that were ever handed out */
+	struct ts_flow flow[TS_FLOWS_MAX];
+};
+static struct pool *pool;
+
+/* This process's view. */
+static uint32_t slot_of[TS_FD_MAX];
+static int next_alias[TS_FD_MAX];	/* fd + 1; 0 ends */
+static struct {
+	uint32_t gen;		/* of the flow, when this process came to know it */
+	int first;		/* fd + 1; 0: none */
+} view[TS_FLOWS_MAX];
+
+int64_t ts_now_ms(void)
+{
+	struct timespec t;
+
+	ts_sys(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int ts_fd_highest(void)
+{
+	return __atomic_load_n(&highest, __ATOMIC_RELAXED);
+}
+
+void ts_fd_set_flags(int fd, unsigned set, unsigned clear)
+{
+	int seen = ts_fd_highest();
+
+	if ((unsigned)fd >= TS_FD_MAX)
+		return;
+	ts_fd_flags[fd] = (uint8_t)((ts_fd_flags[fd] & ~clear) | set);
+	while (set && fd > seen && !__atomic_compare_exchange_n(&highest, &seen, fd, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+static struct pool *pool_get(void)
+{
+	void *p;
+
+	if (pool)
+		return pool;
+	p = (void *)ts_sys(SYS_mmap, 0, sizeof(struct pool), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if ((unsigned long)p > -4096ul)
+		return NULL;
+	pool = p;
+	pool->lock.shared = 1;
+	return pool;
+}
+
+static uint32_t slot_take(void)
+{
+	uint32_t slot = NONE;
+
+	ts_lock(&pool->lock);
+	if (pool->free_head) {
+		slot = pool->free_head - 1;
+		pool->free_head = pool->flow[slot].next;
+	} else if (pool->used < TS_FLOWS_MAX) {
+		slot = pool->used++;
+	}
+	ts_unlock(&pool->lock);
+	return slot;
+}
+
+static void slot_give_back(uint32_t slot)
+{
+	ts_lock(&pool->lock);
+	pool->flow[slot].gen++;
+	pool->flow[slot].state = TS_FLOW_FREE;
+	pool->flow[slot].next = pool->free_head;
+	pool->free_head = slot + 1;
+	ts_unlock(&pool->lock);
+}
+
+static uint64_t socket_cookie(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
+	return cookie;
+}
+
+void ts_flow_add_alias(struct ts_flow *f, int fd)
+{
+	uint32_t slot = (uint32_t)(f - pool->flow);
+
+	if ((unsigned)fd >= TS_FD_MAX)
+		return;
+	slot_of[fd] = slot;
+	next_alias[fd] = view[slot].first;
+	view[slot].first = fd + 1;
+	ts_fd_set_flags(fd, TS_FD_FLOW, 0);
+	__atomic_add_fetch(&ts_flow_count, 1, __ATOMIC_RELAXED);
+}
+
+struct ts_flow *ts_flow_new(int fd)
+{
+	struct ts_flow *f;
+	uint32_t slot, gen;
+
+	if ((unsigned)fd >= TS_FD_MAX || !pool_get() || (slot = slot_take()) == NONE)
+		return NULL;
+	f = &pool->flow[slot];
+	gen = f->gen;
+	memset(f, 0, sizeof(*f));
+	f->gen = gen;
+	f->lock.shared = 1;
+	f->owner_pid = (int)ts_sys(SYS_getpid);
+	f->cookie = socket_cookie(fd);
+	f->start_ms = ts_now_ms();
+	view[slot].gen = gen;
+	view[slot].first = 0;
+	ts_flow_add_alias(f, fd);
+	return f;
+}
+
+/* Takes `fd` out of its flow's chain. Returns the slot. */
+static uint32_t unlink_alias(int fd)
+{
+	uint32_t slot = slot_of[fd];
+
+	for (int *p = &view[slot].first; *p; p = &next_alias[*p - 1])
+		if (*p == fd + 1) {
+			*p = next_alias[fd];
+			break;
+		}
+	next_alias[fd] = 0;
+	ts_fd_set_flags(fd, 0, TS_FD_FLOW);
+	__atomic_sub_fetch(&ts_flow_count, 1, __ATOMIC_RELAXED);
+	return slot;
+}
+
+static void release(uint32_t slot)
+{
+	struct ts_flow *f = &pool->flow[slot];
+
+	if (f->gen == view[slot].gen && f->owner_pid == (int)ts_sys(SYS_getpid))
+		slot_give_back(slot);
+}
+
+void ts_flow_drop_alias(int fd)
+{
+	uint32_t slot;
+
+	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
+		return;
+	slot = unlink_alias(fd);
+	if (view[slot].first)
+		ts_epreg_move(fd, view[slot].first - 1, ts_flow_wake_events(&pool->flow[slot]));
+	else
+		release(slot);
+}
+
+struct ts_flow *ts_flow_of(int fd)
+{
+	struct ts_flow *f;
+
+	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
+		return NULL;
+	f = &pool->flow[slot_of[fd]];
+	if (f->gen == view[slot_of[fd]].gen && f->cookie == socket_cookie(fd))
+		return f;
+	if (f->gen != view[slot_of[fd]].gen) {
+		/* Another process of the family ended it, so the socket is as it should be: so are our registrations to be. */
+		ts_epreg_untag(fd);
+	}
+	/* Otherwise closed behind our back (raw system call), and the number reused. */
+	ts_flow_drop_alias(fd);
+	ts_epreg_forget(fd);
+	ts_fd_set_flags(fd, 0, 0xff);
+	return NULL;
+}
+
+int ts_flow_first(const struct ts_flow *f)
+{
+	return view[f - pool->flow].first - 1;
+}
+
+int ts_flow_next(int fd)
+{
+	return next_alias[fd] - 1;
+}
+
+void ts_flow_end(struct ts_flow *f)
+{
+	uint32_t slot = (uint32_t)(f - pool->flow);
+
+	while (view[slot].first)
+		unlink_alias(view[slot].first - 1);
+	release(slot);
+}

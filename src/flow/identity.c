@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See identity.h. Layout of the 32 bytes, numbers in network order:
+ *
+ *   0  u16 magic         2  u8 flags        3  u8 zero
+ *   4  u16 kernel's local port: the record is void on any other connection that the same socket makes later
+ *   6  u16 peer port     8  u16 local port
+ *   10 peer address, then local address: 4 bytes for IPv4; 10 for IPv6 in fd7a:115c:a1e0::/48, which is all of a tailnet's;
+ *      else 16. Where both do not fit, the local one is left out.
+ */
+#include "tsproxy/identity.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "tsproxy/buf.h"
+#include "tsproxy/route.h"
+#include "tsproxy/sys.h"
+
+#define MAGIC 0x7450
+#define SIZE 32
+
+enum { FLAG_LOCAL = 1, FLAG_BOUND = 2, PEER_FORM_SHIFT = 2, LOCAL_FORM_SHIFT = 4, FORM_MASK = 3, FLAG_UNREPORTED = 64 };
+enum form { FORM_IPV4, FORM_TAILNET6, FORM_IPV6 };
+
+static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
+static const uint8_t tailnet_prefix[6] = { 0xfd, 0x7a, 0x11, 0x5c, 0xa1, 0xe0 };
+
+static const struct { const uint8_t *prefix; uint8_t prefix_len; } forms[] = {
+	[FORM_IPV4] = { mapped_prefix, 12 },
+	[FORM_TAILNET6] = { tailnet_prefix, 6 },
+	[FORM_IPV6] = { tailnet_prefix, 0 },
+};
+
+static unsigned form_of(const uint8_t ip[16])
+{
+	if (ts_ip_is4(ip))
+		return FORM_IPV4;
+	return memcmp(ip, tailnet_prefix, sizeof(tailnet_prefix)) == 0 ? FORM_TAILNET6 : FORM_IPV6;
+}
+
+static void put_ip(struct ts_wr *w, const uint8_t ip[16], unsigned form)
+{
+	ts_wr_bytes(w, ip + forms[form].prefix_len, 16u - forms[form].prefix_len);
+}
+
+static void get_ip(struct ts_rd *r, uint8_t ip[16], unsigned form)
+{
+	if (form > FORM_IPV6) {
+		r->bad = true;
+		return;
+	}
+	const uint8_t *p = ts_rd_bytes(r, 16u - forms[form].prefix_len);
+
+	memcpy(ip, forms[form].prefix, forms[form].prefix_len);
+	if (p)
+		memcpy(ip + forms[form].prefix_len, p, 16u - forms[form].prefix_len);
+}
+
+static bool kernel_name(int fd, long call, struct ts_addr *out)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	return ts_sys(call, fd, &sa, &len) == 0 && ts_addr_from_sockaddr(out, (struct sockaddr *)&sa, len);
+}
+
+int ts_identity_write(int fd, const struct ts_identity *id)
+{
+	uint8_t record[SIZE] = { 0 };
+	struct ts_wr w = ts_wr_over(record, SIZE), whole;
+	unsigned peer = form_of(id->peer.ip), local = form_of(id->local.ip);
+	unsigned flags = (id->bound ? FLAG_BOUND : 0) | (id->unreported ? FLAG_UNREPORTED : 0) | peer << PEER_FORM_SHIFT;
+	struct ts_addr kernel;
+
+	if (!kernel_name(fd, SYS_getsockname, &kernel))
+		return -1;
+	ts_wr_be16(&w, MAGIC);
+	ts_wr_u8(&w, (uint8_t)flags);
+	ts_wr_u8(&w, 0);
+	ts_wr_be16(&w, kernel.port);
+	ts_wr_be16(&w, id->peer.port);
+	ts_wr_be16(&w, id->local.port);
+	put_ip(&w, id->peer.ip, peer);
+	whole = w;
+	if (id->local_known) {
+		put_ip(&w, id->local.ip, local);
+		if (!w.bad)
+			record[2] = (uint8_t)(flags | FLAG_LOCAL | local << LOCAL_FORM_SHIFT);
+		else
+			w = whole;
+	}
+	return (int)ts_sys(SYS_setsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, record, SIZE);
+}
+
+bool ts_identity_read(int fd, struct ts_identity *id)
+{
+	uint8_t record[SIZE];
+	socklen_t len = SIZE;
+	struct ts_addr kernel;
+	struct ts_rd r;
+	unsigned flags;
+	uint16_t port;
+
+	if (!kernel_name(fd, SYS_getpeername, &kernel) || !ts_route_is_proxy(&kernel))
+		return false;
+	if (ts_sys(SYS_getsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, record, &len) != 0 || len != SIZE)
+		return false;
+	r = ts_rd_over(record, SIZE);
+	if (ts_rd_be16(&r) != MAGIC)
+		return false;
+	flags = ts_rd_u8(&r);
+	ts_rd_u8(&r);
+	port = ts_rd_be16(&r);
+	memset(id, 0, sizeof(*id));
+	id->peer.port = ts_rd_be16(&r);
+	id->local.port = ts_rd_be16(&r);
+	get_ip(&r, id->peer.ip, flags >> PEER_FORM_SHIFT & FORM_MASK);
+	if (flags & FLAG_LOCAL)
+		get_ip(&r, id->local.ip, flags >> LOCAL_FORM_SHIFT & FORM_MASK);
+	id->local_known = flags & FLAG_LOCAL;
+	id->bound = flags & FLAG_BOUND;
+	id->unreported = flags & FLAG_UNREPORTED;
+	return !r.bad && kernel_name(fd, SYS_getsockname, &kernel) && kernel.port == port;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ours or not (design in ARCHITECTURE.md, "Ours or not").
+ *
+ * Before an address is found to be ours every doubt lets the call pass: a missing or damaged map must never break a program that
+ * has nothing to do with the tailnet. Once it is ours it is carried or denied, never passed.
+ */
+#include "tsproxy/route.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "tsproxy/guard.h"
+#include "tsproxy/log.h"
+#include "tsproxy/map.h"
+#include "tsproxy/names.h"
+
+#define ENDPOINTS_MAX 8
+
+static bool in_list(const struct ts_prefix *list, unsigned count, const uint8_t ip[16])
+{
+	for (unsigned i = 0; i < count; i++)
+		if (ts_prefix_contains(&list[i], ip))
+			return true;
+	return false;
+}
+
+/*
+ * The endpoints the map knows, kept beside it without their credentials: getpeername and getsockname ask for every
+ * loopback connection. A sequence word, odd while it is written, lets readers do without a lock; whoever meets
+ * an odd one reads the map itself.
+ */
+static struct {
+	unsigned seq;
+	unsigned count;
+	uint64_t generation;
+	struct ts_proxy proxy[ENDPOINTS_MAX];
+} known;
+
+static void describe(const struct ts_endpoint *e, struct ts_proxy *out)
+{
+	out->addr = e->addr;
+	out->kind = e->kind;
+	out->flags = e->flags;
+	out->auth = e->user[0] || e->pass[0];
+}
+
+static unsigned read_endpoints(struct ts_proxy out[ENDPOINTS_MAX])
+{
+	struct ts_endpoint e;
+	unsigned n = 0;
+
+	while (n < ENDPOINTS_MAX && ts_live_endpoint(n, &e) == 1)
+		describe(&e, &out[n++]);
+	return n;
+}
+
+static unsigned endpoints(struct ts_proxy out[ENDPOINTS_MAX])
+{
+	struct ts_map_header h;
+	unsigned seq = __atomic_load_n(&known.seq, __ATOMIC_ACQUIRE), n;
+
+	if (ts_live_header(&h) != 0)
+		return 0;
+	if (!(seq & 1) && seq && known.generation == h.generation) {
+		n = known.count;
+		memcpy(out, known.proxy, sizeof(known.proxy[0]) * (n <= ENDPOINTS_MAX ? n : 0));
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&known.seq, __ATOMIC_RELAXED) == seq)
+			return n;
+	}
+	n = read_endpoints(out);
+	if (!(seq & 1) && __sync_bool_compare_and_swap(&known.seq, seq, seq + 1)) {
+		known.generation = h.generation;
+		known.count = n;
+		memcpy(known.proxy, out, sizeof(known.proxy[0]) * n);
+		__atomic_store_n(&known.seq, seq + 2, __ATOMIC_RELEASE);
+	}
+	return n;
+}
+
+static bool conf_proxy(const struct ts_conf_proxy *c, uint8_t kind, const struct ts_proxy *list, unsigned n,
+		       struct ts_proxy *out)
+{
+	if (!c->set || c->bad)
+		return false;
+	*out = (struct ts_proxy){ .addr = c->addr, .kind = kind, .flags = TS_PROXY_CONFIGURED,
+				  .auth = c->user[0] || c->pass[0] };
+	for (unsigned i = 0; i < n; i++)
+		if (ts_addr_equal(&list[i].addr, &c->addr) && list[i].kind == kind)
+			out->flags |= list[i].flags;	/* what tsproxy-sync found out about it */
+	return true;
+}
+
+static bool usable(const struct ts_proxy *p, bool v4_only, bool v6_only)
+{
+	bool v4 = ts_addr_is4(&p->addr);
+
+	return !(v4_only && !v4) && !(v6_only && v4);
+}
+
+bool ts_route_proxy(bool v4_only, bool v6_only, struct ts_proxy *out)
+{
+	struct ts_proxy list[ENDPOINTS_MAX];
+	unsigned n = endpoints(list);
+
+	if (ts_conf.socks5.set || ts_conf.http.set)
+		return (conf_proxy(&ts_conf.socks5, TS_PROXY_SOCKS5, list, n, out) && usable(out, v4_only, v6_only)) ||
+		       (conf_proxy(&ts_conf.http, TS_PROXY_HTTP, list, n, out) && usable(out, v4_only, v6_only));
+	for (unsigned i = 0; i < n; i++) {
+		*out = list[i];
+		if (usable(out, v4_only, v6_only))
+			return true;
+	}
+	return false;
+}
+
+bool ts_route_is_proxy(const struct ts_addr *a)
+{
+	struct ts_proxy list[ENDPOINTS_MAX];
+	unsigned n;
+
+	if (ts_conf.socks5.set && ts_addr_equal(a, &ts_conf.socks5.addr))
+		return true;
+	if (ts_conf.http.set && ts_addr_equal(a, &ts_conf.http.addr))
+		return true;
+	n = endpoints(list);
+	for (unsigned i = 0; i < n; i++)
+		if (ts_addr_equal(a, &list[i].addr))
+			return true;
+	return false;
+}
+
+bool ts_route_may_meet_proxy(const uint8_t local_ip[16])
+{
+	struct ts_proxy p;
+	bool loopback = ts_ip_is_loopback(local_ip);
+
+	/* A local proxy is reached from a loopback address, unless the program bound another of this machine's. */
+	return ts_route_proxy(false, false, &p) && (loopback || !ts_ip_is_loopback(p.addr.ip));
+}
+
+void ts_route_credentials(const struct ts_addr *proxy, uint8_t kind, char user[256], char pass[256])
+{
+	const struct ts_conf_proxy *c = kind == TS_PROXY_HTTP ? &ts_conf.http : &ts_conf.socks5;
+	struct ts_endpoint e;
+
+	user[0] = pass[0] = '\0';
+	if (c->set && ts_addr_equal(&c->addr, proxy)) {
+		memcpy(user, c->user, sizeof(c->user));
+		memcpy(pass, c->pass, sizeof(c->pass));
+		return;
+	}
+	for (unsigned i = 0; ts_live_endpoint(i, &e) == 1; i++)
+		if (e.kind == kind && ts_addr_equal(&e.addr, proxy)) {
+			memcpy(user, e.user, sizeof(e.user));
+			memcpy(pass, e.pass, sizeof(e.pass));
+			return;
+		}
+}
+
+static struct ts_decision carry(bool offline)
+{
+	return (struct ts_decision){ .verdict = TS_CARRY, .offline = offline };
+}
+
+static struct ts_decision deny(const struct ts_addr *to, int err, const char *why)
+{
+	ts_info("%a: %e: %s", to, err, why);
+	return (struct ts_decision){ .verdict = TS_DENY, .err = err };
+}
+
+static bool has_proxy(void)
+{
+	struct ts_proxy p;
+
+	return ts_route_proxy(false, false, &p);
+}
+
+/* The whole of Tailscale's ranges, where nothing tells nodes from the rest. */
+static struct ts_decision decide_without_map(const struct ts_addr *to)
+{
+	if (!ts_ip_is_tailscale(to->ip))
+		return (struct ts_decision){ .verdict = TS_PASS };
+	if (has_proxy())
+		return carry(false);
+	ts_live_refresh(false);
+	if (ts_conf.overridden)
+		return deny(to, EHOSTUNREACH, "a tailnet is configured, but there is neither a map nor a proxy");
+	return (struct ts_decision){ .verdict = TS_PASS };
+}
+
+static bool is_private(const uint8_t ip[16])
+{
+	if (!ts_ip_is4(ip))
+		return (ip[0] & 0xfe) == 0xfc;
+	return ip[12] == 10 || (ip[12] == 172 && (ip[13] & 0xf0) == 16) || (ip[12] == 192 && ip[13] == 168);
+}
+
+static struct ts_decision decide_by_map(const struct ts_addr *to, const struct ts_map_header *h)
+{
+	const struct ts_decision pass = { .verdict = TS_PASS };
+	struct ts_map_range range = { .kind = 0 };
+	struct ts_map_answer node;
+	bool is_node;
+
+	if (h->flags & TS_MAP_TUN)
+		return pass;
+	if (ts_live_find_range(to->ip, &range) == 1 && range.kind == TS_RANGE_EXCLUDE)
+		return pass;
+	is_node = ts_live_find_addr(to->ip, &node) == 1;
+	if (!is_node && ts_ip_is_tailscale_service(to->ip))
+		return deny(to, EHOSTUNREACH, "the daemon's own service address is not reachable through a proxy");
+	if (!is_node && range.kind == TS_RANGE_EXIT &&
+	    (!(ts_conf.exit_node || h->flags & TS_MAP_EXIT_NODE) || is_private(to->ip)))
+		return pass;
+	if (!is_node && range.kind == 0) {
+		if (ts_ip_is_tailscale(to->ip))
+			ts_live_refresh(false);
+		return pass;
+	}
+	if (h->state == TS_STATE_STOPPED || h->state == TS_STATE_NEEDS_LOGIN)
+		return deny(to, ENETUNREACH, "the daemon is stopped or logged out");
+	return carry(is_node && node.node_flags & TS_NODE_ONLINE_KNOWN && !(node.node_flags & TS_NODE_ONLINE));
+}
+
+struct ts_decision ts_route_decide(const struct ts_addr *to)
+{
+	struct ts_decision d = { .verdict = TS_PASS };
+	struct ts_map_header h;
+	bool routed = in_list(ts_conf.route, ts_conf.route_count, to->ip);
+
+	if (!routed && (ts_ip_is_loopback(to->ip) || ts_ip_is_local_scope(to->ip)))
+		return d;
+	if (in_list(ts_conf.exclude, ts_conf.exclude_count, to->ip))
+		return d;
+	if (routed) {
+		d = carry(false);
+		d.loopback = ts_ip_is_loopback(to->ip);
+	} else if (ts_live_header(&h) == 0) {
+		d = decide_by_map(to, &h);
+	} else {
+		d = decide_without_map(to);
+	}
+	if (d.verdict != TS_PASS && ts_route_is_proxy(to))
+		return (struct ts_decision){ .verdict = TS_PASS };
+	if (d.verdict == TS_CARRY && !has_proxy())
+		return deny(to, EHOSTUNREACH, "no proxy is known that could carry it");
+	return d;
+}

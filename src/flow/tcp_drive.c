@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Advancing and ending a flow.
+ *
+ * Bytes of the answer are peeked first and exactly the handshake's are consumed, so what the far side says first stays where it is.
+ * Order at the end, all under the lock: make the socket what it shall be, put the epoll registrations back (the
+ * kernel then reports by itself), forget the flow, wake those who poll. A registration put back before the socket is right would
+ * report readiness that is followed by EAGAIN.
+ */
+#include "tcp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "tsproxy/epreg.h"
+#include "tsproxy/identity.h"
+#include "tsproxy/log.h"
+#include "tsproxy/map.h"
+#include "tsproxy/sys.h"
+#include "tsproxy/wait.h"
+
+static uint8_t answer[TS_HS_IN_MAX];	/* under ts_fdtab_lock */
+
+static void set_lowat(struct ts_flow *f, int fd, int value)
+{
+	if (f->lowat_now == value)
+		return;
+	ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
+	f->lowat_now = value;
+}
+
+void ts_drive_arm(struct ts_flow *f, int fd, const uint8_t *p, size_t have)
+{
+	set_lowat(f, fd, (int)ts_handshake_need(&f->hs, p, have));
+}
+
+bool ts_drive_send(struct ts_flow *f, int fd)
+{
+	uint8_t msg[TS_HS_OUT_MAX];
+	char user[256] = "", pass[256] = "";
+	size_t n;
+
+	if (f->hs.auth)
+		ts_route_credentials(&f->proxy, f->hs.kind, user, pass);
+	n = ts_handshake_output(&f->hs, msg, sizeof(msg), user, pass);
+	if (n == 0)
+		return f->hs.state != TS_HS_FAILED;
+	/* The socket's buffer is empty and larger than any message: all or nothing. */
+	return ts_sys(SYS_sendto, fd, msg, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) == (long)n;
+}
+
+bool ts_drive_begin(struct ts_flow *f, int fd)
+{
+	f->state = TS_FLOW_HANDSHAKE;
+	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias))
+		ts_epreg_tag(alias, EPOLLIN);
+	return ts_drive_send(f, fd);
+}
+
+static int decide_failed(struct ts_flow *f)
+{
+	f->hs.state = TS_HS_FAILED;
+	if (!f->hs.err)
+		f->hs.err = ECONNREFUSED;
+	return 0;
+}
+
+int ts_drive_receive(struct ts_flow *f, int fd, bool blocking)
+{
+	size_t room = f->hs.kind == TS_PROXY_HTTP ? sizeof(answer) : 512;
+
+	for (;;) {
+		long n = ts_sys(SYS_recvfrom, fd, answer, room, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
+		size_t used;
+
+		if (n == -EAGAIN) {
+			if (!blocking)
+				ts_drive_arm(f, fd, answer, 0);
+			return 1;
+		}
+		if (n < 0)
+			return decide_failed(f);
+		used = ts_handshake_input(&f->hs, answer, (size_t)n, n == 0);
+		if (used && ts_sys(SYS_recvfrom, fd, answer, used, MSG_DONTWAIT, NULL, NULL) != (long)used)
+			return decide_failed(f);
+		if (!ts_drive_send(f, fd))
+			return decide_failed(f);
+		if (f->hs.state >= TS_HS_DONE)
+			return 0;
+		if (!used) {
+			ts_drive_arm(f, fd, answer, (size_t)n);
+			return 1;
+		}
+	}
+}
+
+int ts_drive_errno(const struct ts_flow *f)
+{
+	if (!f->hs.code)
+		return f->hs.err;
+	return ts_socks5_code_errno(f->hs.code, (unsigned)(ts_now_ms() - f->start_ms), f->offline);
+}
+
+static void untag_aliases(const struct ts_flow *f)
+{
+	for (int fd = ts_flow_first(f); fd >= 0; fd = ts_flow_next(fd))
+		ts_epreg_untag(fd);
+}
+
+int ts_drive_finish_connected(struct ts_flow *f, int fd)
+{
+	struct ts_identity id = { .peer = f->hs.target, .local = f->hs.bnd, .bound = f->bound,
+				  .unreported = f->unreported };
+	static const uint8_t any[16];
+
+	id.local_known = f->hs.bnd_known && f->hs.bnd.port != 0 && !ts_ip_is_local_scope(f->hs.bnd.ip) &&
+			 memcmp(f->hs.bnd.ip, any, 16) != 0;
+	set_lowat(f, fd, f->lowat);
+	if (ts_identity_write(fd, &id) != 0)
+		ts_debug("fd %d: this kernel keeps no identity in the socket", fd);
+	ts_debug("fd %d: connected to %a through %a", fd, &f->hs.target, &f->proxy);
+	untag_aliases(f);
+	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias)) {
+		ts_epreg_forget(alias);
+		ts_fd_set_flags(alias, 0, TS_FD_NEW | TS_FD_TRACKED);
+	}
+	ts_flow_end(f);
+	ts_wait_wake();
+	return 0;
+}
+
+/*
+ * Makes the failure real: the socket is led into a refused connection, so that the kernel itself reports what it would
+ * report natively (IN|OUT|ERR|HUP|RDHUP, SO_ERROR once, ECONNREFUSED on read, EPIPE on write, and it can be connected again).
+ * Port 0 cannot be listened on. shutdown(2) instead would raise no ERR and leave the proxy's bytes readable.
+ */
+static void refuse_really(int fd, int family, bool blocking)
+{
+	static const uint8_t loopback4[4] = { 127, 0, 0, 1 };
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
+	struct ts_addr nowhere;
+	socklen_t len;
+	int err;
+
+	ts_sys(SYS_connect, fd, &sa, sizeof(sa));
+	len = sizeof(err);
+	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	ts_addr_set4(&nowhere, loopback4, 0);
+	len = ts_addr_to_sockaddr(&nowhere, family, &sa);
+	/* A blocking connect would report the error itself; so where another call is to report it, one that never waits. */
+	if (!blocking && !(ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK))
+		ts_sys(SYS_sendto, fd, NULL, 0, MSG_FASTOPEN | MSG_DONTWAIT | MSG_NOSIGNAL, &sa, len);
+	else
+		ts_sys(SYS_connect, fd, &sa, len);
+}
+
+int ts_drive_finish_failed(struct ts_flow *f, int fd, int err, bool blocking)
+{
+	ts_info("fd %d: connect to %a through %a failed: %e (reply code %d)", fd, &f->hs.target, &f->proxy, err, f->hs.code);
+	set_lowat(f, fd, f->lowat);
+	refuse_really(fd, f->family, blocking);
+	untag_aliases(f);
+	if (blocking || err == ECONNREFUSED) {
+		ts_flow_end(f);
+	} else {
+		f->err = err;
+		f->state = TS_FLOW_FAILED;
+	}
+	ts_wait_wake();
+	return err;
+}
+
+/* A connect to the proxy that was itself in progress: 1 still is, 0 stands or failed (f->err). */
+static int check_connecting(struct ts_flow *f, int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	struct timespec now = { 0 };
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	if (ts_sys(SYS_ppoll, &p, 1, &now, NULL, 0) != 1)
+		return 1;
+	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	if (err || p.revents & (POLLERR | POLLHUP)) {
+		decide_failed(f);
+	} else if (!ts_drive_begin(f, fd)) {
+		decide_failed(f);
+	}
+	return 0;
+}
+
+/* Whether a thread sits in a connect on this flow: it reads the answer, others must leave it there. */
+static bool advanced_by_another(struct ts_flow *f)
+{
+	int tid = __atomic_load_n(&f->reader_tid, __ATOMIC_RELAXED);
+
+	if (tid && tid != (int)ts_sys(SYS_gettid) && ts_sys(SYS_tkill, tid, 0) != -ESRCH)
+		return true;
+	if (tid && f->state == TS_FLOW_STARTING && tid == (int)ts_sys(SYS_gettid))
+		return true;	/* a signal handler inside that very connect */
+	if (tid && f->state == TS_FLOW_STARTING)
+		f->state = TS_FLOW_CONNECTING;
+	if (tid && tid != (int)ts_sys(SYS_gettid))
+		f->reader_tid = 0;	/* cancelled, or a thread of a process that is gone */
+	return false;
+}
+
+int ts_drive(struct ts_flow *f, int fd)
+{
+	int pending;
+
+	if (f->state == TS_FLOW_FAILED)
+		return 0;
+	ts_lock(&f->lock);
+	pending = advanced_by_another(f);
+	if (!pending && f->state == TS_FLOW_CONNECTING)
+		pending = check_connecting(f, fd);
+	if (!pending && f->hs.state < TS_HS_DONE)
+		pending = ts_drive_receive(f, fd, false);
+	ts_unlock(&f->lock);
+	if (pending)
+		return 1;
+	if (f->hs.state == TS_HS_DONE)
+		ts_drive_finish_connected(f, fd);
+	else
+		ts_drive_finish_failed(f, fd, ts_drive_errno(f), false);
+	return 0;
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * poll, select and epoll_wait over pending connections: see wait.h.
+ *
+ * A pending descriptor's interest is replaced by "the proxy's answer is there" (SO_RCVLOWAT makes that exact), in a copy of
+ * what the program gave; all others stay as they are in the same kernel call, so that they keep native latency. When an
+ * answer comes, the flow is advanced, and the kernel is asked again for what the program really wanted. Deadlines are absolute; the
+ * program's signal mask goes into every kernel call.
+ *
+ * A flow may be completed by another thread, which consumes the answer that this one waits for: an eventfd, which exists only
+ * during the wait, wakes it.
+ */
+#include "tsproxy/wait.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#include "tsproxy/epreg.h"
+#include "tsproxy/fdtab.h"
+#include "tsproxy/real.h"
+#include "tsproxy/sys.h"
+#include "tsproxy/tcp.h"
+
+#define WAKERS_MAX 128
+
+/* `fd` changes under ts_fdtab_lock only: an eventfd that is written to is one of ours, never a number that was reused. */
+static struct {
+	int tid;	/* 0 free */
+	int pid;
+	int fd;		/* + 1; 0 none */
+} wakers[WAKERS_MAX];
+
+/* glibc 2.32: true while the process never had a second thread. Nobody else can complete a flow then. */
+extern char __libc_single_threaded __attribute__((weak));
+
+static bool single_threaded(void)
+{
+	return &__libc_single_threaded && __libc_single_threaded;
+}
+
+void ts_wait_wake(void)
+{
+	uint64_t one = 1;
+	int pid = 0;
+
+	for (int i = 0; i < WAKERS_MAX; i++) {
+		if (!wakers[i].fd)
+			continue;
+		if (!pid)
+			pid = (int)ts_sys(SYS_getpid);
+		if (wakers[i].pid == pid)
+			ts_sys(SYS_write, wakers[i].fd - 1, &one, sizeof(one));
+	}
+}
+
+void ts_wait_forget_waker(int fd)
+{
+	for (int i = 0; i < WAKERS_MAX; i++)
+		if (wakers[i].fd == fd + 1)
+			wakers[i].fd = 0;
+	ts_fd_set_flags(fd, 0, TS_FD_WAKER);
+}
+
+/* Closes the slot's eventfd, unless the program did, or it is the one of a fork's parent. */
+static void waker_drop(int i)
+{
+	int fd;
+
+	ts_lock(&ts_fdtab_lock);
+	fd = wakers[i].pid == (int)ts_sys(SYS_getpid) ? wakers[i].fd - 1 : -1;
+	if (fd >= 0)
+		ts_fd_set_flags(fd, 0, TS_FD_WAKER);
+	wakers[i].fd = 0;
+	ts_unlock(&ts_fdtab_lock);
+	if (fd >= 0)
+		ts_sys(SYS_close, fd);
+}
+
+/* A waker's slot; one left by a cancelled thread is taken over. -1: none free. */
+static int waker_open(void)
+{
+	int tid = (int)ts_sys(SYS_gettid), pid = (int)ts_sys(SYS_getpid);
+
+	for (int i = 0; i < WAKERS_MAX; i++) {
+		int owner = __atomic_load_n(&wakers[i].tid, __ATOMIC_RELAXED);
+		long fd;
+
+		if (owner && ts_sys(SYS_tgkill, pid, owner, 0) != -ESRCH)
+			continue;
+		if (!__sync_bool_compare_and_swap(&wakers[i].tid, owner, tid))
+			continue;
+		waker_drop(i);
+		fd = ts_sys(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (fd < 0) {
+			__atomic_store_n(&wakers[i].tid, 0, __ATOMIC_RELEASE);
+			return -1;
+		}
+		ts_lock(&ts_fdtab_lock);
+		wakers[i].pid = pid;
+		wakers[i].fd = (int)fd + 1;
+		ts_fd_set_flags((int)fd, TS_FD_WAKER, 0);
+		ts_unlock(&ts_fdtab_lock);
+		return i;
+	}
+	return -1;
+}
+
+static void waker_close(int i)
+{
+	if (i < 0)
+		return;
+	waker_drop(i);
+	__atomic_store_n(&wakers[i].tid, 0, __ATOMIC_RELEASE);
+}
+
+/* --- time --- */
+
+#define NS_PER_S 1000000000ll
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	ts_sys(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+/* An absolute deadline; INT64_MAX: none. */
+static int64_t deadline_of(const struct timespec *timeout)
+{
+	if (!timeout || timeout->tv_sec > 100ll * 365 * 86400)
+		return INT64_MAX;
+	return now_ns() + (int64_t)timeout->tv_sec * NS_PER_S + timeout->tv_nsec;
+}
+
+static struct timespec time_left(int64_t deadline)
+{
+	int64_t left = deadline - now_ns();
+
+	if (left < 0)
+		left = 0;
+	return (struct timespec){ .tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S };
+}
+
+/* One kernel wait: until the deadline, not at all, or (no waker to be had) a short while at a time. */
+struct slice {
+	struct timespec t;
+	bool forever, last;
+};
+
+static struct slice slice_of(int64_t deadline, bool at_once, bool has_waker)
+{
+	struct slice s = { .last = !at_once };
+
+	if (at_once)
+		return s;
+	s.forever = deadline == INT64_MAX;
+	if (!s.forever)
+		s.t = time_left(deadline);
+	if (!has_waker && (s.forever || s.t.tv_sec > 0 || s.t.tv_nsec > 10000000)) {
+		s.t = (struct timespec){ .tv_nsec = 10000000 };
+		s.forever = s.last = false;
+	}
+	return s;
+}
+
+/* --- scratch memory for a copy of what the program gave: on the stack where it is short --- */
+
+#define STACK_BYTES 4096
+
+static void *scratch_get(size_t bytes, void *stack)
+{
+	void *p;
+
+	if (bytes <= STACK_BYTES)
+		return stack;
+	p = (void *)ts_sys(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return (unsigned long)p > -4096ul ? NULL : p;
+}
+
+static void scratch_put(void *p, size_t bytes)
+{
+	if (bytes > STACK_BYTES)
+		ts_sys(SYS_munmap, p, bytes);
+}
+
+/* --- poll --- */
+
+bool ts_wait_poll_concerns(const struct pollfd *fds, nfds_t n)
+{
+	if (__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0 || !fds)
+		return false;
+	for (nfds_t i = 0; i < n; i++)
+		if (ts_fd_has_flow(fds[i].fd))
+			return true;
+	return false;
+}
+
+/* An event that no Linux driver reports marks the copy's entries whose interest is ours, not the program's. */
+#define MARK_PENDING POLLMSG
+
+/* Fills the copy; returns how many entries are pending. Those carry their flow's wake event. */
+static nfds_t poll_prepare(const struct pollfd *fds, struct pollfd *copy, nfds_t n)
+{
+	nfds_t pending = 0;
+
+	for (nfds_t i = 0; i < n; i++) {
+		short wake;
+
+		copy[i] = fds[i];
+		copy[i].revents = 0;
+		if (!ts_fd_has_flow(fds[i].fd) || ts_tcp_check_wake(fds[i].fd, &wake) != TS_TCP_PENDING)
+			continue;
+		copy[i].events = wake | MARK_PENDING;
+		pending++;
+	}
+	return pending;
+}
+
+/*
+ * Writes results of the others to the program's array; advances the pending ones that woke. Returns the number of ready
+ * entries; `*again`: a flow ended, so the kernel must be asked anew.
+ */
+static int poll_collect(struct pollfd *fds, const struct pollfd *copy, nfds_t n, bool *again)
+{
+	int ready = 0;
+
+	*again = false;
+	for (nfds_t i = 0; i < n; i++) {
+		fds[i].revents = 0;
+		if (copy[i].events & MARK_PENDING) {
+			if (!ts_fd_has_flow(fds[i].fd) || ts_tcp_check(fds[i].fd) != TS_TCP_PENDING)
+				*again = true;
+			continue;
+		}
+		fds[i].revents = copy[i].revents;
+		ready += copy[i].revents != 0;
+	}
+	return ready;
+}
+
+int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const sigset_t *mask)
+{
+	char stack[STACK_BYTES] __attribute__((aligned(8)));
+	size_t bytes = (n + 1) * sizeof(struct pollfd);
+	struct pollfd *copy = scratch_get(bytes, stack);
+	int64_t deadline = deadline_of(timeout);
+	int waker = -1, r;
+	bool again = false, alone = single_threaded();
+
+	if (!copy) {
+		ts_errno = ENOMEM;
+		return -1;
+	}
+	for (;;) {
+		nfds_t pending = poll_prepare(fds, copy, n);
+		struct slice s;
+
+		if (pending && !again && waker < 0 && !alone && (waker = waker_open()) >= 0)
+			pending = poll_prepare(fds, copy, n);	/* what ended before the waker was there */
+		s = slice_of(deadline, again, waker >= 0 || !pending || alone);
+		copy[n] = (struct pollfd){ .fd = waker < 0 ? -1 : wakers[waker].fd - 1, .events = POLLIN };
+		r = ts_real()->ppoll(copy, n + 1, s.forever ? NULL : &s.t, mask);
+		if (r < 0)
+			break;
+		r = poll_collect(fds, copy, n, &again);
+		if (copy[n].revents & POLLIN) {
+			uint64_t drained;
+
+			ts_sys(SYS_read, copy[n].fd, &drained, sizeof(drained));
+			again = true;
+		} else if (copy[n].revents) {
+			waker_close(waker);	/* the program closed it, as part of closing everything */
+			waker = -1;
+		}
+		if (r > 0 && !again)
+			break;
+		if (r == 0 && !again && s.last && deadline != INT64_MAX && now_ns() >= deadline)
+			break;
+	}
+	waker_close(waker);
+	scratch_put(copy, bytes);
+	if (timeout && deadline != INT64_MAX)
+		*timeout = time_left(deadline);
+	return r;
+}
+
+/* --- select: the same over a list of the descriptors in the three sets --- */
+
+bool ts_wait_select_concerns(int n, const fd_set *r, const fd_set *w, const fd_set *x)
+{
+	const fd_set *sets[] = { r, w, x };
+
+	if (__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0)
+		return false;
+	for (int i = 0; i < 3; i++)
+		for (int fd = 0; sets[i] && fd < n; fd++)
+			if (((const long *)sets[i])[fd / 64] >> fd % 64 & 1 && ts_fd_has_flow(fd))
+				return true;
+	return false;
+}
+
+static bool set_has(const fd_set *s, int fd)
+{
+	return s && ((const unsigned long *)s)[fd / 64] >> fd % 64 & 1;
+}
+
+static void set_put(fd_set *s, int fd, bool on)
+{
+	unsigned long bit = 1ul << fd % 64, *word = &((unsigned long *)s)[fd / 64];
+
+	*word = on ? *word | bit : *word & ~bit;
+}
+
+/* poll's bits for each set, as the kernel's select reads them (fs/select.c: POLLIN_SET, POLLOUT_SET, POLLEX_SET). */
+#define SELECT_IN (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
+#define SELECT_OUT (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
+#define SELECT_EX POLLPRI
+
+static nfds_t select_list(int n, const fd_set *r, const fd_set *w, const fd_set *x, struct pollfd *list)
+{
+	nfds_t count = 0;
+
+	for (int fd = 0; fd < n; fd++) {
+		short events = (short)((set_has(r, fd) ? POLLRDNORM | POLLRDBAND | POLLIN : 0) |
+				       (set_has(w, fd) ? POLLWRBAND | POLLWRNORM | POLLOUT : 0) |
+				       (set_has(x, fd) ? POLLPRI : 0));
+
+		if (events)
+			list[count++] = (struct pollfd){ .fd = fd, .events = events };
+	}
+	return count;
+}
+
+static int select_store(fd_set *r, fd_set *w, fd_set *x, const struct pollfd *list, nfds_t count)
+{
+	int bits = 0;
+
+	for (nfds_t i = 0; i < count; i++) {
+		const struct pollfd *p = &list[i];
+		int fd = p->fd < 0 ? ~p->fd : p->fd;
+		bool in = p->events & POLLIN && p->revents & SELECT_IN;
+		bool out = p->events & POLLOUT && p->revents & SELECT_OUT;
+		bool ex = p->events & POLLPRI && p->revents & SELECT_EX;
+
+		if (p->events & POLLIN)
+			set_put(r, fd, in);
+		if (p->events & POLLOUT)
+			set_put(w, fd, out);
+		if (p->events & POLLPRI)
+			set_put(x, fd, ex);
+		bits += in + out + ex;
+	}
+	return bits;
+}
+
+int ts_wait_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timespec *timeout, const sigset_t *mask)
+{
+	char stack[STACK_BYTES] __attribute__((aligned(8)));
+	size_t bytes = (size_t)n * sizeof(struct pollfd);
+	struct pollfd *list = scratch_get(bytes, stack);
+	int64_t deadline = deadline_of(timeout);
+	nfds_t count;
+	int result;
+
+	if (!list) {
+		ts_errno = ENOMEM;
+		return -1;
+	}
+	count = select_list(n, r, w, x, list);
+	do {
+		struct timespec left = deadline == INT64_MAX ? (struct timespec){ 0 } : time_left(deadline);
+
+		result = ts_wait_poll(list, count, deadline == INT64_MAX ? NULL : &left, mask);
+		for (nfds_t i = 0; result > 0 && i < count; i++)
+			if (list[i].revents & POLLNVAL) {
+				ts_errno = EBADF;
+				result = -1;
+			}
+		if (result < 0)
+			break;
+		result = select_store(r, w, x, list, count);
+		/* A hang-up alone is nothing to a set of writers: the kernel's select goes on waiting for the others. */
+		for (nfds_t i = 0; i < count; i++)
+			if (list[i].revents)
+				list[i].fd = ~list[i].fd;
+	} while (result == 0 && (deadline == INT64_MAX || now_ns() < deadline));
+	scratch_put(list, bytes);
+	if (timeout && deadline != INT64_MAX)
+		*timeout = time_left(deadline);
+	return result;
+}
+
+/* --- epoll --- */
+
+int ts_wait_epoll_filter(struct epoll_event *events, int n)
+{
+	int kept = 0;
+
+	for (int i = 0; i < n; i++) {
+		struct epoll_event ev;
+		int fd;
+
+		memcpy(&ev, &events[i], sizeof(ev));
+		if (!ts_epreg_is_tag(ev.data.u64)) {
+			if (kept != i)
+				memcpy(&events[kept], &ev, sizeof(ev));
+			kept++;
+			continue;
+		}
+		ts_lock(&ts_fdtab_lock);
+		fd = ts_epreg_tag_fd(ev.data.u64);
+		ts_unlock(&ts_fdtab_lock);
+		if (fd >= 0)
+			ts_tcp_check(fd);
+	}
+	return kept;
+}

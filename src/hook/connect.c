@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* socket and connect. */
+#include "hook.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "tsproxy/dest.h"
+#include "tsproxy/fdtab.h"
+#include "tsproxy/tcp.h"
+
+int socket(int domain, int type, int protocol)
+{
+	int fd = ts_real()->socket(domain, type, protocol);
+
+	if (fd < 0 || !ts_enabled)
+		return fd;
+	if (ts_fd_get_flags(fd))
+		ts_tcp_fd_closing(fd);	/* closed behind our back */
+	if ((domain == AF_INET || domain == AF_INET6) && (type & 0xf) == SOCK_STREAM &&
+	    (protocol == 0 || protocol == IPPROTO_TCP))
+		ts_fd_set_flags(fd, TS_FD_NEW | TS_FD_TRACKED, 0);
+	return fd;
+}
+
+static bool is_unspec(const struct sockaddr *addr, socklen_t len)
+{
+	return addr && len >= sizeof(addr->sa_family) && addr->sa_family == AF_UNSPEC;
+}
+
+int connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct ts_decision d;
+	struct ts_addr to;
+	int r, saved;
+
+	if (ts_fd_has_flow(fd) && is_unspec(addr, len) && ts_tcp_abort(fd))
+		return 0;
+	if (ts_dest_connect(fd, addr, len, &to, &d) == TS_PASS) {
+		if (ts_fd_has_flow(fd) && ts_tcp_check(fd) == TS_TCP_PENDING)
+			return ts_result(-EALREADY);
+		r = ts_real()->connect(fd, addr, len);
+		if (r < 0 && ts_fd_has_flow(fd))
+			ts_errno = ts_tcp_error(fd, ts_errno);
+		else if (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED))
+			ts_tcp_fd_closing(fd);	/* not ours: nothing need be known of it */
+		return r;
+	}
+	saved = ts_errno;
+	r = ts_tcp_connect(fd, &to, addr->sa_family, &d);
+	ts_errno = saved;
+	return ts_result(r);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* Descriptors come, go and multiply. What is known of one is forgotten before its number can belong to something else. */
+#include "hook.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+
+#include "tsproxy/fdtab.h"
+#include "tsproxy/sys.h"
+#include "tsproxy/tcp.h"
+
+#define KEEP_OPEN 4	/* CLOSE_RANGE_CLOEXEC, close_range(2); Linux 5.11, and older headers lack it */
+
+static inline void forget(int fd)
+{
+	if (__builtin_expect(ts_fd_get_flags(fd) != 0, 0))
+		ts_tcp_fd_closing(fd);
+}
+
+static inline int duplicated(int from, int to)
+{
+	if (to >= 0 && __builtin_expect(ts_fd_get_flags(from) != 0, 0) && from != to)
+		ts_tcp_fd_duplicated(from, to);
+	return to;
+}
+
+int close(int fd)
+{
+	forget(fd);
+	return ts_real()->close(fd);
+}
+
+int dup(int fd)
+{
+	return duplicated(fd, ts_real()->dup(fd));
+}
+
+/* dup2 and dup3 close `to`, but only where `fd` is open. */
+static void replaced(int fd, int to)
+{
+	if (fd != to && ts_fd_get_flags(to) && ts_sys(SYS_fcntl, fd, F_GETFD) >= 0)
+		forget(to);
+}
+
+int dup2(int fd, int to)
+{
+	replaced(fd, to);
+	return duplicated(fd, ts_real()->dup2(fd, to));
+}
+
+int dup3(int fd, int to, int flags)
+{
+	replaced(fd, to);
+	return duplicated(fd, ts_real()->dup3(fd, to, flags));
+}
+
+static bool is_dup(int cmd)
+{
+	return cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC;
+}
+
+int fcntl(int fd, int cmd, ...)
+{
+	va_list ap;
+	void *arg;
+	int r;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	r = ts_real()->fcntl(fd, cmd, arg);
+	return is_dup(cmd) ? duplicated(fd, r) : r;
+}
+
+int fcntl64(int fd, int cmd, ...)
+{
+	va_list ap;
+	void *arg;
+	int r;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	r = ts_real()->fcntl64(fd, cmd, arg);
+	return is_dup(cmd) ? duplicated(fd, r) : r;
+}
+
+static void forget_range(unsigned int first, unsigned int last)
+{
+	int highest = ts_fd_highest();
+
+	for (unsigned int fd = first; highest >= 0 && fd <= last && fd <= (unsigned int)highest; fd++)
+		forget((int)fd);
+}
+
+int close_range(unsigned int first, unsigned int last, int flags)
+{
+	if (!(flags & KEEP_OPEN))
+		forget_range(first, last);
+	return ts_real()->close_range(first, last, flags);
+}
+
+void closefrom(int first)
+{
+	forget_range(first < 0 ? 0 : (unsigned int)first, UINT_MAX);
+	ts_real()->closefrom(first);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What every file of hooks shares: the exported declarations, made from the table, and the way errors leave. */
+#ifndef TSPROXY_HOOK_H
+#define TSPROXY_HOOK_H
+
+#include "tsproxy/guard.h"
+#include "tsproxy/real.h"
+
+#define TS_HOOK(result, name, params) __attribute__((visibility("default"))) result name params;
+#include "../sys/hooks.def"
+#undef TS_HOOK
+
+/* -errno, as flow returns it, to what a system call's wrapper returns. */
+static inline int ts_result(int err)
+{
+	if (err >= 0)
+		return err;
+	ts_errno = -err;
+	return -1;
+}
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading and writing. On every descriptor without a flow: two loads and the real function. On a pending connection the call first
+ * lets the handshake advance; what is still pending then is EAGAIN or a wait, as in SYN_SENT.
+ */
+#include "hook.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "tsproxy/dest.h"
+#include "tsproxy/fdtab.h"
+#include "tsproxy/tcp.h"
+
+/* The error of a failed connect is told by whichever call meets it first. */
+static ssize_t told(int fd, ssize_t r)
+{
+	if (r < 0 && ts_fd_has_flow(fd))
+		ts_errno = ts_tcp_error(fd, ts_errno);
+	return r;
+}
+
+/* The body of a hook that reads from or writes to `fd`: `call` is the real one. */
+#define CARRIED(fd, flags, option, call) \
+	do { \
+		int err_; \
+		if (__builtin_expect(!ts_fd_has_flow(fd), 1)) \
+			return ts_real()->call; \
+		err_ = ts_tcp_settle(fd, flags, option); \
+		if (err_) \
+			return ts_result(err_); \
+		return told(fd, ts_real()->call); \
+	} while (0)
+
+ssize_t read(int fd, void *buf, size_t len)
+{
+	CARRIED(fd, 0, SO_RCVTIMEO, read(fd, buf, len));
+}
+
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t size)
+{
+	CARRIED(fd, 0, SO_RCVTIMEO, __read_chk(fd, buf, len, size));
+}
+
+ssize_t readv(int fd, const struct iovec *iov, int n)
+{
+	CARRIED(fd, 0, SO_RCVTIMEO, readv(fd, iov, n));
+}
+
+ssize_t recv(int fd, void *buf, size_t len, int flags)
+{
+	CARRIED(fd, flags, SO_RCVTIMEO, recv(fd, buf, len, flags));
+}
+
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
+{
+	CARRIED(fd, flags, SO_RCVTIMEO, __recv_chk(fd, buf, len, size, flags));
+}
+
+ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *addr_len)
+{
+	CARRIED(fd, flags, SO_RCVTIMEO, recvfrom(fd, buf, len, flags, addr, addr_len));
+}
+
+ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *addr, socklen_t *addr_len)
+{
+	CARRIED(fd, flags, SO_RCVTIMEO, __recvfrom_chk(fd, buf, len, size, flags, addr, addr_len));
+}
+
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	CARRIED(fd, flags, SO_RCVTIMEO, recvmsg(fd, msg, flags));
+}
+
+int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout)
+{
+	CARRIED(fd, flags, SO_RCVTIMEO, recvmmsg(fd, msgs, n, flags, timeout));
+}
+
+ssize_t write(int fd, const void *buf, size_t len)
+{
+	CARRIED(fd, 0, SO_SNDTIMEO, write(fd, buf, len));
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+	CARRIED(fd, 0, SO_SNDTIMEO, writev(fd, iov, n));
+}
+
+ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+	CARRIED(fd, flags, SO_SNDTIMEO, send(fd, buf, len, flags));
+}
+
+/*
+ * A message with an address: 0, go on; 1: it opens a TCP connection of ours (MSG_FASTOPEN), which is made by now, so that the
+ * message goes without address and flag; else -errno.
+ */
+static int addressed(int fd, const struct sockaddr *addr, socklen_t len, int flags)
+{
+	int r = ts_dest_send(fd, addr, len, flags), saved = ts_errno;
+
+	if (r == 1 && connect(fd, addr, len) != 0) {
+		r = -ts_errno;
+		ts_errno = saved;
+	}
+	return r;
+}
+
+ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addr_len)
+{
+	int r = addr ? addressed(fd, addr, addr_len, flags) : 0;
+
+	if (r < 0)
+		return ts_result(r);
+	if (r == 1)
+		return send(fd, buf, len, flags & ~MSG_FASTOPEN);
+	CARRIED(fd, flags, SO_SNDTIMEO, sendto(fd, buf, len, flags, addr, addr_len));
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	int r = msg && msg->msg_name ? addressed(fd, msg->msg_name, msg->msg_namelen, flags) : 0;
+
+	if (r < 0)
+		return ts_result(r);
+	if (r == 1) {
+		struct msghdr plain = *msg;
+
+		plain.msg_name = NULL;
+		plain.msg_namelen = 0;
+		return ts_real()->sendmsg(fd, &plain, flags & ~MSG_FASTOPEN);
+	}
+	CARRIED(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags));
+}
+
+/* As in the kernel, messages before the first that fails are sent and counted. */
+int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < n && msgs; i++) {
+		const struct msghdr *m = &msgs[i].msg_hdr;
+
+		if (!m->msg_name)
+			continue;
+		err = addressed(fd, m->msg_name, m->msg_namelen, flags);
+		if (err < 0 && i == 0)
+			return ts_result(err);
+		if (err < 0)
+			n = i;
+	}
+	CARRIED(fd, flags, SO_SNDTIMEO, sendmmsg(fd, msgs, n, flags));
+}
+
+ssize_t sendfile(int out, int in, off_t *offset, size_t n)
+{
+	CARRIED(out, 0, SO_SNDTIMEO, sendfile(out, in, offset, n));
+}
+
+ssize_t sendfile64(int out, int in, off64_t *offset, size_t n)
+{
+	CARRIED(out, 0, SO_SNDTIMEO, sendfile64(out, in, offset, n));
+}
+
+ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t n, unsigned int flags)
+{
+	int dontwait = flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0;
+
+	if (ts_fd_has_flow(in))
+		CARRIED(in, dontwait, SO_RCVTIMEO, splice(in, in_off, out, out_off, n, flags));
+	CARRIED(out, dontwait, SO_SNDTIMEO, splice(in, in_off, out, out_off, n, flags));
+}

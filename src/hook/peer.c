@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* Who a socket is connected to and what its options say. */
+#include "hook.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "tsproxy/fdtab.h"
+#include "tsproxy/identity.h"
+#include "tsproxy/names.h"
+#include "tsproxy/sys.h"
+#include "tsproxy/tcp.h"
+
+static bool pending(int fd)
+{
+	return ts_fd_has_flow(fd) && ts_tcp_check(fd) == TS_TCP_PENDING;
+}
+
+/* The kernel's answer once more, whole: the caller's buffer may have been too short for it. */
+static bool kernel_answer(int fd, long call, struct ts_addr *out, int *family)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (ts_sys(call, fd, &sa, &len) != 0 || !ts_addr_from_sockaddr(out, (struct sockaddr *)&sa, len))
+		return false;
+	*family = sa.ss_family;
+	return true;
+}
+
+static bool is_inet(const struct sockaddr *addr, socklen_t room)
+{
+	return room < sizeof(addr->sa_family) || addr->sa_family == AF_INET || addr->sa_family == AF_INET6;
+}
+
+static void answer(const struct ts_addr *a, int family, struct sockaddr *addr, socklen_t room, socklen_t *len)
+{
+	struct sockaddr_storage sa;
+	socklen_t sa_len = ts_addr_to_sockaddr(a, family, &sa);
+
+	if (!sa_len)
+		return;
+	*len = room;
+	ts_sockaddr_copy_out(&sa, sa_len, addr, len);
+}
+
+int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	socklen_t room = len ? *len : 0;
+	struct ts_identity id;
+	struct ts_addr kernel;
+	int family, r;
+
+	if (pending(fd))
+		return ts_result(-ENOTCONN);
+	r = ts_real()->getpeername(fd, addr, len);
+	if (r != 0 || !ts_enabled || !addr || !is_inet(addr, room))
+		return r;
+	if (kernel_answer(fd, SYS_getpeername, &kernel, &family) && ts_route_is_proxy(&kernel) && ts_identity_read(fd, &id))
+		answer(&id.peer, family, addr, room, len);
+	return r;
+}
+
+/* The local address of a carried connection: what the far side sees, else our tailnet address with the kernel's port. */
+static void local_of(const struct ts_identity *id, struct ts_addr *kernel)
+{
+	int family = ts_addr_is4(&id->peer) ? AF_INET : AF_INET6;
+	uint16_t port = id->bound || !id->local_known ? kernel->port : id->local.port;
+	struct ts_addr own;
+
+	if (id->local_known && ts_addr_is4(&id->local) == ts_addr_is4(&id->peer))
+		*kernel = id->local;
+	else if (ts_live_own_addr(family, &own) == 1)
+		*kernel = own;
+	kernel->port = port;
+}
+
+int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	socklen_t room = len ? *len : 0;
+	struct ts_identity id;
+	struct ts_addr kernel;
+	int family, r = ts_real()->getsockname(fd, addr, len);
+
+	if (r != 0 || !ts_enabled || !addr || !is_inet(addr, room))
+		return r;
+	if (!kernel_answer(fd, SYS_getsockname, &kernel, &family) || !ts_route_may_meet_proxy(kernel.ip))
+		return r;
+	memset(&id, 0, sizeof(id));
+	if (!(pending(fd) && ts_tcp_target(fd, &id.peer)) && !ts_identity_read(fd, &id))
+		return r;
+	local_of(&id, &kernel);
+	answer(&kernel, family, addr, room, len);
+	return r;
+}
+
+/* Answers an integer option as the kernel does: at most *len bytes, getsockopt(2). */
+static int answer_int(int value, void *out, socklen_t *len)
+{
+	if (*len > sizeof(value))
+		*len = sizeof(value);
+	memcpy(out, &value, *len);
+	return 0;
+}
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+	int lowat, err, r;
+
+	if (__builtin_expect(!ts_fd_has_flow(fd), 1) || !value || !len)
+		return ts_real()->getsockopt(fd, level, name, value, len);
+	if (level == SOL_SOCKET && name == SO_RCVLOWAT && ts_tcp_get_lowat(fd, &lowat))
+		return answer_int(lowat, value, len);
+	if (level == SOL_SOCKET && name == SO_ERROR && pending(fd))
+		return answer_int(0, value, len);
+	r = ts_real()->getsockopt(fd, level, name, value, len);
+	if (r == 0 && level == IPPROTO_TCP && name == TCP_INFO && *len > 0 && pending(fd))
+		*(uint8_t *)value = TCP_SYN_SENT;
+	if (r == 0 && level == SOL_SOCKET && name == SO_ERROR && *len == sizeof(err)) {
+		memcpy(&err, value, sizeof(err));
+		err = ts_tcp_error(fd, err);
+		memcpy(value, &err, sizeof(err));
+	}
+	return r;
+}
+
+/* Options after which a handshake may not rely on the defaults. */
+static bool unusual(int level, int name)
+{
+	if (level == IPPROTO_TCP)
+		return name == TCP_FASTOPEN_CONNECT;
+	return level == SOL_SOCKET && (name == SO_RCVLOWAT || name == SO_RCVTIMEO_OLD || name == SO_SNDTIMEO_OLD ||
+				       name == SO_RCVTIMEO_NEW || name == SO_SNDTIMEO_NEW);
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	int lowat;
+
+	if (__builtin_expect(unusual(level, name), 0) && ts_fd_get_flags(fd) & TS_FD_NEW)
+		ts_fd_set_flags(fd, TS_FD_OPTIONS, 0);
+	if (ts_fd_has_flow(fd) && level == SOL_SOCKET && name == SO_RCVLOWAT && value && len >= sizeof(lowat)) {
+		memcpy(&lowat, value, sizeof(lowat));
+		if (ts_tcp_set_lowat(fd, lowat))
+			return 0;
+	}
+	return ts_real()->setsockopt(fd, level, name, value, len);
+}
+
+int shutdown(int fd, int how)
+{
+	if (ts_fd_has_flow(fd) && how >= SHUT_RD && how <= SHUT_RDWR && ts_tcp_abort(fd))
+		return 0;
+	return ts_real()->shutdown(fd, how);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	/* In SYN_SENT nothing is there to read (tcp(7), SIOCINQ), though the proxy's answer may be. */
+	if (__builtin_expect(ts_fd_has_flow(fd), 0) && (uint32_t)request == FIONREAD && arg && pending(fd)) {
+		memset(arg, 0, sizeof(int));
+		return 0;
+	}
+	return ts_real()->ioctl(fd, request, arg);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* Settings and load state, fork detection, locks: see guard.h. */
+#include "tsproxy/guard.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "tsproxy/elfaux.h"
+#include "tsproxy/spawn.h"
+#include "tsproxy/sys.h"
+
+struct ts_conf ts_conf;
+bool ts_program_is_go, ts_program_is_secure, ts_enabled;
+
+extern char **environ;
+
+/*
+ * Runs when the object is loaded, before the program. Kept small: every process of a login shell pays for it. The real functions
+ * are found later, at the first hooked call, and the map is opened when the first question is asked.
+ */
+__attribute__((constructor)) static void load(void)
+{
+	ts_conf_load(&ts_conf, environ);
+	if (ts_conf.disable)
+		return;
+	ts_spawn_save_env(environ);
+	ts_program_is_secure = getauxval(AT_SECURE) != 0;
+	ts_program_is_go = ts_program_has_go_note();
+	__atomic_store_n(&ts_enabled, true, __ATOMIC_RELEASE);
+}
+
+const char *ts_object_dir(void)
+{
+	static char dir[TS_CONF_PATH_MAX];
+	const struct link_map *self = ts_link_map_self();
+	size_t len;
+
+	if (dir[0] || !self || !self->l_name)
+		return dir;
+	len = strlen(self->l_name);
+	while (len > 0 && self->l_name[len - 1] != '/')
+		len--;
+	if (len > 0 && len < sizeof(dir) - 1) {
+		memcpy(dir + 1, self->l_name + 1, len - 1);
+		dir[0] = self->l_name[0];	/* last: a reader that sees it sees the rest */
+	}
+	return dir;
+}
+
+/*
+ * One page that the kernel empties in a child made by fork (MADV_WIPEONFORK, Linux 4.14) and that a
+ * vfork child shares with its parent: so fork and vfork are told apart without hooking either.
+ */
+static int *owner_page;
+static int owner_pid;
+
+static void claim_process(int pid)
+{
+	void *page = (void *)ts_sys(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	owner_pid = pid;
+	if ((unsigned long)page > -4096ul)
+		return;
+	if (ts_sys(SYS_madvise, page, 4096, MADV_WIPEONFORK) != 0) {
+		ts_sys(SYS_munmap, page, 4096);
+		return;
+	}
+	*(int *)page = 1;
+	if (!__sync_bool_compare_and_swap(&owner_page, NULL, (int *)page))
+		ts_sys(SYS_munmap, page, 4096);
+}
+
+enum ts_process ts_process(void)
+{
+	int pid = (int)ts_sys(SYS_getpid);
+
+	if (pid == owner_pid)
+		return TS_SELF;
+	if (owner_pid == 0) {
+		claim_process(pid);
+		return TS_SELF;
+	}
+	if (owner_page && *owner_page)
+		return TS_VFORK_CHILD;
+	/* Forked. Locks held by threads that are not here free themselves: their owners are dead (below). */
+	if (owner_page)
+		*owner_page = 1;
+	owner_pid = pid;
+	return TS_SELF;
+}
+
+#define WAITERS 0x40000000
+
+static void block_signals(uint64_t *saved)
+{
+	uint64_t all = ~0ull;
+
+	ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, saved, sizeof(all));
+}
+
+static void restore_signals(const uint64_t *saved)
+{
+	ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, saved, NULL, sizeof(*saved));
+}
+
+/* Takes the lock from a thread that is not there any more: killed, cancelled, or left in the parent of a fork. */
+static bool steal_dead(struct ts_lock *l, int word, int tid)
+{
+	int owner = word & ~WAITERS;
+	long r = l->shared ? ts_sys(SYS_tkill, owner, 0) : ts_sys(SYS_tgkill, ts_sys(SYS_getpid), owner, 0);
+
+	return r == -ESRCH && __sync_bool_compare_and_swap(&l->word, word, tid);
+}
+
+void ts_lock(struct ts_lock *l)
+{
+	uint64_t saved;
+	int tid, word;
+
+	block_signals(&saved);
+	tid = (int)ts_sys(SYS_gettid);
+	for (unsigned spins = 0; !__sync_bool_compare_and_swap(&l->word, 0, tid); spins++) {
+		struct timespec brief = { .tv_nsec = 2000000 };
+
+		if (spins < 64) {
+			__asm__ volatile("" ::: "memory");
+			continue;
+		}
+		word = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
+		if (word == 0)
+			continue;
+		if (steal_dead(l, word, tid))
+			break;
+		if (!(word & WAITERS) && !__sync_bool_compare_and_swap(&l->word, word, word | WAITERS))
+			continue;
+		/* Bounded, so that an owner's death is noticed. */
+		ts_sys(SYS_futex, &l->word, FUTEX_WAIT, word | WAITERS, &brief, NULL, 0);
+	}
+	l->saved_mask = saved;
+}
+
+void ts_unlock(struct ts_lock *l)
+{
+	uint64_t saved = l->saved_mask;
+
+	if (__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) & WAITERS)
+		ts_sys(SYS_futex, &l->word, FUTEX_WAKE, 1, NULL, NULL, 0);
+	restore_signals(&saved);
+}

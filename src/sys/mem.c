@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The few string functions the compiler and our code call. Own copies, hidden, because the object has no libc
+ * of its own and must not depend on which version of memcpy the program's libc exports.
+ * KEEP stops the compiler from recognising a loop as the very function that it implements.
+ */
+#include <string.h>
+
+#define KEEP(p) __asm__ volatile("" : "+r"(p))
+
+void *memcpy(void *restrict dst, const void *restrict src, size_t n)
+{
+	unsigned char *d = dst;
+	const unsigned char *s = src;
+
+	for (; n >= sizeof(long); n -= sizeof(long), d += sizeof(long), s += sizeof(long)) {
+		__builtin_memcpy(d, s, sizeof(long));
+		KEEP(d);
+	}
+	for (; n; n--) {
+		*d++ = *s++;
+		KEEP(d);
+	}
+	return dst;
+}
+
+void *memmove(void *dst, const void *src, size_t n)
+{
+	unsigned char *d = dst;
+	const unsigned char *s = src;
+
+	if (d <= s || d >= s + n)
+		return memcpy(dst, src, n);
+	while (n) {
+		n--;
+		d[n] = s[n];
+		KEEP(d);
+	}
+	return dst;
+}
+
+void *memset(void *dst, int c, size_t n)
+{
+	unsigned char *d = dst;
+
+	for (; n; n--) {
+		*d++ = (unsigned char)c;
+		KEEP(d);
+	}
+	return dst;
+}
+
+int memcmp(const void *a, const void *b, size_t n)
+{
+	const unsigned char *p = a, *q = b;
+
+	for (; n; n--, p++, q++)
+		if (*p != *q)
+			return *p - *q;
+	return 0;
+}
+
+void *memchr(const void *s, int c, size_t n)
+{
+	const unsigned char *p = s;
+
+	for (; n; n--, p++)
+		if (*p == (unsigned char)c)
+			return (void *)p;
+	return NULL;
+}
+
+size_t strlen(const char *s)
+{
+	const char *p = s;
+
+	while (*p) {
+		p++;
+		KEEP(p);
+	}
+	return (size_t)(p - s);
+}
