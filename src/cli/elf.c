@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Three questions, for as few system calls as possible: the start of the file, which the caller has read anyway, nearly always
- * holds the program headers and the notes; only the section table, where Go's linker leaves its mark even
- * without a build ID, needs two reads more.
+ * Three questions, for as few system calls as possible: the start of the file, which the caller has read anyway,
+ * nearly always holds the program headers and the notes; only the section table, where Go's linker leaves its
+ * mark even without a build ID, needs two reads more.
  *
  * Go matters although such a program may be dynamic: its runtime makes system calls of its own, past every
  * preloaded library (runtime/sys_linux_*.s).

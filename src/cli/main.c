@@ -14,7 +14,8 @@
 #include "run.h"
 
 static const char *const commands[] = {
-	"run", "status", "resolve", "doctor", "env", "sync", "explain", "trace", "config", "up", "down", "help", "version",
+	"run", "status", "resolve", "doctor", "env", "sync", "explain", "trace", "config", "up", "down", "help",
+	"version",
 };
 
 static bool is_command(const char *word)
@@ -33,7 +34,8 @@ static int exec_command(const char *command, char **args, bool json, struct ts_e
 	char **argv;
 
 	if (!file) {
-		ts_say(command, ": this version does not have it yet (for a program of that name: tsproxy -- ", command, ")");
+		ts_say(command, ": this version does not have it yet (a program of that name: tsproxy -- ", command,
+		       ")");
 		return TS_EXIT_USAGE;
 	}
 	while (args[n])

@@ -230,13 +230,18 @@ static int judge(const struct setting *s, const char *value, struct ts_environ *
 	switch (s->kind) {
 	case K_PROXY:
 		ts_conf_parse_proxy(value, &proxy);
-		return proxy.bad ? refuse(s, value, "want HOST:PORT, HOST an address or localhost (a name is not looked up)") : 0;
+		if (proxy.bad)
+			return refuse(s, value,
+				      "want HOST:PORT, HOST an address or localhost (a name is not looked up)");
+		return 0;
 	case K_STATUS:
 		return strcmp(value, "-") == 0 ? 0 : judge_file(s, value, env);
 	case K_PATH:
 		return judge_file(s, value, env);
 	case K_PROFILE:
-		return ts_conf_profile_ok(value) ? 0 : refuse(s, value, "want letters, digits, '-', '_' and '.', 64 at most");
+		if (!ts_conf_profile_ok(value))
+			return refuse(s, value, "want letters, digits, '-', '_' and '.', 64 at most");
+		return 0;
 	case K_PREFIXES:
 		return judge_prefixes(s, value);
 	case K_SUFFIXES:

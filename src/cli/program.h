@@ -12,7 +12,7 @@ enum ts_verdict {
 	TS_PROGRAM_FOREIGN,	/* of another class or machine */
 	TS_PROGRAM_STATIC,
 	TS_PROGRAM_GO,
-	TS_PROGRAM_PRIVILEGED,	/* set-user-ID, set-group-ID or file capabilities that count here: the loader drops LD_PRELOAD */
+	TS_PROGRAM_PRIVILEGED,	/* set-user-ID, set-group-ID or file capabilities that count: LD_PRELOAD is dropped */
 	TS_PROGRAM_UNREADABLE,	/* may be executed but not read: unknown */
 };
 

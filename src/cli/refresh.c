@@ -266,7 +266,9 @@ int ts_refresh_from_stdin(struct ts_environ *env)
 	path = ts_join(conf.map_path, "/stdin-", pid_text, ".map");
 	pid = fork();
 	if (pid == 0) {
-		char *const argv[] = { (char *)"tsproxy-sync", (char *)"--status", (char *)"-", (char *)"--map", path, NULL };
+		char *const argv[] = {
+			(char *)"tsproxy-sync", (char *)"--status", (char *)"-", (char *)"--map", path, NULL,
+		};
 
 		ts_environ_unset(env, "LD_PRELOAD");
 		execve(sync, argv, env->v);

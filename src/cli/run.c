@@ -3,9 +3,9 @@
  * Becoming the command. The order is: is there such a program, can it be served, is the map there, exec;
  * so that a mistyped name costs nothing and a program that cannot be served never starts.
  *
- * A program built with gcc's AddressSanitizer ends itself when another object comes before its runtime. That check, not the order, is
- * the trouble (its interceptors and our hooks find each other either way), so ASAN_OPTIONS switches it off. It is
- * exported for every command, because the shell that runs here may start such a program later.
+ * A program built with gcc's AddressSanitizer ends itself when another object comes before its runtime. That check,
+ * not the order, is the trouble (its interceptors and our hooks find each other either way), so ASAN_OPTIONS
+ * switches it off. It is exported for every command, because the shell that runs here may start such a program later.
  */
 #include "run.h"
 
@@ -46,7 +46,8 @@ static int judge(const char *name, const struct ts_program *p)
 	case TS_PROGRAM_OK:
 		return 0;
 	case TS_PROGRAM_UNREADABLE:
-		ts_say(via, colon, p->culprit, " cannot be read: if it is a static or Go program, it runs without tsproxy");
+		ts_say(via, colon, p->culprit,
+		       " cannot be read: if it is a static or Go program, it runs without tsproxy");
 		return 0;
 	case TS_PROGRAM_BROKEN:
 		ts_say(via, colon, p->culprit, ": cannot execute binary file");
@@ -56,12 +57,12 @@ static int judge(const char *name, const struct ts_program *p)
 		       ", which cannot be loaded there; not run");
 		break;
 	case TS_PROGRAM_STATIC:
-		ts_say(via, colon, p->culprit, " is a static program, which loads no library, so tsproxy cannot serve it yet;"
-		       " not run");
+		ts_say(via, colon, p->culprit,
+		       " is a static program, which loads no library, so tsproxy cannot serve it yet; not run");
 		break;
 	case TS_PROGRAM_GO:
-		ts_say(via, colon, p->culprit, " is a Go program, whose system calls pass by every library, so tsproxy cannot"
-		       " serve it yet; not run");
+		ts_say(via, colon, p->culprit, " is a Go program, whose system calls pass by every library,"
+		       " so tsproxy cannot serve it yet; not run");
 		break;
 	case TS_PROGRAM_PRIVILEGED:
 		ts_say(via, colon, p->culprit, " is set-user-ID, set-group-ID or has capabilities, so the loader leaves"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the Go linker leaves in a program: GO_NOTE the build ID's note, else the section that holds build information. */
+/* What the Go linker leaves in a program: with GO_NOTE the build ID's note, else the section of build information. */
 #ifdef GO_NOTE
 	.section .note.go.buildid, "a", %note
 	.long 4, 4, 4

@@ -134,8 +134,8 @@ def as_pid_1(w):
     if p.returncode:
         raise Skip(f'no PID namespace: {p.stderr.strip()}')
     for age in ('11', '11', '0'):
-        p = subprocess.run(['unshare', '-p', '-f', w.launcher, '--', w.program('children')], env={**w.env, 'FAKE_AGE': age},
-                           stdout=subprocess.PIPE, text=True)
+        p = subprocess.run(['unshare', '-p', '-f', w.launcher, '--', w.program('children')],
+                           env={**w.env, 'FAKE_AGE': age}, stdout=subprocess.PIPE, text=True)
         same((p.returncode, p.stdout.splitlines()[0]), (0, 'wait ECHILD'))
 
 

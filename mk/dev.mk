@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# For those who change tsproxy.
+
+SCRIPTS = $(shell grep -lE '^\#!/(usr/)?bin/(env )?(ba)?sh' scripts/* tests/*/* .ci/* 2>/dev/null)
+
+.PHONY: format lint man-lint dist compdb
+format: ## lay out C files as .clang-format says (F=files)
+	clang-format -i $(F)
+
+lint: man-lint ## include layers, shell scripts, man pages, what style forbids
+	scripts/check-layers
+	shellcheck $(SCRIPTS)
+	! git grep -nIE '(TODO|FIXME|XXX)\b' -- '*.c' '*.h' '*.S' '*.sh' '*.py' Makefile mk
+
+man-lint: ## mandoc over the man pages
+	mandoc -Tlint -W warning man/*.[157]
+
+dist: ## build/tsproxy-VERSION.tar.gz from the last commit
+	@mkdir -p $(B)
+	git archive --prefix=tsproxy-$(VERSION)/ -o $(B)/tsproxy-$(VERSION).tar.gz HEAD
+	@echo $(B)/tsproxy-$(VERSION).tar.gz
+
+compdb: ## build/compile_commands.json, for clangd and the like
+	@mkdir -p $(B)
+	@$(MAKE) --no-print-directory -Bn all | scripts/compdb > $(B)/compile_commands.json

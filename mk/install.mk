@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+# Every file is written beside its place and renamed into it: a process that has the old object mapped keeps it whole.
+
+MAN1 := $(wildcard man/*.1)
+MAN5 := $(wildcard man/*.5)
+MAN7 := $(wildcard man/*.7)
+
+# $(call put,mode,files,folder)
+define put
+	mkdir -p '$(DESTDIR)$(3)'
+	for f in $(2); do \
+		install -m $(1) "$$f" '$(DESTDIR)$(3)'/".$${f##*/}.new" && \
+		mv -f '$(DESTDIR)$(3)'/".$${f##*/}.new" '$(DESTDIR)$(3)'/"$${f##*/}" || exit 1; \
+	done
+
+endef
+
+install: all ## install under DESTDIR and prefix (/usr/local)
+	$(call put,644,$(B)/libtsproxy.so,$(libdir))
+	$(call put,755,$(COMMANDS:%=$(B)/tsproxy-%),$(libexecdir))
+	$(call put,755,$(B)/tsproxy,$(bindir))
+	$(if $(MAN1),$(call put,644,$(MAN1),$(mandir)/man1))
+	$(if $(MAN5),$(call put,644,$(MAN5),$(mandir)/man5))
+	$(if $(MAN7),$(call put,644,$(MAN7),$(mandir)/man7))
+
+uninstall: ## remove what `make install` put there
+	rm -f '$(DESTDIR)$(bindir)/tsproxy' '$(DESTDIR)$(libdir)/libtsproxy.so' \
+		$(foreach c,$(COMMANDS),'$(DESTDIR)$(libexecdir)/tsproxy-$(c)') \
+		$(foreach f,$(MAN1) $(MAN5) $(MAN7),'$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(f)))/$(notdir $(f))')
+	-rmdir '$(DESTDIR)$(libexecdir)' 2>/dev/null
