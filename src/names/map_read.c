@@ -185,10 +185,21 @@ int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struc
 	return 0;
 }
 
+static int copy_node(const struct ts_map *m, uint32_t i, struct ts_map_answer *out)
+{
+	struct ts_map_node node;
+
+	if (!element(m, SECTION(m, nodes), i, &node, sizeof(node)))
+		return 0;
+	copy_addrs(m, node.addr_first, node.addr_count, out);
+	ts_map_str(m, node.fqdn, out->canon, sizeof(out->canon));
+	out->node_flags = node.flags;
+	return 1;
+}
+
 int ts_map_find_addr(const struct ts_map *m, const uint8_t ip[16], struct ts_map_answer *out)
 {
-	struct ts_map_section hash = SECTION(m, addr_hash), addrs = SECTION(m, addrs), nodes;
-	struct ts_map_node node;
+	struct ts_map_section hash = SECTION(m, addr_hash), addrs = SECTION(m, addrs);
 	struct ts_map_addr a;
 	uint32_t index, slot = (uint32_t)ts_fnv64(TS_FNV64_INIT, ip, 16);
 
@@ -198,15 +209,16 @@ int ts_map_find_addr(const struct ts_map *m, const uint8_t ip[16], struct ts_map
 			return 0;
 		if (memcmp(a.ip, ip, 16) != 0)
 			continue;
-		nodes = SECTION(m, nodes);
-		if (!element(m, nodes, a.node, &node, sizeof(node)))
-			return 0;
-		copy_addrs(m, node.addr_first, node.addr_count, out);
-		ts_map_str(m, node.fqdn, out->canon, sizeof(out->canon));
-		out->node_flags = node.flags;
-		return 1;
+		return copy_node(m, a.node, out);
 	}
 	return 0;
+}
+
+int ts_map_self(const struct ts_map *m, struct ts_map_answer *out)
+{
+	uint32_t self;
+
+	return GET(m, offsetof(struct ts_map_header, self_node), &self) ? copy_node(m, self, out) : 0;
 }
 
 int ts_map_find_range(const struct ts_map *m, const uint8_t ip[16], struct ts_map_range *out)

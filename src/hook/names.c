@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* The resolver calls of netdb.h. Each asks whose name it is (names/ask.c); what is not the tailnet's goes to libc as it came. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "tsproxy/answer.h"
+#include "tsproxy/guard.h"
+#include "tsproxy/names.h"
+#include "tsproxy/real.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* Both libcs have it; weak, because netdb.h may not declare it. */
+extern int *__h_errno_location(void) __attribute__((weak));
+
+static void set_h_errno(int value)
+{
+	if (__h_errno_location)
+		*__h_errno_location() = value;
+}
+
+static bool is_family(int family)
+{
+	return family == AF_INET || family == AF_INET6;
+}
+
+/* The families that /etc/hosts could answer such a call with. */
+static int hosts_family(const struct addrinfo *hints)
+{
+	return hints && !(hints->ai_family == AF_INET6 && hints->ai_flags & AI_V4MAPPED) ? hints->ai_family : AF_UNSPEC;
+}
+
+EXPORT int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+{
+	const struct ts_real *real = ts_real();
+	struct ts_map_answer a;
+
+	if (!ts_enabled || !node || (hints && (hints->ai_flags & AI_NUMERICHOST ||
+					       (hints->ai_family != AF_UNSPEC && !is_family(hints->ai_family)))))
+		return real->getaddrinfo(node, service, hints, res);
+	switch (ts_names_ask(node, hosts_family(hints), &a)) {
+	case TS_ASK_FOUND:
+		return ts_answer_addrinfo(&a, service, hints, res);
+	case TS_ASK_NONE:
+		return ts_answer_no_addrinfo(service, hints, EAI_NONAME);
+	case TS_ASK_LIBC:
+		break;
+	}
+	return real->getaddrinfo(node, service, hints, res);
+}
+
+EXPORT void freeaddrinfo(struct addrinfo *res)
+{
+	if (!ts_answer_free(res))
+		ts_real()->freeaddrinfo(res);
+}
+
+/* What the _r calls say, once it is known whose name it is. */
+static int finish_r(int ret, struct hostent *host, struct hostent **result, int *herr)
+{
+	*result = ret == 0 ? host : NULL;
+	if (ret == ERANGE) {
+		ts_errno = ERANGE;
+		if (ts_libc_is_glibc())
+			*herr = NETDB_INTERNAL;
+		return ERANGE;
+	}
+	if (ret < 0)
+		*herr = NO_DATA;
+	else if (ts_libc_is_glibc())
+		*herr = NETDB_SUCCESS;
+	return 0;
+}
+
+static int no_host_r(struct hostent **result, int *herr)
+{
+	*result = NULL;
+	*herr = HOST_NOT_FOUND;
+	return 0;
+}
+
+/* What the calls with static storage say. */
+static struct hostent *finish(enum ts_ask whose, int ret, struct hostent *host)
+{
+	if (whose == TS_ASK_FOUND && ret == 0)
+		return host;
+	set_h_errno(whose == TS_ASK_NONE ? HOST_NOT_FOUND : NO_DATA);
+	return NULL;
+}
+
+EXPORT int gethostbyname2_r(const char *name, int family, struct hostent *ret, char *buf, size_t len,
+			    struct hostent **result, int *herr)
+{
+	enum ts_ask whose = TS_ASK_LIBC;
+	struct ts_map_answer a;
+
+	if (ts_enabled && name && is_family(family))
+		whose = ts_names_ask(name, family, &a);
+	if (whose == TS_ASK_FOUND)
+		return finish_r(ts_answer_hostent(&a, family, name, ret, buf, len), ret, result, herr);
+	if (whose == TS_ASK_NONE)
+		return no_host_r(result, herr);
+	return ts_real()->gethostbyname2_r(name, family, ret, buf, len, result, herr);
+}
+
+EXPORT int gethostbyname_r(const char *name, struct hostent *ret, char *buf, size_t len, struct hostent **result, int *herr)
+{
+	enum ts_ask whose = TS_ASK_LIBC;
+	struct ts_map_answer a;
+
+	if (ts_enabled && name)
+		whose = ts_names_ask(name, AF_INET, &a);
+	if (whose == TS_ASK_FOUND)
+		return finish_r(ts_answer_hostent(&a, AF_INET, name, ret, buf, len), ret, result, herr);
+	if (whose == TS_ASK_NONE)
+		return no_host_r(result, herr);
+	return ts_real()->gethostbyname_r(name, ret, buf, len, result, herr);
+}
+
+/* Room for all addresses of a name, its two names and the pointers to them. */
+struct storage {
+	struct hostent host;
+	char buf[TS_ANSWER_ADDRS_MAX * (16 + sizeof(char *)) + 6 * sizeof(char *) + 2 * (TS_NAME_MAX + 3)];
+};
+
+EXPORT struct hostent *gethostbyname(const char *name)
+{
+	static struct storage s;
+	enum ts_ask whose = TS_ASK_LIBC;
+	struct ts_map_answer a;
+	int ret = 0;
+
+	if (ts_enabled && name)
+		whose = ts_names_ask(name, AF_INET, &a);
+	if (whose == TS_ASK_LIBC)
+		return ts_real()->gethostbyname(name);
+	if (whose == TS_ASK_FOUND)
+		ret = ts_answer_hostent(&a, AF_INET, name, &s.host, s.buf, sizeof(s.buf));
+	return finish(whose, ret, &s.host);
+}
+
+EXPORT struct hostent *gethostbyname2(const char *name, int family)
+{
+	static struct storage s;
+	enum ts_ask whose = TS_ASK_LIBC;
+	struct ts_map_answer a;
+	int ret = 0;
+
+	if (ts_enabled && name && is_family(family))
+		whose = ts_names_ask(name, family, &a);
+	if (whose == TS_ASK_LIBC)
+		return ts_real()->gethostbyname2(name, family);
+	if (whose == TS_ASK_FOUND)
+		ret = ts_answer_hostent(&a, family, name, &s.host, s.buf, sizeof(s.buf));
+	return finish(whose, ret, &s.host);
+}
+
+/* Looks an address up; `family` becomes IPv4 for a mapped one, as libc's DNS does it. The answer holds that address alone. */
+static enum ts_ask ask_addr(const void *addr, socklen_t len, int *family, struct ts_map_answer *a)
+{
+	enum ts_ask whose;
+	struct ts_addr key;
+
+	if (!ts_enabled || !addr || !is_family(*family) || len < (*family == AF_INET ? 4 : 16))
+		return TS_ASK_LIBC;
+	if (*family == AF_INET)
+		ts_addr_set4(&key, addr, 0);
+	else
+		ts_addr_set6(&key, addr, 0);
+	whose = ts_names_ask_addr(key.ip, a);
+	*family = ts_addr_is4(&key) ? AF_INET : AF_INET6;
+	memcpy(a->ip[0], key.ip, sizeof(key.ip));
+	a->count = 1;
+	return whose;
+}
+
+EXPORT int gethostbyaddr_r(const void *addr, socklen_t len, int family, struct hostent *ret, char *buf, size_t buf_len,
+			   struct hostent **result, int *herr)
+{
+	struct ts_map_answer a;
+	int found = family;
+	enum ts_ask whose = ask_addr(addr, len, &found, &a);
+
+	if (whose == TS_ASK_FOUND)
+		return finish_r(ts_answer_hostent(&a, found, NULL, ret, buf, buf_len), ret, result, herr);
+	if (whose == TS_ASK_NONE)
+		return no_host_r(result, herr);
+	return ts_real()->gethostbyaddr_r(addr, len, family, ret, buf, buf_len, result, herr);
+}
+
+EXPORT struct hostent *gethostbyaddr(const void *addr, socklen_t len, int family)
+{
+	static struct storage s;
+	struct ts_map_answer a;
+	int found = family, ret = 0;
+	enum ts_ask whose = ask_addr(addr, len, &found, &a);
+
+	if (whose == TS_ASK_LIBC)
+		return ts_real()->gethostbyaddr(addr, len, family);
+	if (whose == TS_ASK_FOUND)
+		ret = ts_answer_hostent(&a, found, NULL, &s.host, s.buf, sizeof(s.buf));
+	return finish(whose, ret, &s.host);
+}
+
+/*
+ * The domain that NI_NOFQDN leaves out: our own tailnet's, whose nodes are the local hosts. musl ignores the flag.
+ */
+static size_t host_len(const char *fqdn, int flags)
+{
+	size_t len = strlen(fqdn), label = 0;
+
+	if (!(flags & NI_NOFQDN) || !ts_libc_is_glibc() || !ts_live_name_under_suffix(fqdn, len))
+		return len;
+	while (fqdn[label] != '.')
+		label++;
+	return label;
+}
+
+EXPORT int getnameinfo(const struct sockaddr *addr, socklen_t len, char *host, socklen_t host_cap, char *serv,
+		       socklen_t serv_cap, int flags)
+{
+	const struct ts_real *real = ts_real();
+	char number[NI_MAXHOST];
+	enum ts_ask whose = TS_ASK_LIBC;
+	struct ts_map_answer a;
+	struct ts_addr key;
+	size_t n;
+	int ret;
+
+	if (ts_enabled && host && host_cap && !(flags & NI_NUMERICHOST) && addr && ts_addr_from_sockaddr(&key, addr, len))
+		whose = ts_names_ask_addr(key.ip, &a);
+	if (whose == TS_ASK_LIBC)
+		return real->getnameinfo(addr, len, host, host_cap, serv, serv_cap, flags);
+	if (whose == TS_ASK_NONE && !(flags & NI_NAMEREQD))
+		return real->getnameinfo(addr, len, host, host_cap, serv, serv_cap, flags | NI_NUMERICHOST);
+	/* The service, and what is wrong with the call, are libc's. */
+	ret = real->getnameinfo(addr, len, number, sizeof(number), serv, serv_cap, (flags & ~NI_NAMEREQD) | NI_NUMERICHOST);
+	if (ret)
+		return ret;
+	if (whose == TS_ASK_NONE)
+		return EAI_NONAME;
+	n = host_len(a.canon, flags);
+	if (n + 1 > host_cap)
+		return EAI_OVERFLOW;
+	memcpy(host, a.canon, n);
+	host[n] = '\0';
+	return 0;
+}

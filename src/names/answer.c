@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Builds the structures that resolver calls return.
+ *
+ * Services, socket types and protocols are libc's business: the real getaddrinfo is called on each numeric address, and what it gives is
+ * put together. glibc's nodes are single allocations, which may be linked into one list and are freed by
+ * its own freeaddrinfo. musl's are elements of one array with a count, which may not: there the list is one
+ * block of ours that the hooked freeaddrinfo knows again by a mark behind its nodes. (A node of musl's has a
+ * socket address in that place, which cannot begin like the mark.)
+ */
+#include "tsproxy/answer.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "tsproxy/guard.h"
+#include "tsproxy/names.h"
+#include "tsproxy/real.h"
+
+#define NODE_MARK 0x6b72616d79786f72ull	/* its first two bytes are no address family */
+
+/* The program's: libc frees a canonical name through the same symbol, which the program may have replaced. */
+extern void *malloc(size_t size);
+extern void free(void *p);
+/* glibc alone has it. */
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
+
+bool ts_libc_is_glibc(void)
+{
+	return gnu_get_libc_version != NULL;
+}
+
+struct block {
+	size_t left;	/* nodes not freed yet: a caller may free a list in parts */
+	char canon[TS_NAME_MAX + 1];
+};
+
+struct node {
+	struct addrinfo ai;
+	uint64_t mark;
+	struct block *block;
+	struct sockaddr_storage addr;
+};
+
+static struct addrinfo *last_of(struct addrinfo *ai)
+{
+	while (ai->ai_next)
+		ai = ai->ai_next;
+	return ai;
+}
+
+/* What libc takes null hints for. musl: nothing; glibc: this. */
+static struct addrinfo effective_hints(const struct addrinfo *hints)
+{
+	struct addrinfo h;
+
+	memset(&h, 0, sizeof(h));
+	if (hints) {
+		h.ai_flags = hints->ai_flags;
+		h.ai_family = hints->ai_family;
+		h.ai_socktype = hints->ai_socktype;
+		h.ai_protocol = hints->ai_protocol;
+	} else if (ts_libc_is_glibc()) {
+		h.ai_flags = AI_V4MAPPED | AI_ADDRCONFIG;
+	}
+	return h;
+}
+
+/* Hints for the numeric call: no lookup, and no canonical name, which would be the number. */
+static struct addrinfo numeric_hints(const struct addrinfo *h)
+{
+	struct addrinfo n = *h;
+
+	n.ai_flags &= ~(AI_ADDRCONFIG | AI_CANONNAME | AI_IDN | AI_CANONIDN);
+	n.ai_flags |= AI_NUMERICHOST;
+	return n;
+}
+
+struct plan {
+	unsigned count;
+	uint8_t index[TS_ANSWER_ADDRS_MAX];
+};
+
+static void plan_family(struct plan *p, const struct ts_map_answer *a, bool four)
+{
+	for (unsigned i = 0; i < a->count; i++)
+		if (ts_ip_is4(a->ip[i]) == four)
+			p->index[p->count++] = (uint8_t)i;
+}
+
+/*
+ * Which addresses, and in which order. As natively by RFC 6724: IPv6 first where this node has such an address in the tailnet; musl
+ * keeps IPv4 first. AI_ADDRCONFIG counts the families of this node in the tailnet as configured.
+ */
+static int plan_answer(struct plan *p, const struct ts_map_answer *a, const struct addrinfo *h)
+{
+	struct ts_addr own;
+	bool own4 = ts_live_own_addr(AF_INET, &own) == 1, own6 = ts_live_own_addr(AF_INET6, &own) == 1;
+	bool known = own4 || own6, glibc = ts_libc_is_glibc(), mapped, want4, want6;
+
+	mapped = h->ai_family == AF_INET6 && h->ai_flags & AI_V4MAPPED;
+	want4 = h->ai_family != AF_INET6 || mapped;
+	want6 = h->ai_family != AF_INET;
+	if (h->ai_flags & AI_ADDRCONFIG && known) {
+		if (h->ai_family == AF_INET ? !own4 : h->ai_family == AF_INET6 && !own6)
+			return EAI_NONAME;
+		want4 = want4 && (own4 || mapped);
+		want6 = want6 && own6;
+	}
+	p->count = 0;
+	if (want6 && (mapped || (glibc && own6)))
+		plan_family(p, a, false);
+	if (want4 && !(mapped && p->count && !(h->ai_flags & AI_ALL)))
+		plan_family(p, a, true);
+	if (want6 && !mapped && !(glibc && own6))
+		plan_family(p, a, false);
+	return p->count ? 0 : EAI_NODATA;
+}
+
+static int numeric_call(const uint8_t ip[16], const char *service, const struct addrinfo *hints, struct addrinfo **res)
+{
+	char text[TS_ADDR_TEXT_MAX];
+
+	ts_ip_format(ip, text);
+	return ts_real()->getaddrinfo(text, service, hints, res);
+}
+
+int ts_answer_no_addrinfo(const char *service, const struct addrinfo *hints, int error)
+{
+	static const uint8_t loopback[2][16] = { { [10] = 0xff, 0xff, 127, 0, 0, 1 }, { [15] = 1 } };
+	struct addrinfo h = effective_hints(hints), n = numeric_hints(&h), *res;
+	int ret = numeric_call(loopback[h.ai_family == AF_INET6], service, &n, &res);
+
+	if (ret)
+		return ret;
+	ts_real()->freeaddrinfo(res);
+	return error;
+}
+
+/* glibc: one list of all; the canonical name goes to its first node. */
+static int link_lists(struct addrinfo **lists, unsigned count, const struct addrinfo *h, const char *canon)
+{
+	struct addrinfo *first = lists[0];
+
+	for (unsigned i = 1; i < count; i++)
+		last_of(lists[i - 1])->ai_next = lists[i];
+	for (struct addrinfo *ai = first; ai; ai = ai->ai_next)
+		ai->ai_flags = h->ai_flags;
+	if (!(h->ai_flags & AI_CANONNAME))
+		return 0;
+	first->ai_canonname = malloc(strlen(canon) + 1);
+	if (first->ai_canonname) {
+		memcpy(first->ai_canonname, canon, strlen(canon) + 1);
+		return 0;
+	}
+	ts_real()->freeaddrinfo(first);
+	return EAI_MEMORY;
+}
+
+/* musl: copies all nodes into one block. The lists are freed. */
+static int copy_lists(struct addrinfo **lists, unsigned count, const struct addrinfo *h, const char *canon)
+{
+	const size_t head = (sizeof(struct block) + 15) & ~(size_t)15;
+	struct node *nodes, *n;
+	struct block *block;
+	size_t total = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		for (struct addrinfo *ai = lists[i]; ai; ai = ai->ai_next)
+			total++;
+	block = malloc(head + total * sizeof(*nodes));
+	nodes = n = block ? (struct node *)((char *)block + head) : NULL;
+	if (block) {
+		block->left = total;
+		memcpy(block->canon, canon, strlen(canon) + 1);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		for (struct addrinfo *ai = lists[i]; n && ai; ai = ai->ai_next, n++) {
+			n->ai = *ai;
+			n->mark = NODE_MARK;
+			n->block = block;
+			memset(&n->addr, 0, sizeof(n->addr));
+			memcpy(&n->addr, ai->ai_addr, ai->ai_addrlen);
+			n->ai.ai_addr = (struct sockaddr *)&n->addr;
+			n->ai.ai_canonname = h->ai_flags & AI_CANONNAME ? block->canon : NULL;
+			n->ai.ai_next = n + 1 < nodes + total ? &n[1].ai : NULL;
+		}
+		ts_real()->freeaddrinfo(lists[i]);
+	}
+	lists[0] = &nodes->ai;
+	return block ? 0 : EAI_MEMORY;
+}
+
+int ts_answer_addrinfo(const struct ts_map_answer *a, const char *service, const struct addrinfo *hints,
+		       struct addrinfo **res)
+{
+	struct addrinfo h = effective_hints(hints), n = numeric_hints(&h), *lists[TS_ANSWER_ADDRS_MAX];
+	unsigned count = 0;
+	struct plan plan;
+	int ret = plan_answer(&plan, a, &h), err;
+
+	if (ret)
+		return ts_answer_no_addrinfo(service, hints, ret);
+	for (unsigned i = 0; i < plan.count; i++) {
+		err = numeric_call(a->ip[plan.index[i]], service, &n, &lists[count]);
+		if (err == 0)
+			count++;
+		else if (ret == 0)
+			ret = err;
+	}
+	if (count == 0)
+		return ret;
+	ret = (ts_libc_is_glibc() ? link_lists : copy_lists)(lists, count, &h, a->canon);
+	if (ret == 0)
+		*res = lists[0];
+	return ret;
+}
+
+bool ts_answer_free(struct addrinfo *res)
+{
+	struct block *block;
+	size_t n = 0;
+
+	if (ts_libc_is_glibc() || !res || ((struct node *)res)->mark != NODE_MARK)
+		return false;
+	block = ((struct node *)res)->block;
+	for (; res; res = res->ai_next)
+		n++;
+	if (__atomic_sub_fetch(&block->left, n, __ATOMIC_ACQ_REL) == 0)
+		free(block);
+	return true;
+}
+
+/* Cuts pieces off a caller's buffer. Once one does not fit, none does, so that one test at the end serves. */
+struct cutter {
+	char *p;
+	size_t left;
+	bool bad;
+};
+
+static void *cut(struct cutter *c, size_t n)
+{
+	char *p = c->p;
+
+	if (n > c->left || c->bad) {
+		c->bad = true;
+		return NULL;
+	}
+	c->p += n;
+	c->left -= n;
+	return p;
+}
+
+static char *cut_string(struct cutter *c, const char *s)
+{
+	size_t n = strlen(s) + 1;
+	char *p = cut(c, n);
+
+	if (p)
+		memcpy(p, s, n);
+	return p;
+}
+
+int ts_answer_hostent(const struct ts_map_answer *a, int family, const char *asked, struct hostent *ret, char *buf,
+		      size_t len)
+{
+	size_t size = family == AF_INET ? 4 : 16, count = 0, pad = -(uintptr_t)buf & (sizeof(char *) - 1);
+	struct cutter c = { buf, len, false };
+	bool musl = !ts_libc_is_glibc();
+	char **addrs, **aliases;
+
+	for (unsigned i = 0; i < a->count; i++)
+		count += ts_ip_is4(a->ip[i]) == (family == AF_INET);
+	if (count == 0)
+		return -1;
+	cut(&c, pad);
+	aliases = cut(&c, (musl ? 3 : 1) * sizeof(char *));
+	addrs = cut(&c, (count + 1) * sizeof(char *));
+	for (unsigned i = 0, n = 0; i < a->count; i++) {
+		char *p = ts_ip_is4(a->ip[i]) == (family == AF_INET) ? cut(&c, size) : NULL;
+
+		if (!p)
+			continue;
+		memcpy(p, a->ip[i] + 16 - size, size);
+		addrs[n++] = p;
+		addrs[n] = NULL;
+	}
+	ret->h_name = cut_string(&c, a->canon);
+	if (aliases)
+		aliases[0] = NULL;
+	/* musl lists the canonical name as an alias too, and then what was asked for where that differs. */
+	if (musl && aliases) {
+		aliases[0] = ret->h_name;
+		aliases[1] = asked && strcmp(asked, a->canon) != 0 ? cut_string(&c, asked) : NULL;
+		aliases[2] = NULL;
+	}
+	if (c.bad)
+		return ERANGE;
+	ret->h_aliases = aliases;
+	ret->h_addrtype = family;
+	ret->h_length = (int)size;
+	ret->h_addr_list = addrs;
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Between map_live.c, which follows the file, and refresh.c, which has it made anew. */
+#ifndef TSPROXY_NAMES_LIVE_H
+#define TSPROXY_NAMES_LIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TS_NS_PER_MS 1000000ll
+#define TS_NS_PER_S 1000000000ll
+
+/* CLOCK_REALTIME_COARSE in ns: what the map and its lock file are stamped with. It may jump: only ever compared with a tolerance. */
+int64_t ts_live_now(void);
+/* Looks at the file now, whenever the last look was. True where another map than before is in use. */
+bool ts_live_look(void);
+/* When the map in use was made; 0 where there is none. */
+int64_t ts_live_made(void);
+/* False where ts_live_refresh(true) would return at once: the map is new, or it is too early to ask again. */
+bool ts_live_miss_due(void);
+/* True where `then` lies in the last `span` ns. A time in the future does not: the clock was set back. */
+static inline bool ts_live_within(int64_t now, int64_t then, int64_t span)
+{
+	return now >= then && now - then < span;
+}
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Follows the map file in a running process.
+ *
+ * The file is looked at (one stat) when the last look is 100 ms old; one that is missing, every 2 s. A map up to
+ * COPY_MAX bytes is read into one of two static buffers, so that nothing which happens to the file can touch
+ * this process any more; a bigger one is mapped at an address that stays, where a later one takes its place by one
+ * mremap(2). Memory is constant and nothing is ever reclaimed, which is what makes lookups safe without a lock, in signal
+ * handlers and across fork.
+ *
+ * A lookup reads `sequence`, copies its answer out of `current`, and reads `sequence` again. The writer raises it before it touches
+ * the place that is not `current`: so a lookup that began before is repeated, one that begins meanwhile still
+ * finds the old map whole. A map that is damaged or gone does not replace a good one: its names go on being
+ * known, and refresh.c asks for a new file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "live.h"
+#include "tsproxy/guard.h"
+#include "tsproxy/log.h"
+#include "tsproxy/names.h"
+#include "tsproxy/real.h"
+#include "tsproxy/sys.h"
+
+#define COPY_MAX (128 << 10)	/* some 600 nodes; reading that costs less than the faults of a mapping would */
+#define FIRST_READ (8 << 10)
+#define LOOK_NS (100 * TS_NS_PER_MS)
+#define LOOK_MISSING_NS (2 * TS_NS_PER_S)
+
+enum { COPY_A, COPY_B, MAPPED, PLACES };
+
+static uint8_t copies[2][COPY_MAX] __attribute__((aligned(64)));
+static struct ts_map places[PLACES] = {
+	[COPY_A] = { copies[0], COPY_MAX }, [COPY_B] = { copies[1], COPY_MAX }, [MAPPED] = { NULL, TS_MAP_FILE_SIZE },
+};
+
+static struct ts_lock lock;	/* guards everything below against other writers */
+static const struct ts_map *current;
+static unsigned sequence;
+static int64_t looked;
+static int last_error;
+static struct identity {
+	uint64_t dev, ino, size;
+	int64_t mtime;
+} seen;
+
+int64_t ts_live_now(void)
+{
+	struct timespec t = { 0, 0 };
+
+	ts_real()->clock_gettime(CLOCK_REALTIME_COARSE, &t);
+	return t.tv_sec * TS_NS_PER_S + t.tv_nsec;
+}
+
+static const struct ts_map *in_use(void)
+{
+	return __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+}
+
+/* Reads a small map into the buffer that no lookup uses. 0, -EFBIG where it is not small, or why it is no map. */
+static int copy_in(int fd, const struct stat *st, struct ts_map *place)
+{
+	uint8_t *buf = (uint8_t *)place->base;
+	size_t len = (uint64_t)st->st_size < FIRST_READ ? (size_t)st->st_size : FIRST_READ;
+	struct ts_map m = { buf, len };
+	struct ts_map_header h;
+	int ret = ts_map_read(fd, buf, len);
+
+	if (ret)
+		return ret;
+	h = ts_map_header(&m);
+	if (h.data_len > COPY_MAX)
+		return -EFBIG;
+	if (h.data_len > len) {
+		len = h.data_len;
+		ret = ts_map_read(fd, buf, len);
+	}
+	m.len = len;
+	return ret ? ret : ts_map_check(&m);
+}
+
+static int map_in(int fd, const struct stat *st, struct ts_map *place)
+{
+	struct ts_map m;
+	long p;
+	int ret = ts_map_attach(fd, st, &m);
+
+	if (ret)
+		return ret;
+	if (!place->base) {
+		place->base = m.base;
+		return 0;
+	}
+	p = ts_sys(SYS_mremap, m.base, TS_MAP_FILE_SIZE, TS_MAP_FILE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, place->base);
+	if (p >= 0 || p < -4095)
+		return 0;
+	ts_map_unload(&m);
+	return (int)p;
+}
+
+static int take_in(int fd, const struct stat *st)
+{
+	const struct ts_map *old = in_use();
+	struct ts_map *place = &places[old == &places[COPY_A] ? COPY_B : COPY_A];
+	int ret;
+
+	__atomic_add_fetch(&sequence, 1, __ATOMIC_SEQ_CST);
+	ret = copy_in(fd, st, place);
+	if (ret == -EFBIG) {
+		place = &places[MAPPED];
+		ret = map_in(fd, st, place);
+	}
+	if (ret == 0)
+		__atomic_store_n(&current, place, __ATOMIC_RELEASE);
+	return ret;
+}
+
+static struct identity identify(const struct stat *st)
+{
+	return (struct identity){ st->st_dev, st->st_ino, (uint64_t)st->st_size,
+				  st->st_mtim.tv_sec * TS_NS_PER_S + st->st_mtim.tv_nsec };
+}
+
+/* Called with the lock. True where another map was taken in. */
+static bool follow(void)
+{
+	const char *path = ts_conf.map_path;
+	struct identity now;
+	struct stat st;
+	int fd, ret = 0;
+
+	if (in_use()) {
+		ret = (int)ts_sys(SYS_newfstatat, AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW);
+		if (ret == 0) {
+			now = identify(&st);
+			if (memcmp(&now, &seen, sizeof(now)) == 0)
+				return false;
+		}
+	}
+	fd = ret ? ret : ts_map_open(path, &st);
+	if (fd >= 0) {
+		seen = identify(&st);
+		ret = take_in(fd, &st);
+		ts_sys(SYS_close, fd);
+	} else {
+		ret = fd;
+	}
+	if (ret && ret != last_error)
+		ts_log(ret == -ENOENT ? TS_LOG_DEBUG : TS_LOG_WARN, "map %s: %e: %s", path, -ret,
+		       in_use() ? "the last good one stays in use" : "counts as none");
+	last_error = ret;
+	return ret == 0;
+}
+
+bool ts_live_look(void)
+{
+	bool changed;
+
+	if (ts_conf.map_path[0] == '\0' || ts_process() != TS_SELF)
+		return false;
+	ts_lock(&lock);
+	changed = follow();
+	__atomic_store_n(&looked, ts_live_now(), __ATOMIC_RELAXED);
+	ts_unlock(&lock);
+	return changed;
+}
+
+static void look_if_due(int64_t now)
+{
+	int64_t last = __atomic_load_n(&looked, __ATOMIC_RELAXED);
+	bool some = in_use() != NULL;
+
+	if (ts_live_within(now, last, some ? LOOK_NS : LOOK_MISSING_NS))
+		return;
+	if (ts_conf.map_path[0] == '\0' || ts_process() != TS_SELF)
+		return;
+	/* One thread looks and the others go on with what there is; where there is none yet, they wait for it. */
+	if (some && !__atomic_compare_exchange_n(&looked, &last, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return;
+	ts_lock(&lock);
+	if (some || !ts_live_within(now, looked, LOOK_MISSING_NS)) {
+		follow();
+		__atomic_store_n(&looked, now, __ATOMIC_RELAXED);
+	}
+	ts_unlock(&lock);
+}
+
+int64_t ts_live_made(void)
+{
+	const struct ts_map *m = in_use();
+	int64_t made = 0;
+
+	if (m)
+		memcpy(&made, m->base + offsetof(struct ts_map_header, made_ns), sizeof(made));
+	return made;
+}
+
+struct view {
+	const struct ts_map *map;
+	unsigned sequence;
+};
+
+static bool open_view(struct view *v)
+{
+	v->sequence = __atomic_load_n(&sequence, __ATOMIC_ACQUIRE);
+	v->map = in_use();
+	return v->map != NULL;
+}
+
+static bool torn(const struct view *v)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&sequence, __ATOMIC_RELAXED) != v->sequence;
+}
+
+/* One look at the clock serves both the file's and the map's age. */
+static void keep_up(void)
+{
+	look_if_due(ts_live_now());
+	ts_live_refresh(false);
+}
+
+/* Runs `expr` over `v.map` until no replacement came between; -ENOENT (as `none`) without a map. */
+#define CONSISTENT(v, ret, none, expr) \
+	do { \
+		keep_up(); \
+		do { \
+			(ret) = (none); \
+			if (!open_view(&(v))) \
+				break; \
+			(ret) = (expr); \
+		} while (torn(&(v))); \
+	} while (0)
+
+int ts_live_header(struct ts_map_header *out)
+{
+	struct view v;
+	int ret;
+
+	CONSISTENT(v, ret, -ENOENT, (*out = ts_map_header(v.map), 0));
+	return ret;
+}
+
+int ts_live_find_name(const char *name, size_t len, struct ts_map_answer *out)
+{
+	struct view v;
+	int ret;
+
+	CONSISTENT(v, ret, -ENOENT, ts_map_find_name(v.map, name, len, out));
+	return ret;
+}
+
+int ts_live_find_addr(const uint8_t ip[16], struct ts_map_answer *out)
+{
+	struct view v;
+	int ret;
+
+	CONSISTENT(v, ret, -ENOENT, ts_map_find_addr(v.map, ip, out));
+	return ret;
+}
+
+int ts_live_find_range(const uint8_t ip[16], struct ts_map_range *out)
+{
+	struct view v;
+	int ret;
+
+	CONSISTENT(v, ret, -ENOENT, ts_map_find_range(v.map, ip, out));
+	return ret;
+}
+
+int ts_live_endpoint(unsigned i, struct ts_endpoint *out)
+{
+	struct view v;
+	int ret;
+
+	CONSISTENT(v, ret, -ENOENT, ts_map_endpoint(v.map, i, out));
+	return ret;
+}
+
+bool ts_live_name_under_suffix(const char *name, size_t len)
+{
+	struct view v;
+	bool ret;
+
+	CONSISTENT(v, ret, false, ts_map_name_under_suffix(v.map, name, len));
+	return ret;
+}
+
+bool ts_live_name_remote(const char *name, size_t len)
+{
+	struct view v;
+	bool ret;
+
+	CONSISTENT(v, ret, false, ts_map_name_remote(v.map, name, len));
+	return ret;
+}
+
+int ts_live_own_addr(int family, struct ts_addr *out)
+{
+	struct ts_map_answer self;
+	struct view v;
+	int ret;
+
+	CONSISTENT(v, ret, -ENOENT, ts_map_self(v.map, &self));
+	if (ret <= 0)
+		return ret;
+	for (unsigned i = 0; i < self.count; i++) {
+		if (ts_ip_is4(self.ip[i]) != (family == AF_INET))
+			continue;
+		memcpy(out->ip, self.ip[i], sizeof(out->ip));
+		out->port = 0;
+		return 1;
+	}
+	return 0;
+}
+
+bool ts_live_is_own(const uint8_t ip[16])
+{
+	struct ts_map_answer node;
+
+	return ts_live_find_addr(ip, &node) == 1 && node.node_flags & TS_NODE_SELF;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Has the map made anew by tsproxy-sync, at most once per 2 s for all processes that use the map, and not within 60 s of a failure.
+ *
+ * What the processes share is one file beside the map, MAP.lock:
+ *   its time     when a refresh was last begun (with one byte in it, so that a file just made says nothing yet);
+ *   its flock(2) a refresh is running: tsproxy-sync holds it as its standard input, so its end, even a violent one, frees it.
+ * A failure needs no mark: it is a refresh that is over, and whose map is older than its beginning. Where no such file can
+ * be made (a read-only home) only this process's own memory of its last attempt limits it.
+ *
+ * A map named by TSPROXY_MAP is somebody's own and never made anew from here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "live.h"
+#include "tsproxy/buf.h"
+#include "tsproxy/guard.h"
+#include "tsproxy/log.h"
+#include "tsproxy/names.h"
+#include "tsproxy/spawn.h"
+#include "tsproxy/sys.h"
+
+#define OLD_NS (10 * TS_NS_PER_S)	/* begin a refresh in the background */
+#define MISS_OLD_NS (2 * TS_NS_PER_S)	/* a name missed: wait for one */
+#define PAUSE_NS (2 * TS_NS_PER_S)	/* between two beginnings */
+#define FAILED_NS (60 * TS_NS_PER_S)	/* after a failure */
+#define WAIT_NS TS_NS_PER_S
+#define POLL_NS (2 * TS_NS_PER_MS)
+#define PATH_MAX_LEN (TS_CONF_PATH_MAX + 64)
+
+/*
+ * This process's own memory in one word, so that no thread sees half of it: the time before which it does not ask again, and in
+ * the lowest bits (of nanoseconds) what its last question came to.
+ */
+static int64_t next_try;
+#define BEGINNING 1	/* a thread is at it: may become RUNNING in a moment */
+#define RUNNING 2	/* a refresh was running then: worth waiting for */
+#define STATE_BITS 3
+
+static bool lock_path(char out[PATH_MAX_LEN])
+{
+	struct ts_wr w = ts_wr_over(out, PATH_MAX_LEN);
+
+	ts_wr_str(&w, ts_conf.map_path);
+	ts_wr_str(&w, ".lock");
+	return ts_wr_end(&w);
+}
+
+/* The folder of the map and the one above it (~/.cache). */
+static void make_folders(char *path)
+{
+	char *slash[2] = { NULL, NULL };
+
+	for (char *p = path + 1; *p; p++)
+		if (*p == '/') {
+			slash[0] = slash[1];
+			slash[1] = p;
+		}
+	for (int i = 0; i < 2; i++) {
+		if (!slash[i])
+			continue;
+		*slash[i] = '\0';
+		ts_sys(SYS_mkdirat, AT_FDCWD, path, 0700);
+		*slash[i] = '/';
+	}
+}
+
+static int open_lock(char *path, struct stat *st)
+{
+	int fd = -ENOENT;
+
+	for (int i = 0; i < 2 && fd == -ENOENT; i++) {
+		if (i)
+			make_folders(path);
+		fd = (int)ts_sys(SYS_openat, AT_FDCWD, path,
+				 O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+	}
+	if (fd < 0)
+		return fd;
+	if (ts_sys(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH) == 0 && S_ISREG(st->st_mode) &&
+	    st->st_uid == (uid_t)ts_sys(SYS_geteuid))
+		return fd;
+	ts_sys(SYS_close, fd);
+	return -EPERM;
+}
+
+static bool find_helper(char out[PATH_MAX_LEN])
+{
+	static const char *const places[] = { "tsproxy-sync", "../libexec/tsproxy/tsproxy-sync" };
+	const char *dir = ts_object_dir();
+
+	for (size_t i = 0; *dir && i < sizeof(places) / sizeof(*places); i++) {
+		struct ts_wr w = ts_wr_over(out, PATH_MAX_LEN);
+
+		ts_wr_str(&w, dir);
+		ts_wr_str(&w, places[i]);
+		if (ts_wr_end(&w) && ts_sys(SYS_faccessat, AT_FDCWD, out, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+enum claim {
+	CLAIM_NO,	/* failed lately, or cannot be */
+	CLAIM_OTHER,	/* another process's is running, or has just been */
+	CLAIM_OURS,
+};
+
+/* Decides under the lock whose turn it is, and stamps the file where it is ours. */
+static enum claim claim(int fd, int64_t now)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { now / TS_NS_PER_S, now % TS_NS_PER_S } };
+	struct stat st;
+	int64_t begun;
+
+	if (ts_sys(SYS_flock, fd, LOCK_EX | LOCK_NB) == -EWOULDBLOCK)
+		return CLAIM_OTHER;
+	if (ts_sys(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) != 0)
+		return CLAIM_NO;
+	begun = st.st_mtim.tv_sec * TS_NS_PER_S + st.st_mtim.tv_nsec;
+	if (st.st_size) {
+		if (ts_live_within(now, begun, PAUSE_NS))
+			return CLAIM_OTHER;
+		if (ts_live_within(now, begun, FAILED_NS) && ts_live_made() < begun)
+			return CLAIM_NO;
+	} else {
+		ts_sys(SYS_pwrite64, fd, "\n", 1, 0);
+	}
+	ts_sys(SYS_utimensat, fd, NULL, times, 0);
+	return CLAIM_OURS;
+}
+
+static enum claim begin(int64_t now)
+{
+	char path[PATH_MAX_LEN], helper[PATH_MAX_LEN];
+	enum claim whose = CLAIM_OURS;
+	struct stat st;
+	int fd, ret;
+
+	if (ts_spawn_env("TSPROXY_MAP") || !ts_conf.map_path[0] || !lock_path(path) || !find_helper(helper) ||
+	    !ts_spawn_allowed())
+		return CLAIM_NO;
+	fd = open_lock(path, &st);
+	if (fd >= 0) {
+		whose = claim(fd, now);
+		ts_sys(SYS_close, fd);
+	} else {
+		ts_debug("refresh: %s: %e", path, -fd);
+	}
+	if (whose != CLAIM_OURS)
+		return whose;
+	ret = ts_spawn_helper(helper, path);
+	return ret ? CLAIM_NO : CLAIM_OURS;
+}
+
+static bool running(void)
+{
+	char path[PATH_MAX_LEN];
+	struct stat st;
+	bool held;
+	int fd;
+
+	if (!lock_path(path))
+		return false;
+	fd = open_lock(path, &st);
+	if (fd < 0)
+		return false;
+	held = ts_sys(SYS_flock, fd, LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
+	ts_sys(SYS_close, fd);
+	return held;
+}
+
+static int64_t monotonic(void)
+{
+	struct timespec t;
+
+	ts_sys(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
+	return t.tv_sec * TS_NS_PER_S + t.tv_nsec;
+}
+
+/* Until the map has changed, the refresh is over, or the time is. The helper frees its lock when it ends, after its last rename. */
+static bool await(void)
+{
+	const struct timespec brief = { 0, POLL_NS };
+	int64_t end = monotonic() + WAIT_NS;
+
+	while ((__atomic_load_n(&next_try, __ATOMIC_ACQUIRE) & BEGINNING) || running()) {
+		if (ts_live_look())
+			return true;
+		if (monotonic() >= end)
+			return false;
+		ts_sys(SYS_nanosleep, &brief, NULL);
+	}
+	__atomic_fetch_and(&next_try, ~(int64_t)STATE_BITS, __ATOMIC_RELAXED);
+	ts_live_look();
+	return true;
+}
+
+static bool old(int64_t now, int64_t limit)
+{
+	int64_t made = ts_live_made();
+
+	return !made || !ts_live_within(now, made, limit);
+}
+
+/* A time beyond the pause was noted before the clock was set back. */
+static bool too_early(int64_t now, int64_t due)
+{
+	return now < due && due - now <= PAUSE_NS + STATE_BITS;
+}
+
+bool ts_live_miss_due(void)
+{
+	int64_t now = ts_live_now(), due = __atomic_load_n(&next_try, __ATOMIC_RELAXED);
+
+	return old(now, MISS_OLD_NS) && (due & STATE_BITS || !too_early(now, due));
+}
+
+bool ts_live_refresh(bool wait)
+{
+	int64_t now = ts_live_now(), due = __atomic_load_n(&next_try, __ATOMIC_ACQUIRE), next;
+	enum claim whose;
+
+	if (!old(now, wait ? MISS_OLD_NS : OLD_NS))
+		return false;
+	next = (now + PAUSE_NS) & ~(int64_t)STATE_BITS;
+	if (too_early(now, due) || ts_process() != TS_SELF ||
+	    !__atomic_compare_exchange_n(&next_try, &due, next | BEGINNING, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return wait && due & STATE_BITS && await();
+	if (ts_live_look() && !old(now, MISS_OLD_NS)) {
+		__atomic_store_n(&next_try, next, __ATOMIC_RELEASE);
+		return true;
+	}
+	whose = begin(now);
+	__atomic_store_n(&next_try, whose == CLAIM_NO ? next : next | RUNNING, __ATOMIC_RELEASE);
+	return wait && whose != CLAIM_NO && await();
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The background helper. Two steps of clone(CLONE_VM | CLONE_VFORK | CLONE_FILES) with exit signal 0, so that nothing is copied however
+ * big the program is, and that no wait call without __WCLONE and no SIGCHLD handler sees the child. The process in the middle
+ * only makes the helper and exits: execve resets the exit signal to SIGCHLD, so the one who execs must not be the program's
+ * child. All run on stacks of ours while the caller is suspended; signals are blocked meanwhile, because a handler would run twice in
+ * one memory.
+ */
+#include "tsproxy/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "tsproxy/conf.h"
+#include "tsproxy/guard.h"
+#include "tsproxy/log.h"
+#include "tsproxy/sys.h"
+
+#define ENV_BYTES 8192
+#define ENV_COUNT 64
+#define STACK_SIZE (32 << 10)
+#define ORPHAN_WAIT_MS 1000
+#define OLD_KERNEL_FD_MAX 65536
+
+static char env_bytes[ENV_BYTES];
+static char *env_list[ENV_COUNT + 1];
+static bool env_whole, under_valgrind;
+
+static bool starts_with(const char *s, const char *prefix)
+{
+	while (*prefix && *s == *prefix) {
+		s++;
+		prefix++;
+	}
+	return *prefix == '\0';
+}
+
+static bool contains(const char *s, const char *part)
+{
+	for (; *s; s++)
+		if (starts_with(s, part))
+			return true;
+	return false;
+}
+
+/* What decides which map is made, where its sources are, and what they need to be asked. */
+static bool wanted(const char *s)
+{
+	static const char list[] =
+		"TSPROXY_\0TS_SOCKET=\0HOME=\0XDG_RUNTIME_DIR=\0XDG_CONFIG_HOME=\0PATH=\0USER=\0LOGNAME=\0ALL_PROXY=\0all_proxy=\0"
+		"HTTP_PROXY=\0http_proxy=\0HTTPS_PROXY=\0https_proxy=\0NO_PROXY=\0no_proxy=\0";
+
+	for (const char *p = list; *p; p += strlen(p) + 1)
+		if (*s == *p && starts_with(s, p))
+			return true;
+	return false;
+}
+
+void ts_spawn_save_env(char *const envp[])
+{
+	size_t used = 0, count = 0;
+
+	env_whole = false;
+	for (; envp && *envp; envp++) {
+		const char *s = *envp;
+		size_t len;
+
+		if (*s == 'L' && starts_with(s, "LD_PRELOAD=") && contains(s, "/vgpreload_"))
+			under_valgrind = true;
+		if (!wanted(s))
+			continue;
+		len = strlen(s) + 1;
+		if (len > sizeof(env_bytes) - used || count == ENV_COUNT)
+			return;
+		memcpy(env_bytes + used, s, len);
+		env_list[count++] = env_bytes + used;
+		used += len;
+	}
+	env_whole = true;
+}
+
+const char *ts_spawn_env(const char *name)
+{
+	return ts_env_get(env_list, name);
+}
+
+/* The number behind `key` in a /proc/PID/status, or -1. */
+static int status_number(const char *path, const char *key)
+{
+	char text[4096];
+	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC), value = -1;
+	long n;
+
+	if (fd < 0)
+		return -1;
+	n = ts_sys(SYS_read, fd, text, sizeof(text) - 1);
+	ts_sys(SYS_close, fd);
+	text[n > 0 ? n : 0] = '\0';
+	for (const char *p = text; *p; p++) {
+		if (*p != '\n' || !starts_with(p + 1, key))
+			continue;
+		p += 1 + strlen(key);
+		while (*p == ':' || *p == '\t' || *p == ' ')
+			p++;
+		for (value = 0; *p >= '0' && *p <= '9'; p++)
+			value = value * 10 + *p - '0';
+		break;
+	}
+	return value;
+}
+
+/*
+ * More filters than the first process of this container or machine has: then this program has sandboxed itself
+ * (or its service manager has), and a clone or execve may kill it.
+ */
+static bool sandboxed(void)
+{
+	static const char *const keys[] = { "Seccomp_filters", "Seccomp" };	/* the first since Linux 5.9 */
+
+	for (size_t i = 0; i < 2; i++) {
+		int own = status_number("/proc/self/status", keys[i]), first;
+
+		if (own < 0)
+			continue;
+		first = own ? status_number("/proc/1/status", keys[i]) : 0;
+		return own > (first < 0 ? 0 : first);
+	}
+	return false;
+}
+
+static bool founds_pid_namespace(void)
+{
+	char own[64], next[64];
+	long n = ts_sys(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/pid", own, sizeof(own));
+	long m = ts_sys(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/pid_for_children", next, sizeof(next));
+
+	return n <= 0 || n != m || memcmp(own, next, (size_t)n) != 0;
+}
+
+bool ts_spawn_allowed(void)
+{
+	return env_whole && !under_valgrind && !ts_program_is_secure && ts_process() == TS_SELF && !founds_pid_namespace() &&
+	       !sandboxed();
+}
+
+/* Calls fn(arg) in a new process on the given stack; fn must not return. The new process's PID or -errno. */
+long ts_spawn_clone(unsigned long flags, void *stack_top, void (*fn)(void *), void *arg)
+	__attribute__((visibility("hidden")));
+
+#if defined(__x86_64__)
+__asm__(".text\n.globl ts_spawn_clone\n.hidden ts_spawn_clone\n.type ts_spawn_clone, @function\n"
+	"ts_spawn_clone:\n"
+	"	mov %rdx, %r9\n"
+	"	mov %rcx, %r8\n"
+	"	xor %edx, %edx\n"
+	"	xor %r10d, %r10d\n"
+	"	mov $56, %eax\n"	/* clone */
+	"	syscall\n"
+	"	test %rax, %rax\n"
+	"	jnz 1f\n"
+	"	xor %ebp, %ebp\n"
+	"	mov %r8, %rdi\n"
+	"	call *%r9\n"
+	"	hlt\n"
+	"1:	ret\n"
+	".size ts_spawn_clone, . - ts_spawn_clone\n");
+#elif defined(__aarch64__)
+__asm__(".text\n.globl ts_spawn_clone\n.hidden ts_spawn_clone\n.type ts_spawn_clone, %function\n"
+	"ts_spawn_clone:\n"
+	"	mov x5, x2\n"
+	"	mov x6, x3\n"
+	"	mov x2, #0\n"
+	"	mov x3, #0\n"
+	"	mov x4, #0\n"
+	"	mov x8, #220\n"		/* clone */
+	"	svc #0\n"
+	"	cbnz x0, 1f\n"
+	"	mov x29, #0\n"
+	"	mov x0, x6\n"
+	"	blr x5\n"
+	"	brk #0\n"
+	"1:	ret\n"
+	".size ts_spawn_clone, . - ts_spawn_clone\n");
+#endif
+
+#define CLONE_FLAGS (CLONE_VM | CLONE_VFORK | CLONE_FILES)
+
+struct job {
+	const char *path;
+	const char *lock_path;
+	bool wait;	/* the middle process awaits the helper's end */
+	int err;	/* written by the helper, in shared memory */
+};
+
+static uint8_t stacks[2][STACK_SIZE] __attribute__((aligned(16)));
+
+/* Leaves this process with a descriptor table of its own that holds at most 0 to 2. Nothing is closed in the program. */
+static int own_descriptors(void)
+{
+	struct rlimit limit;
+	int ret = (int)ts_sys(SYS_close_range, 3, ~0u, CLOSE_RANGE_UNSHARE);
+
+	if (ret != -ENOSYS)
+		return ret;
+	ret = (int)ts_sys(SYS_unshare, CLONE_FILES);
+	if (ret)
+		return ret;
+	if (ts_sys(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) != 0 || limit.rlim_cur > OLD_KERNEL_FD_MAX)
+		limit.rlim_cur = OLD_KERNEL_FD_MAX;
+	for (int fd = 3; fd < (int)limit.rlim_cur; fd++)
+		ts_sys(SYS_close, fd);
+	return 0;
+}
+
+static void standard_descriptors(const char *lock_path)
+{
+	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR);
+
+	for (int to = 0; fd >= 0 && to < 3; to++)
+		if (fd != to)
+			ts_sys(SYS_dup3, fd, to, 0);
+	if (fd > 2)
+		ts_sys(SYS_close, fd);
+	fd = (int)ts_sys(SYS_openat, AT_FDCWD, lock_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return;
+	ts_sys(SYS_flock, fd, LOCK_EX | LOCK_NB);
+	if (fd == 0) {
+		ts_sys(SYS_fcntl, 0, F_SETFD, 0);
+		return;
+	}
+	ts_sys(SYS_dup3, fd, 0, 0);
+	ts_sys(SYS_close, fd);
+}
+
+static void helper(void *arg)
+{
+	/* As the kernel reads it: handler, flags, restorer, mask; all zero is the default action. */
+	static const uint64_t default_action[4], no_signals;
+	static char name[] = "tsproxy-sync";
+	char *argv[] = { name, NULL };
+	struct job *job = arg;
+
+	ts_sys(SYS_setsid);
+	for (int sig = 1; sig <= 64; sig++)
+		ts_sys(SYS_rt_sigaction, sig, default_action, NULL, sizeof(uint64_t));
+	job->err = own_descriptors();
+	if (job->err == 0) {
+		standard_descriptors(job->lock_path);
+		ts_sys(SYS_chdir, "/");
+		ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, sizeof(no_signals));
+		job->err = (int)ts_sys(SYS_execve, job->path, argv, env_list);
+	}
+	for (;;)
+		ts_sys(SYS_exit_group, 127);
+}
+
+static void middle(void *arg)
+{
+	struct timespec ms = { .tv_nsec = 1000000 };
+	struct job *job = arg;
+	long pid = ts_spawn_clone(CLONE_FLAGS, stacks[1] + STACK_SIZE, helper, job);
+
+	if (pid < 0)
+		job->err = (int)pid;
+	for (int i = 0; pid > 0 && job->wait && i < ORPHAN_WAIT_MS; i++) {
+		if (ts_sys(SYS_wait4, pid, NULL, WNOHANG | __WALL, NULL) != 0)
+			break;
+		ts_sys(SYS_nanosleep, &ms, NULL);
+	}
+	for (;;)
+		ts_sys(SYS_exit_group, 0);
+}
+
+/* The stacks' user: a PID, so that a child made by fork meanwhile does not wait for a thread that it does not have. */
+static bool take(int *user, int pid)
+{
+	int old = __atomic_load_n(user, __ATOMIC_RELAXED);
+
+	return old != pid && __atomic_compare_exchange_n(user, &old, pid, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+int ts_spawn_helper(const char *path, const char *lock_path)
+{
+	static int user;
+	static struct job job;
+	uint64_t all = ~0ull, saved;
+	int pid = (int)ts_sys(SYS_getpid), subreaper = 0;
+	long child;
+
+	if (!take(&user, pid))
+		return -EBUSY;
+	ts_sys(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
+	job = (struct job){ .path = path, .lock_path = lock_path, .wait = pid == 1 || subreaper };
+	ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &saved, sizeof(all));
+	child = ts_spawn_clone(CLONE_FLAGS, stacks[0] + STACK_SIZE, middle, &job);
+	if (child > 0)
+		ts_sys(SYS_wait4, child, NULL, __WCLONE, NULL);
+	else
+		job.err = (int)child;
+	ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, &saved, NULL, sizeof(saved));
+	child = job.err;
+	__atomic_store_n(&user, 0, __ATOMIC_RELEASE);
+	ts_debug("refresh: %s: %e", path, (int)-child);
+	return (int)child;
+}
