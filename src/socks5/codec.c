@@ -105,17 +105,11 @@ int ts_socks5_parse_reply(const uint8_t *p, size_t n, struct ts_socks5_reply *ou
 	struct ts_rd r = ts_rd_over(p, n);
 	size_t addr_len;
 
-	*need = 10;	/* the IPv4 form, which all but every proxy sends; a shorter one says so in byte 5 */
+	*need = TS_SOCKS5_REPLY_MIN;
 	if (n >= 1 && p[0] != TS_SOCKS5_VERSION)
 		return -EPROTO;
-	if (n < 5) {
-		/* A domain of no bytes makes 7: wait for no more than the shortest message can hold. */
-		*need = n < 4 ? 10 : p[3] == TS_SOCKS5_ATYP_DOMAIN ? 7 : *need;
-		if (n == 4 && p[3] == TS_SOCKS5_ATYP_IPV6)
-			*need = 22;
-		return n == 4 && p[3] != TS_SOCKS5_ATYP_IPV4 && p[3] != TS_SOCKS5_ATYP_IPV6 &&
-		       p[3] != TS_SOCKS5_ATYP_DOMAIN ? -EPROTO : 0;
-	}
+	if (n < 5)
+		return 0;
 	ts_rd_u8(&r);
 	out->code = ts_rd_u8(&r);
 	ts_rd_u8(&r);

@@ -108,7 +108,8 @@ static int input_reply(struct ts_handshake *hs, const uint8_t *p, size_t n)
 	}
 	hs->state = TS_HS_DONE;
 	hs->bnd_known = reply.bnd_known;
-	hs->bnd = reply.bnd;
+	if (reply.bnd_known)
+		hs->bnd = reply.bnd;
 	return r;
 }
 
@@ -162,7 +163,7 @@ size_t ts_handshake_need(const struct ts_handshake *hs, const uint8_t *p, size_t
 	switch (hs->state) {
 	case TS_HS_METHOD:
 		/* Both answers at once: a refusal of the method comes with the end of the stream, which also wakes. */
-		need = hs->pipelined ? 12 : 2;
+		need = hs->pipelined ? 2 + TS_SOCKS5_REPLY_MIN : 2;
 		break;
 	case TS_HS_AUTH:
 		need = 2;
