@@ -80,7 +80,8 @@ def git(w):
 @check("programs: nc")
 def nc(w):
     need("nc")
-    out = good(tsproxy(w, "nc", "-N", NODE1, "3000", stdin=f"GET / HTTP/1.0\r\nHost: {NODE1}\r\n\r\n"))
+    # No -N: up to 1.102 the daemon takes the first end of a stream for the end of both.
+    out = good(tsproxy(w, "nc", NODE1, "3000", stdin=f"GET / HTTP/1.0\r\nHost: {NODE1}\r\n\r\n"))
     assert out.endswith(PAGE), out
     only_proxied(w, socks=1)
 
