@@ -23,9 +23,7 @@ struct ts_real {
 #define TS_HOOK(result, name, params) result(*name) params;
 #include "../../src/sys/hooks.def"
 #undef TS_HOOK
-	/* Not hooked, but wanted from the program's libc: what a caller frees must come from its own allocator. */
-	void *(*malloc)(size_t);
-	void (*free)(void *);
+	/* Not hooked, but wanted from libc for its vDSO call. */
 	int (*clock_gettime)(clockid_t, struct timespec *);
 };
 

@@ -80,3 +80,13 @@ size_t strlen(const char *s)
 	}
 	return (size_t)(p - s);
 }
+
+int strcmp(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+		KEEP(a);
+	}
+	return (unsigned char)*a - (unsigned char)*b;
+}

@@ -28,7 +28,7 @@ static const char names[] =
 #define TS_HOOK(result, name, params) #name "\0"
 #include "hooks.def"
 #undef TS_HOOK
-	"malloc\0free\0clock_gettime\0";
+	"clock_gettime\0";
 
 #define COUNT (sizeof(struct ts_real) / sizeof(void *))
 
@@ -88,15 +88,6 @@ static uint32_t gnu_hash(const char *s)
 	return h;
 }
 
-static bool same_string(const char *a, const char *b)
-{
-	while (*a && *a == *b) {
-		a++;
-		b++;
-	}
-	return *a == *b;
-}
-
 /* The function that symbol `i` stands for, or null where it is undefined, not a function or a hidden (old) version of it. */
 static void *symbol_value(const struct symbols *o, uint32_t i, const char *name)
 {
@@ -107,7 +98,7 @@ static void *symbol_value(const struct symbols *o, uint32_t i, const char *name)
 		return NULL;
 	if (o->versym && o->versym[i] & 0x8000)
 		return NULL;
-	if (!same_string(o->str + s->st_name, name))
+	if (strcmp(o->str + s->st_name, name) != 0)
 		return NULL;
 	if (type == STT_GNU_IFUNC)
 		return ((void *(*)(unsigned long))(o->base + s->st_value))(getauxval(AT_HWCAP));
