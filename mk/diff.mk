@@ -12,14 +12,17 @@ DIFF_MODE = -O1
 
 $(DIFF)/cases/%: tests/diff/cases/%.c $(DIFF)/case.o $(DIFF)/show.o
 	@mkdir -p $(@D)
-	$(CC) $(DIFF_CFLAGS) $(DIFF_MODE) -o $@ $< $(DIFF)/case.o $(DIFF)/show.o -ldl
+	$(call say,CC)
+	$(Q)$(CC) $(DIFF_CFLAGS) $(DIFF_MODE) -o $@ $< $(DIFF)/case.o $(DIFF)/show.o -ldl
 
 $(DIFF)/%.o: tests/diff/%.c
 	@mkdir -p $(@D)
-	$(CC) $(DIFF_CFLAGS) -O1 -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(DIFF_CFLAGS) -O1 -c -o $@ $<
 
 $(DIFF)/delaytun $(DIFF)/peer $(DIFF)/proxy: $(DIFF)/%: $(DIFF)/%.o
-	$(CC) -o $@ $^
+	$(call say,CC)
+	$(Q)$(CC) -o $@ $^
 
 .PHONY: check-diff check-diff-native diff-programs
 diff-programs: $(DIFF_BUILT)

@@ -48,9 +48,9 @@ void case_add_families(const char *name, void (*run)(void))
 	c->mapped = true;
 }
 
-void case_add_arg(const char *name, void (*run)(void), const int *arg)
+void case_add_arg(const char *name, void (*run)(void), const int *arg, const char *attr)
 {
-	add(name, "", run, "")->arg = arg;
+	add(name, "", run, attr)->arg = arg;
 }
 
 void say(const char *fmt, ...)

@@ -47,7 +47,7 @@ struct diff_case {
 
 void case_add(const char *name, void (*run)(void), const char *attr);
 void case_add_families(const char *name, void (*run)(void));	/* as NAME.4, NAME.6 and NAME.m */
-void case_add_arg(const char *name, void (*run)(void), const int *arg);
+void case_add_arg(const char *name, void (*run)(void), const int *arg, const char *attr);
 extern const int *case_arg;
 extern const char *case_self;	/* path of the running program */
 extern char **case_args;	/* what followed the case's name: for a case that runs itself again */

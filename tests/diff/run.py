@@ -15,6 +15,7 @@ import fnmatch
 import glob
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,19 +77,70 @@ class World:
         return out.decode(errors="replace") + end
 
 
+# What stands at each port of the proxy's host: the attribute proxy=N of a case picks port 1080 + N.
+PROXIES = {
+    0: ["--honest-codes"],
+    1: ["--greeting", "eof"],
+    2: ["--greeting", "rst"],
+    3: ["--greeting", "garbage"],
+    4: ["--greeting", "refuse"],
+    5: ["--greeting", "never"],
+    6: None,				# nothing listens
+    7: ["--backlog-full"],
+    8: ["--greeting-delay", "RTT", "--honest-codes"],
+    9: ["--no-pipeline", "--honest-codes"],
+    10: [],				# tells no more than tailscaled does: every failure is code 1
+    11: ["--one-write", "--honest-codes"],
+}
+
+# Targets that misbehave: port of the peer, what the proxy does. Reply code C is at 5000 + C.
+FAULTS = [f"{5000 + code},reply={code}" for code in (*range(1, 10), 255)]
+FAULTS += [f"{5100 + at},eof={at}" for at in range(11)] + [f"{5200 + at},rst={at}" for at in range(11)]
+FAULTS += ["5300,garbage", "5301,dribble=1/30", "5302,glue", "5303,bnd=ipv6", "5304,bnd=domain/255", "5305,bnd=zero", "5306,never",
+           "5307,bnd=domain/1", "5308,bnd=domain/0", "5309,dribble=1/30,bnd=domain/255", "5310,dribble=3/20,glue", "5311,cut=4",
+           "5312,half-close=off", "5313,glue,bnd=domain/255", "5314,bnd=ipv4"]
+FAULTS += [f"{5400 + at},cut={at}" for at in range(10)]
+ECHO, FIRST, HALF, PORT_END = 4000, 4002, 4004, 4014	# ports.h
+BEHIND = {5302: FIRST, 5310: FIRST, 5313: FIRST, 5312: HALF}
+
+
 class Tailnet(World):
     """The peer behind the simulated tailnet. Ports 1080 + N are proxies that misbehave from the greeting on."""
 
     def __init__(self, args):
         super().__init__(args, "10.64.0.", "fd64::")
         self.dir = tempfile.mkdtemp(prefix="tsproxy-diff-")
-        self.keep(self.enter + [f"{args.build}/diff/proxy"])
-        self.env.update(XDG_RUNTIME_DIR=self.dir)
+        self.env.update(XDG_RUNTIME_DIR=self.dir, HOME=self.dir)
+        nodes = ["--node", "here,100.64.0.1,fd7a:115c:a1e0::1,self", "--node", "peer,100.64.0.2,fd7a:115c:a1e0::2",
+                 "--node", "silent,100.64.0.3,fd7a:115c:a1e0::3,silent",
+                 "--node", "unreachable,100.64.0.4,fd7a:115c:a1e0::4", "--node", "netless,100.64.0.5,fd7a:115c:a1e0::5"]
+        for host in (2, 4, 5):
+            for port in [*range(ECHO, PORT_END), *(range(5000, 5500) if host == 2 else ())]:
+                to = port if port < PORT_END else BEHIND.get(port, ECHO)
+                nodes += ["--map", f"100.64.0.{host}:{port}=10.64.0.{host}:{to}"]
+                nodes += ["--map", f"[fd7a:115c:a1e0::{host}]:{port}=[fd64::{host}]:{to}"]
+        for fault in FAULTS:
+            nodes += ["--fault", fault]
+        for n, how in PROXIES.items():
+            if how is not None:
+                how = [str(args.rtt) if x == "RTT" else x for x in how]
+                self.keep(self.enter + [f"{args.build}/tsproxy-sim", "--socks5", str(1080 + n), *how, *nodes])
+        self.status = f"{self.dir}/status.json"
+        with open(self.status, "wb") as f:
+            f.write(subprocess.run([f"{args.build}/tsproxy-sim", "--status-json", *nodes], capture_output=True, check=True).stdout)
+        for n in PROXIES:
+            # Makes the map once; what it says of a broken proxy is not this test's matter.
+            subprocess.run(self.launch(n) + ["true"], env=self.env, check=False, stderr=subprocess.DEVNULL)
+
+    def launch(self, n):
+        return self.enter + [f"{self.args.build}/tsproxy", "--status", self.status, "--socks5", f"127.0.0.1:{1080 + n}", "--"]
 
     def command(self, case):
-        port = 1080 + int(case.attr.get("proxy", 0))
-        return self.enter + [f"{self.args.build}/tsproxy", "--status", f"{HERE}/status.json",
-                             "--socks5", f"127.0.0.1:{port}", "--"] + self.args.prefix + [case.program, case.name]
+        return self.launch(int(case.attr.get("proxy", 0))) + self.args.prefix + [case.program, case.name]
+
+    def stop(self):
+        super().stop()
+        shutil.rmtree(self.dir)
 
 
 class Case:

@@ -77,7 +77,7 @@ __attribute__((constructor)) static void add_matrix(void)
 					snprintf(name, sizeof(name), "%s.%s.%s.%s", modes[m].name, interests[i].name, whens[w],
 						 outcomes[o].name);
 					memcpy(args[n], (int[]){ m, i, w, o }, sizeof(args[n]));
-					case_add_arg(name, matrix, args[n++]);
+					case_add_arg(name, matrix, args[n++], "");
 				}
 			}
 		}

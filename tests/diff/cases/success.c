@@ -348,6 +348,6 @@ CASE(urgent_in)
 	show_poll(fd, POLLIN | POLLPRI, 0);
 	show_select(fd, 0);
 	T(recv(fd, &c, 1, MSG_OOB));
-	show_read(fd, 10, 0);
-	show_read(fd, 10, 0);
+	show_read(fd, 10, MSG_DONTWAIT);
+	show_read(fd, 10, MSG_DONTWAIT);
 }
