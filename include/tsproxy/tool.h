@@ -86,6 +86,33 @@ int ts_sync(const struct ts_conf *conf);
 /* As ts_sync where the map is missing or older than 10 s; then loads it. An old map serves where a new one cannot be made. 0 or an exit status. */
 int ts_sync_load(const struct ts_conf *conf, struct ts_map *out);
 
+/* --- explaining (explain.c) --- */
+
+enum ts_why {
+	TS_WHY_MAP,		/* a node's or extra record's */
+	TS_WHY_HOSTS,		/* /etc/hosts, or localhost: as natively */
+	TS_WHY_ROUTE,		/* a configured route, a subnet, the exit node: `range` */
+	TS_WHY_EXCLUDED,
+	TS_WHY_REMOTE,		/* the far side resolves it */
+	TS_WHY_NO_SUCH_NAME,	/* under the tailnet's suffix, and nobody bears it: never asked outside */
+	TS_WHY_SERVICE,		/* the daemon's own address */
+	TS_WHY_LOCAL,		/* loopback, link-local, multicast */
+	TS_WHY_KERNEL,		/* TUN: the kernel has the tailnet */
+	TS_WHY_NOT_OURS,
+};
+
+struct ts_explained {
+	enum ts_why why;
+	bool ours;
+	struct ts_map_answer answer;	/* addresses and canonical name, where known */
+	struct ts_map_range range;	/* TS_WHY_ROUTE; kind 0 where the environment names it */
+};
+
+/* What a program that runs with these settings is answered for a name or numeric address. */
+void ts_explain(const struct ts_conf *conf, const struct ts_map *m, const char *what, struct ts_explained *out);
+/* The reason in a few words. Returns `out`. */
+const char *ts_explain_text(const struct ts_map *m, const struct ts_explained *e, char *out, size_t cap);
+
 /* --- walking a map (walk.c): bounds-checked, for people's eyes --- */
 
 bool ts_walk_node(const struct ts_map *m, uint32_t i, struct ts_map_node *out);
@@ -96,8 +123,9 @@ bool ts_walk_remote(const struct ts_map *m, uint32_t i, struct ts_map_str *out);
 /* "Running", "Stopped", "NeedsLogin", "unknown". */
 const char *ts_walk_state(uint32_t state);
 const char *ts_walk_range_kind(uint32_t kind);
-/* Prefixes (CIDR) that make up first..last, one after another to `put`. */
-void ts_walk_prefixes(const struct ts_map_range *r, void (*put)(const char *cidr, void *arg), void *arg);
+/* "10.0.0.0/8" where it is one prefix, else "10.0.0.0-10.0.2.255". Returns `out`. */
+#define TS_RANGE_TEXT_MAX (2 * TS_ADDR_TEXT_MAX)
+const char *ts_walk_range_text(const struct ts_map_range *r, char out[TS_RANGE_TEXT_MAX]);
 /* "socks5 127.0.0.1:1055" */
 const char *ts_walk_endpoint(const struct ts_endpoint *e, char *out, size_t cap);
 

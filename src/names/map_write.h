@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Between the files that write the map. */
+/* Between the files that write the map: map_write.c (the whole), _names, _ranges, _file. */
 #ifndef TSPROXY_NAMES_MAP_WRITE_H
 #define TSPROXY_NAMES_MAP_WRITE_H
 
@@ -26,5 +26,43 @@ void ts_ranges_free(struct ts_ranges *r);
  * another owner, or writable for group or others.
  */
 int ts_map_open_dir(const char *path, const char **name);
+
+#define TS_OS_CACHE 8
+
+struct ts_table {
+	uint32_t *slot;
+	uint32_t size;	/* a power of two */
+};
+
+struct ts_build {
+	const struct ts_tailnet *tn;
+	const struct ts_map_settings *set;
+	char suffix[TS_NAME_MAX + 1];
+	size_t suffix_len;
+	struct ts_map_str suffix_str;
+	struct ts_map_node *nodes;
+	struct ts_map_addr *addrs;
+	struct ts_map_name *names;
+	struct ts_map_endpoint *endpoints;
+	struct ts_map_str *remotes;
+	struct ts_ranges ranges;
+	uint32_t node_count, addr_count, addr_cap, name_count;
+	struct ts_table name_hash, addr_hash;
+	uint8_t *strings;
+	size_t strings_len, strings_cap;
+	struct ts_map_str os[TS_OS_CACHE];
+	unsigned os_next;
+	int err;
+};
+
+/* Copies bytes to the strings; where there is no memory b->err is set. */
+struct ts_map_str ts_build_put_str(struct ts_build *b, const char *s, size_t len);
+/*
+ * `in` as a DNS name for comparison: lower case, without trailing dot. Letters, digits, hyphens and underscores, as the daemon
+ * itself makes them. Returns the length, 0 where it is no name.
+ */
+size_t ts_build_normalise(struct ts_slice in, char out[TS_NAME_MAX + 1]);
+void ts_build_add_node(struct ts_build *b, const struct ts_status_node *n);
+void ts_build_add_records(struct ts_build *b);
 
 #endif

@@ -74,13 +74,12 @@ static void print_nodes(const struct ts_map *m)
 
 static void print_ranges(const struct ts_map *m)
 {
-	char text[TS_NAME_MAX + 3];
+	char text[TS_NAME_MAX + 3], span[TS_RANGE_TEXT_MAX];
 	struct ts_map_range r;
 	struct ts_map_node n;
 
 	for (uint32_t i = 0; ts_walk_range(m, i, &r); i++) {
-		printf("range    %s", ts_walk_range_kind(r.kind));
-		ts_walk_prefixes(&r, print_word, NULL);
+		printf("range    %s %s", ts_walk_range_kind(r.kind), ts_walk_range_text(&r, span));
 		if (ts_walk_node(m, r.node, &n) && n.fqdn.len)
 			printf(" by %s", ts_walk_text(m, n.fqdn, text, sizeof(text)));
 		putchar('\n');

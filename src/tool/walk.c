@@ -74,30 +74,20 @@ static u128 load(const uint8_t ip[16])
 	return v;
 }
 
-void ts_walk_prefixes(const struct ts_map_range *r, void (*put)(const char *cidr, void *arg), void *arg)
+const char *ts_walk_range_text(const struct ts_map_range *r, char out[TS_RANGE_TEXT_MAX])
 {
-	u128 at = load(r->first), last = load(r->last);
+	u128 first = load(r->first), last = load(r->last), size = last - first + 1;
+	unsigned host = 0;
+	size_t len = ts_ip_format(r->first, out);
 
-	while (at <= last) {
-		unsigned host = 0;	/* the largest block that starts here and ends in time */
-		char text[TS_ADDR_TEXT_MAX + 8];
-		uint8_t ip[16];
-		size_t len;
-
-		while (host < 128) {
-			u128 mask = host == 127 ? ~(u128)0 : ((u128)1 << (host + 1)) - 1;
-
-			if ((at & mask) != 0 || (at | mask) > last)
-				break;
-			host++;
-		}
-		for (int i = 15; i >= 0; i--)
-			ip[i] = (uint8_t)(at >> (8 * (15 - i)));
-		len = ts_ip_format(ip, text);
-		snprintf(text + len, sizeof(text) - len, "/%u", (ts_ip_is4(ip) ? 32 : 128) - host);
-		put(text, arg);
-		if (host == 128 || at + ((u128)1 << host) == 0)
-			return;
-		at += (u128)1 << host;
+	while (host < 128 && (u128)1 << host != size)
+		host++;
+	/* A power of two in size and aligned to it, or all there is: one prefix. */
+	if (size == 0 || (host < 128 && (first & (size - 1)) == 0)) {
+		snprintf(out + len, TS_RANGE_TEXT_MAX - len, "/%u", (ts_ip_is4(r->first) ? 32 : 128) - host);
+		return out;
 	}
+	out[len++] = '-';
+	ts_ip_format(r->last, out + len);
+	return out;
 }

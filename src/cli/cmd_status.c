@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* tsproxy-status: the tailnet as programs see it through the map: nodes, carrier, age. */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tsproxy/tool.h"
+
+static const char usage[] = "usage: tsproxy status [options] [--json]\n"
+			    "Shows the tailnet's nodes, the proxy that carries connections, and the map's age.\n"
+			    "  --json                one object\n";
+
+#define NAME_MAX_TEXT (TS_NAME_MAX + 3)
+
+struct row {
+	char ip[TS_ADDR_TEXT_MAX];
+	char name[NAME_MAX_TEXT];
+	char os[NAME_MAX_TEXT];
+	char state[64];
+};
+
+static void add_word(const char *word, void *arg)
+{
+	struct row *r = arg;
+	size_t len = strlen(r->state);
+
+	snprintf(r->state + len, sizeof(r->state) - len, "%s%s", len ? "," : "", word);
+}
+
+/* A full name under the tailnet's own suffix is shown without it, as tailscale does. */
+static void set_name(const struct ts_map *m, const struct ts_map_node *n, struct row *r)
+{
+	char suffix[TS_NAME_MAX + 1], host[NAME_MAX_TEXT];
+	size_t len, suffix_len;
+
+	if (n->fqdn.len == 0) {
+		if (ts_walk_text(m, n->host, host, sizeof(host))[0] && !(n->flags & TS_NODE_SHAREE))
+			memcpy(r->name, host, sizeof(host));
+		else
+			snprintf(r->name, sizeof(r->name), "(\"%.*s\")", (int)sizeof(r->name) - 5, host);
+		return;
+	}
+	ts_walk_text(m, n->fqdn, r->name, sizeof(r->name));
+	ts_map_suffix(m, suffix);
+	len = strlen(r->name);
+	suffix_len = strlen(suffix);
+	if (suffix_len && len > suffix_len + 1 && strcmp(r->name + len - suffix_len, suffix) == 0 &&
+	    r->name[len - suffix_len - 1] == '.')
+		r->name[len - suffix_len - 1] = '\0';
+}
+
+static void make_row(const struct ts_map *m, const struct ts_map_node *n, struct row *r)
+{
+	struct ts_map_addr a;
+
+	memset(r, 0, sizeof(*r));
+	strcpy(r->ip, "-");
+	if (n->addr_count && ts_walk_addr(m, n->addr_first, &a))
+		ts_ip_format(a.ip, r->ip);
+	set_name(m, n, r);
+	ts_walk_text(m, n->os, r->os, sizeof(r->os));
+	if (!r->os[0])
+		strcpy(r->os, "-");
+	ts_walk_node_flags(n->flags, add_word, r);
+	if (!r->state[0])
+		strcpy(r->state, "-");
+}
+
+/* What a connect to a node goes through. */
+static const char *via(const struct ts_map *m, char *out, size_t cap)
+{
+	struct ts_map_header h = ts_map_header(m);
+	struct ts_endpoint e;
+
+	if (h.flags & TS_MAP_TUN)
+		return "kernel";
+	if (h.state == TS_STATE_STOPPED || h.state == TS_STATE_NEEDS_LOGIN || ts_map_endpoint(m, 0, &e) != 1)
+		return "-";
+	return ts_walk_endpoint(&e, out, cap);
+}
+
+/* Columns as wide as they need, counted in characters. */
+static int width(const char *s)
+{
+	int n = 0;
+
+	for (; *s; s++)
+		n += (*s & 0xc0) != 0x80;
+	return n;
+}
+
+static void cell(const char *s, int wide)
+{
+	printf("%s%*s", s, wide - width(s) + 2, "");
+}
+
+static void print_table(const struct ts_map *m)
+{
+	static const char *const titles[] = { "ADDRESS", "NAME", "OS", "STATE" };
+	char carrier[TS_ADDR_TEXT_MAX + 16];
+	const char *through = via(m, carrier, sizeof(carrier));
+	int wide[4];
+	struct ts_map_node n;
+	struct row r;
+	const char *cells[4] = { r.ip, r.name, r.os, r.state };
+
+	for (int c = 0; c < 4; c++)
+		wide[c] = width(titles[c]);
+	for (uint32_t i = 0; ts_walk_node(m, i, &n); i++) {
+		make_row(m, &n, &r);
+		for (int c = 0; c < 4; c++)
+			wide[c] = width(cells[c]) > wide[c] ? width(cells[c]) : wide[c];
+	}
+	for (int c = 0; c < 4; c++)
+		cell(titles[c], wide[c]);
+	printf("VIA\n");
+	for (uint32_t i = 0; ts_walk_node(m, i, &n); i++) {
+		make_row(m, &n, &r);
+		for (int c = 0; c < 4; c++)
+			cell(cells[c], wide[c]);
+		printf("%s\n", n.flags & TS_NODE_EXPIRED ? "-" : through);
+	}
+}
+
+static double age_s(const struct ts_map *m)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (double)(now.tv_sec * 1000000000ll + now.tv_nsec - ts_map_header(m).made_ns) / 1e9;
+}
+
+static void print_rest(const struct ts_map *m, const char *path)
+{
+	struct ts_map_header h = ts_map_header(m);
+	char text[NAME_MAX_TEXT], span[TS_RANGE_TEXT_MAX];
+	struct ts_map_range range;
+	struct ts_map_node n;
+	struct ts_endpoint e;
+
+	for (uint32_t i = 0; ts_walk_range(m, i, &range); i++) {
+		if (range.kind == TS_RANGE_EXIT)
+			continue;
+		printf("# %s %s", ts_walk_range_kind(range.kind), ts_walk_range_text(&range, span));
+		if (ts_walk_node(m, range.node, &n))
+			printf(" behind %s", ts_walk_text(m, n.fqdn.len ? n.fqdn : n.host, text, sizeof(text)));
+		putchar('\n');
+	}
+	for (unsigned i = 0; ts_map_endpoint(m, i, &e) == 1; i++)
+		printf("# carrier: %s%s%s%s\n", ts_walk_endpoint(&e, text, sizeof(text)), e.user[0] ? ", authenticated" : "",
+		       e.flags & TS_PROXY_PIPELINE ? ", pipelined" : "", e.flags & TS_PROXY_UDP ? ", UDP" : "");
+	if (h.endpoints.count == 0)
+		printf("# carrier: %s\n", h.flags & TS_MAP_TUN ? "the kernel (TUN)" : "none");
+	printf("# tailnet: %s%s%s\n", ts_walk_state(h.state), h.suffix.len ? ", " : "",
+	       ts_walk_text(m, h.suffix, text, sizeof(text)));
+	printf("# map: %s, %.1f s old\n", path, age_s(m));
+}
+
+static void append_word(const char *word, void *arg)
+{
+	json_array_append_new(arg, json_string(word));
+}
+
+static json_t *node_json(const struct ts_map *m, const struct ts_map_node *n)
+{
+	char text[NAME_MAX_TEXT], ip[TS_ADDR_TEXT_MAX];
+	json_t *ips = json_array(), *flags = json_array(), *o = json_object();
+	struct ts_map_addr a;
+
+	for (uint32_t i = 0; i < n->addr_count && ts_walk_addr(m, n->addr_first + i, &a); i++) {
+		ts_ip_format(a.ip, ip);
+		json_array_append_new(ips, json_string(ip));
+	}
+	ts_walk_node_flags(n->flags, append_word, flags);
+	json_object_set_new(o, "addresses", ips);
+	json_object_set_new(o, "name", n->fqdn.len ? json_string(ts_walk_text(m, n->fqdn, text, sizeof(text))) : json_null());
+	json_object_set_new(o, "host", json_string(ts_walk_text(m, n->host, text, sizeof(text))));
+	json_object_set_new(o, "os", json_string(ts_walk_text(m, n->os, text, sizeof(text))));
+	json_object_set_new(o, "state", flags);
+	return o;
+}
+
+static json_t *endpoint_json(const struct ts_endpoint *e)
+{
+	char at[TS_ADDR_TEXT_MAX];
+
+	ts_addr_format(&e->addr, at);
+	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:b}", "kind", e->kind == TS_PROXY_HTTP ? "http" : "socks5", "address", at,
+			 "auth", e->user[0] != '\0', "pipeline", (e->flags & TS_PROXY_PIPELINE) != 0, "bnd",
+			 (e->flags & TS_PROXY_BND_TRUE) != 0, "udp", (e->flags & TS_PROXY_UDP) != 0, "configured",
+			 (e->flags & TS_PROXY_CONFIGURED) != 0);
+}
+
+static json_t *ranges_json(const struct ts_map *m)
+{
+	char text[NAME_MAX_TEXT], span[TS_RANGE_TEXT_MAX];
+	json_t *list = json_array();
+	struct ts_map_range r;
+	struct ts_map_node n;
+
+	for (uint32_t i = 0; ts_walk_range(m, i, &r); i++) {
+		json_t *o = json_pack("{s:s, s:s}", "kind", ts_walk_range_kind(r.kind), "range", ts_walk_range_text(&r, span));
+
+		if (ts_walk_node(m, r.node, &n))
+			json_object_set_new(o, "node",
+					    json_string(ts_walk_text(m, n.fqdn.len ? n.fqdn : n.host, text, sizeof(text))));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static void print_json(const struct ts_map *m, const char *path)
+{
+	struct ts_map_header h = ts_map_header(m);
+	json_t *nodes = json_array(), *endpoints = json_array(), *root;
+	char suffix[TS_NAME_MAX + 1];
+	struct ts_map_node n;
+	struct ts_endpoint e;
+
+	for (uint32_t i = 0; ts_walk_node(m, i, &n); i++)
+		json_array_append_new(nodes, node_json(m, &n));
+	for (unsigned i = 0; ts_map_endpoint(m, i, &e) == 1; i++)
+		json_array_append_new(endpoints, endpoint_json(&e));
+	ts_map_suffix(m, suffix);
+	root = json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:s, s:f}", "state", ts_walk_state(h.state), "suffix", suffix, "tun",
+			 (h.flags & TS_MAP_TUN) != 0, "carriers", endpoints, "nodes", nodes, "ranges", ranges_json(m), "map", path,
+			 "age", age_s(m));
+	json_dumpf(root, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(root);
+}
+
+int main(int argc, char **argv)
+{
+	struct ts_conf conf;
+	struct ts_map map;
+	bool json = false;
+	int ret;
+
+	ret = ts_options_begin(&argc, argv, usage, &json, &conf);
+	if (ret == 0)
+		ret = ts_options_end(&argc, argv);
+	if (ret)
+		return ret < 0 ? 0 : ret;
+	if (argc > 1) {
+		ts_tool_error("status takes no arguments; see --help");
+		return 2;
+	}
+	ret = ts_sync_load(&conf, &map);
+	if (ret)
+		return ret;
+	if (json) {
+		print_json(&map, conf.map_path);
+	} else {
+		print_table(&map);
+		print_rest(&map, conf.map_path);
+	}
+	ts_map_unload(&map);
+	return fflush(stdout) == 0 ? 0 : 1;
+}
