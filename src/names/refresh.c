@@ -2,13 +2,13 @@
 /*
  * Has the map made anew by tsproxy-sync, at most once per 2 s for all processes that use the map, and not within 60 s of a failure.
  *
- * What the processes share is one file beside the map, MAP.lock:
+ * What the processes share is one file beside the map, MAP.refresh:
  *   its time     when a refresh was last begun (with one byte in it, so that a file just made says nothing yet);
  *   its flock(2) a refresh is running: tsproxy-sync holds it as its standard input, so its end, even a violent one, frees it.
  * A failure needs no mark: it is a refresh that is over, and whose map is older than its beginning. Where no such file can
  * be made (a read-only home) only this process's own memory of its last attempt limits it.
  *
- * A map named by TSPROXY_MAP is somebody's own and never made anew from here.
+ * What came from the launcher's standard input (TSPROXY_STATUS=-) cannot be asked again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ static bool lock_path(char out[PATH_MAX_LEN])
 	struct ts_wr w = ts_wr_over(out, PATH_MAX_LEN);
 
 	ts_wr_str(&w, ts_conf.map_path);
-	ts_wr_str(&w, ".lock");
+	ts_wr_str(&w, ".refresh");
 	return ts_wr_end(&w);
 }
 
@@ -136,6 +136,13 @@ static enum claim claim(int fd, int64_t now)
 	return CLAIM_OURS;
 }
 
+static bool from_stdin(void)
+{
+	const char *status = ts_spawn_env("TSPROXY_STATUS");
+
+	return status && status[0] == '-' && status[1] == '\0';
+}
+
 static enum claim begin(int64_t now)
 {
 	char path[PATH_MAX_LEN], helper[PATH_MAX_LEN];
@@ -143,7 +150,7 @@ static enum claim begin(int64_t now)
 	struct stat st;
 	int fd, ret;
 
-	if (ts_spawn_env("TSPROXY_MAP") || !ts_conf.map_path[0] || !lock_path(path) || !find_helper(helper) ||
+	if (from_stdin() || !ts_conf.map_path[0] || !lock_path(path) || !find_helper(helper) ||
 	    !ts_spawn_allowed())
 		return CLAIM_NO;
 	fd = open_lock(path, &st);

@@ -312,6 +312,9 @@ int ts_spawn_helper(const char *path, const char *lock_path)
 	ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, &saved, NULL, sizeof(saved));
 	child = job.err;
 	__atomic_store_n(&user, 0, __ATOMIC_RELEASE);
-	ts_debug("refresh: %s: %e", path, (int)-child);
+	if (child)
+		ts_warn("refresh: %s: %e", path, (int)-child);
+	else
+		ts_debug("refresh: %s", path);
 	return (int)child;
 }
