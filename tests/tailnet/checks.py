@@ -5,7 +5,6 @@ import os
 import shutil
 
 from servers import PYTHON
-from world import until
 
 CHECKS = []
 
@@ -59,10 +58,6 @@ def no_dns(w):
     assert not asked, f"asked of public DNS: {asked}"
 
 
-def wait_synced(w, condition, what):
-    """Runs `tsproxy sync` until the map it made meets the condition (on what `tsproxy status --json` says)."""
-    def look():
-        w.run("tsproxy", "sync")
-        done = w.run("tsproxy", "status", "--json")
-        return done.returncode == 0 and condition(json.loads(done.stdout))
-    until(what, look)
+def sync(w, **more):
+    """Makes the map anew, from what the daemon says now."""
+    return good(w.run("tsproxy", "sync", **more))

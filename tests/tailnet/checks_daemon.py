@@ -5,16 +5,12 @@ import json
 import os
 import subprocess
 
-from checks import Skip, check, client, good, only_proxied, tsproxy, wait_synced
-from servers import PAGE, PYTHON, subnet_web
+from checks import Skip, check, client, good, only_proxied, sync, tsproxy
+from servers import PAGE, PORTS, PYTHON, subnet_web
 from world import GUIDE_FLAGS, NODE1, NODE2, SUFFIX, Node, until
 from watch import SUBNET
 
 URL = f"http://{NODE1}:3000"
-
-
-def in_map(w, text):
-    wait_synced(w, lambda status: text in json.dumps(status), f"the map says {text}")
 
 
 @check("daemon: tsproxy status lists both nodes")
@@ -72,7 +68,7 @@ def changed(w, change, back):
         until("node 1 answers again", lambda: subprocess.run(
             [*w.node2.enter(), "curl", "-sSm", "3", "--socks5-hostname", "127.0.0.1:1080", URL],
             capture_output=True, check=False).returncode == 0)
-        wait_synced(w, lambda status: NODE1 in json.dumps(status), "the map lists node 1 again")
+        sync(w)
 
 
 @check("daemon: after `tailscale down` the tailnet is unreachable, and it says so")
@@ -80,7 +76,7 @@ def down(w):
     with changed(w, lambda: w.node2.tailscale("down"), w.node2.up):
         until("node 2 is stopped", lambda: w.node2.state() == "Stopped")
         honest(w.run("tsproxy", "sync"), "stopped", "down", "not running")
-        seen = client(w, "connect", w.ip4, "3000")
+        seen = client(w, "connect", w.ip4, str(PORTS["echo"]))
         assert seen["errno"] == "ENETUNREACH", seen
         done = w.run("tsproxy", "status")
         assert "stopped" in (done.stdout + done.stderr).lower(), done
@@ -95,7 +91,7 @@ def logged_out(w):
     with changed(w, logout, w.node2.up):
         until("node 2 wants a login", lambda: w.node2.state() == "NeedsLogin")
         honest(w.run("tsproxy", "sync"), "logged out", "log in", "login")
-        seen = client(w, "connect", w.ip4, "3000")
+        seen = client(w, "connect", w.ip4, str(PORTS["echo"]))
         assert seen["errno"] == "ENETUNREACH", seen
 
 
@@ -106,7 +102,7 @@ def no_daemon(w):
         assert good(done) == "ran\n"
         honest(done, "daemon", "tailscaled")
         # The old map is still there: connects go to a proxy that is not.
-        seen = client(w, "connect", w.ip4, "3000")
+        seen = client(w, "connect", w.ip4, str(PORTS["echo"]))
         assert seen["errno"] in ("ECONNREFUSED", "ENETUNREACH"), seen
 
 
@@ -135,12 +131,12 @@ def http_only(w):
         restart(http)
         until("node 2 is running", lambda: w.node2.state() == "Running")
         w.node2.knows(lambda peer: peer["DNSName"].startswith(NODE1 + "."))
-        w.run("tsproxy", "sync")
+        sync(w)
         w.watch.proxied()
         good(tsproxy(w, "curl", "-sS", URL), PAGE)
         only_proxied(w, http=1)
-        seen = client(w, "connect", w.ip4, "7007")
-        assert seen["errno"] == "0" and seen["peer"] == [w.ip4, 7007], seen
+        seen = client(w, "connect", w.ip4, str(PORTS["echo"]))
+        assert seen["errno"] == "0" and seen["peer"] == [w.ip4, PORTS["echo"]], seen
         seen = client(w, "connect", w.ip4, "3999")
         assert seen["errno"] == "ECONNREFUSED" and seen["seconds"] < 2, seen
     finally:
@@ -153,7 +149,7 @@ def subnet(w):
     w.admin(f"/routes?node={NODE1}&cidr={SUBNET}")
     try:
         w.node2.knows(lambda peer: SUBNET in (peer.get("PrimaryRoutes") or []))
-        w.run("tsproxy", "sync")
+        sync(w)
         w.watch.proxied()
         good(tsproxy(w, "curl", "-sS", subnet_web(w)), PAGE)
         only_proxied(w, socks=1)
@@ -166,7 +162,7 @@ def extra_record(w):
     name = "wiki." + SUFFIX
     w.admin(f"/record?name={name}&ip={w.ip4}")
     until("the record is known", lambda: name in json.dumps(w.node2.status().get("ExtraRecords")))
-    w.run("tsproxy", "sync")
+    sync(w)
     good(tsproxy(w, "curl", "-sS", f"http://{name}:3000"), PAGE)
 
 
@@ -214,9 +210,10 @@ def kernel_tun(w):
         node.knows(lambda peer: peer["DNSName"].startswith(NODE1 + "."))
         until("the kernel has the route", lambda: w.run("curl", "-sSm", "2", f"http://{w.ip4}:3000",
                                                         node=node).returncode == 0)
-        done = w.run("tsproxy", "--", "curl", "-sS", f"http://{w.ip4}:3000", node=node)
-        assert good(done) == PAGE
-        out = w.run("tsproxy", "status", node=node)
-        assert "kernel" in (out.stdout + out.stderr).lower() or "tun" in (out.stdout + out.stderr).lower(), out
+        env = {"XDG_RUNTIME_DIR": empty(w)}
+        honest(w.run("tsproxy", "sync", node=node, env=env), "kernel", "tun")
+        assert good(tsproxy(w, "curl", "-sS", f"http://{w.ip4}:3000", node=node, env=env)) == PAGE
+        status = w.run("tsproxy", "status", node=node, env=env)
+        assert "kernel" in (status.stdout + status.stderr).lower(), status
     finally:
         node.stop()

@@ -2,7 +2,7 @@
 """What a program's sockets say: the truth about a tailnet, success and failure alike."""
 import os
 
-from checks import check, client, good, no_dns, only_proxied, tsproxy, wait_synced
+from checks import check, client, good, no_dns, only_proxied, sync, tsproxy
 from servers import PAGE, PORTS, PYTHON
 from world import NODE1, NODE2, SUFFIX
 
@@ -51,7 +51,7 @@ def ghost(w):
         w.admin(f"/ghost?name={GHOST}&ip={GHOST4}")
         w.ghost = True
     w.node2.knows(lambda peer: GHOST4 in peer["TailscaleIPs"])
-    wait_synced(w, lambda status: GHOST in str(status), "the map lists the node that is away")
+    sync(w)
 
 
 @check("sockets: a node that is away times out when the daemon gives up, not before, not later")

@@ -54,7 +54,7 @@ def ssh(w):
         as_user(w, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", os.path.join(keys, name))
     w.serve("sshd", [shutil.which("sshd") or "/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-p", str(PORTS["ssh"]),
                      "-h", os.path.join(keys, "host"), "-o", "ListenAddress=127.0.0.1", "-o", "PidFile=none",
-                     "-o", "UsePAM=no", "-o", "StrictModes=no",
+                     "-o", "UsePAM=no", "-o", "StrictModes=no", "-o", "Subsystem=sftp internal-sftp",
                      "-o", "AuthorizedKeysFile=" + os.path.join(keys, "user.pub")], PORTS["ssh"])
 
 
