@@ -56,35 +56,62 @@ EXPORT void freeaddrinfo(struct addrinfo *res)
 		ts_real()->freeaddrinfo(res);
 }
 
-/* What the _r calls say, once it is known whose name it is. */
-static int finish_r(int ret, struct hostent *host, struct hostent **result, int *herr)
+/*
+ * A name for which the real call fails as it does for what does not exist (or has no address of the family), without asking
+ * anybody: musl's versions differ in what they return then.
+ */
+static const char *refused(enum ts_ask whose, int family)
 {
-	*result = ret == 0 ? host : NULL;
+	if (whose == TS_ASK_NONE)
+		return "";
+	return family == AF_INET ? "::1" : "127.0.0.1";
+}
+
+/* Where a caller wants the answer: the _r calls' last five parameters. */
+struct dest {
+	struct hostent *host;
+	char *buf;
+	size_t len;
+	struct hostent **result;
+	int *herr;
+};
+
+/* What the _r calls say of a name that is not libc's. `asked` is null for a lookup by address. */
+static int answer_r(enum ts_ask whose, const struct ts_map_answer *a, int family, const char *asked, const struct dest *d)
+{
+	int ret = whose == TS_ASK_FOUND ? ts_answer_hostent(a, family, asked, d->host, d->buf, d->len) : -1;
+
+	*d->result = ret == 0 ? d->host : NULL;
 	if (ret == ERANGE) {
 		ts_errno = ERANGE;
 		if (ts_libc_is_glibc())
-			*herr = NETDB_INTERNAL;
+			*d->herr = NETDB_INTERNAL;
 		return ERANGE;
 	}
+	if (ret < 0 && !ts_libc_is_glibc())
+		return ts_real()->gethostbyname2_r(refused(whose, family), family, d->host, d->buf, d->len, d->result,
+						   d->herr);
 	if (ret < 0)
-		*herr = NO_DATA;
+		*d->herr = whose == TS_ASK_NONE ? HOST_NOT_FOUND : NO_DATA;
 	else if (ts_libc_is_glibc())
-		*herr = NETDB_SUCCESS;
+		*d->herr = NETDB_SUCCESS;
 	return 0;
 }
 
-static int no_host_r(struct hostent **result, int *herr)
-{
-	*result = NULL;
-	*herr = HOST_NOT_FOUND;
-	return 0;
-}
+/* Room for all addresses of a name, its two names and the pointers to them. */
+struct storage {
+	struct hostent host;
+	char buf[TS_ANSWER_ADDRS_MAX * (16 + sizeof(char *)) + 6 * sizeof(char *) + 2 * (TS_NAME_MAX + 3)];
+};
 
 /* What the calls with static storage say. */
-static struct hostent *finish(enum ts_ask whose, int ret, struct hostent *host)
+static struct hostent *answer(enum ts_ask whose, const struct ts_map_answer *a, int family, const char *asked,
+			      struct storage *s)
 {
-	if (whose == TS_ASK_FOUND && ret == 0)
-		return host;
+	if (whose == TS_ASK_FOUND && ts_answer_hostent(a, family, asked, &s->host, s->buf, sizeof(s->buf)) == 0)
+		return &s->host;
+	if (!ts_libc_is_glibc())
+		return ts_real()->gethostbyname2(refused(whose, family), family);
 	set_h_errno(whose == TS_ASK_NONE ? HOST_NOT_FOUND : NO_DATA);
 	return NULL;
 }
@@ -97,11 +124,9 @@ EXPORT int gethostbyname2_r(const char *name, int family, struct hostent *ret, c
 
 	if (ts_enabled && name && is_family(family))
 		whose = ts_names_ask(name, family, &a);
-	if (whose == TS_ASK_FOUND)
-		return finish_r(ts_answer_hostent(&a, family, name, ret, buf, len), ret, result, herr);
-	if (whose == TS_ASK_NONE)
-		return no_host_r(result, herr);
-	return ts_real()->gethostbyname2_r(name, family, ret, buf, len, result, herr);
+	if (whose == TS_ASK_LIBC)
+		return ts_real()->gethostbyname2_r(name, family, ret, buf, len, result, herr);
+	return answer_r(whose, &a, family, name, &(struct dest){ ret, buf, len, result, herr });
 }
 
 EXPORT int gethostbyname_r(const char *name, struct hostent *ret, char *buf, size_t len, struct hostent **result, int *herr)
@@ -111,33 +136,22 @@ EXPORT int gethostbyname_r(const char *name, struct hostent *ret, char *buf, siz
 
 	if (ts_enabled && name)
 		whose = ts_names_ask(name, AF_INET, &a);
-	if (whose == TS_ASK_FOUND)
-		return finish_r(ts_answer_hostent(&a, AF_INET, name, ret, buf, len), ret, result, herr);
-	if (whose == TS_ASK_NONE)
-		return no_host_r(result, herr);
-	return ts_real()->gethostbyname_r(name, ret, buf, len, result, herr);
+	if (whose == TS_ASK_LIBC)
+		return ts_real()->gethostbyname_r(name, ret, buf, len, result, herr);
+	return answer_r(whose, &a, AF_INET, name, &(struct dest){ ret, buf, len, result, herr });
 }
-
-/* Room for all addresses of a name, its two names and the pointers to them. */
-struct storage {
-	struct hostent host;
-	char buf[TS_ANSWER_ADDRS_MAX * (16 + sizeof(char *)) + 6 * sizeof(char *) + 2 * (TS_NAME_MAX + 3)];
-};
 
 EXPORT struct hostent *gethostbyname(const char *name)
 {
 	static struct storage s;
 	enum ts_ask whose = TS_ASK_LIBC;
 	struct ts_map_answer a;
-	int ret = 0;
 
 	if (ts_enabled && name)
 		whose = ts_names_ask(name, AF_INET, &a);
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname(name);
-	if (whose == TS_ASK_FOUND)
-		ret = ts_answer_hostent(&a, AF_INET, name, &s.host, s.buf, sizeof(s.buf));
-	return finish(whose, ret, &s.host);
+	return answer(whose, &a, AF_INET, name, &s);
 }
 
 EXPORT struct hostent *gethostbyname2(const char *name, int family)
@@ -145,15 +159,12 @@ EXPORT struct hostent *gethostbyname2(const char *name, int family)
 	static struct storage s;
 	enum ts_ask whose = TS_ASK_LIBC;
 	struct ts_map_answer a;
-	int ret = 0;
 
 	if (ts_enabled && name && is_family(family))
 		whose = ts_names_ask(name, family, &a);
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname2(name, family);
-	if (whose == TS_ASK_FOUND)
-		ret = ts_answer_hostent(&a, family, name, &s.host, s.buf, sizeof(s.buf));
-	return finish(whose, ret, &s.host);
+	return answer(whose, &a, family, name, &s);
 }
 
 /* Looks an address up; `family` becomes IPv4 for a mapped one, as libc's DNS does it. The answer holds that address alone. */
@@ -172,7 +183,11 @@ static enum ts_ask ask_addr(const void *addr, socklen_t len, int *family, struct
 	*family = ts_addr_is4(&key) ? AF_INET : AF_INET6;
 	memcpy(a->ip[0], key.ip, sizeof(key.ip));
 	a->count = 1;
-	return whose;
+	if (whose != TS_ASK_NONE || ts_libc_is_glibc())
+		return whose;
+	/* musl names a host that has no name by its number. */
+	ts_ip_format(key.ip, a->canon);
+	return TS_ASK_FOUND;
 }
 
 EXPORT int gethostbyaddr_r(const void *addr, socklen_t len, int family, struct hostent *ret, char *buf, size_t buf_len,
@@ -182,25 +197,21 @@ EXPORT int gethostbyaddr_r(const void *addr, socklen_t len, int family, struct h
 	int found = family;
 	enum ts_ask whose = ask_addr(addr, len, &found, &a);
 
-	if (whose == TS_ASK_FOUND)
-		return finish_r(ts_answer_hostent(&a, found, NULL, ret, buf, buf_len), ret, result, herr);
-	if (whose == TS_ASK_NONE)
-		return no_host_r(result, herr);
-	return ts_real()->gethostbyaddr_r(addr, len, family, ret, buf, buf_len, result, herr);
+	if (whose == TS_ASK_LIBC)
+		return ts_real()->gethostbyaddr_r(addr, len, family, ret, buf, buf_len, result, herr);
+	return answer_r(whose, &a, found, NULL, &(struct dest){ ret, buf, buf_len, result, herr });
 }
 
 EXPORT struct hostent *gethostbyaddr(const void *addr, socklen_t len, int family)
 {
 	static struct storage s;
 	struct ts_map_answer a;
-	int found = family, ret = 0;
+	int found = family;
 	enum ts_ask whose = ask_addr(addr, len, &found, &a);
 
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyaddr(addr, len, family);
-	if (whose == TS_ASK_FOUND)
-		ret = ts_answer_hostent(&a, found, NULL, &s.host, s.buf, sizeof(s.buf));
-	return finish(whose, ret, &s.host);
+	return answer(whose, &a, found, NULL, &s);
 }
 
 /*

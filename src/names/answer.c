@@ -89,6 +89,11 @@ static void plan_family(struct plan *p, const struct ts_map_answer *a, bool four
 			p->index[p->count++] = (uint8_t)i;
 }
 
+static bool has6(const struct ts_map_answer *a)
+{
+	return a->count && !ts_ip_is4(a->ip[a->count - 1]);
+}
+
 /*
  * Which addresses, and in which order. As natively by RFC 6724: IPv6 first where this node has such an address in the tailnet; musl
  * keeps IPv4 first. AI_ADDRCONFIG counts the families of this node in the tailnet as configured.
@@ -109,11 +114,11 @@ static int plan_answer(struct plan *p, const struct ts_map_answer *a, const stru
 		want6 = want6 && own6;
 	}
 	p->count = 0;
-	if (want6 && (mapped || (glibc && own6)))
+	if (want6 && glibc && (mapped || own6))
 		plan_family(p, a, false);
-	if (want4 && !(mapped && p->count && !(h->ai_flags & AI_ALL)))
+	if (want4 && !(mapped && !(h->ai_flags & AI_ALL) && has6(a)))
 		plan_family(p, a, true);
-	if (want6 && !mapped && !(glibc && own6))
+	if (want6 && !(glibc && (mapped || own6)))
 		plan_family(p, a, false);
 	return p->count ? 0 : EAI_NODATA;
 }
@@ -130,12 +135,20 @@ int ts_answer_no_addrinfo(const char *service, const struct addrinfo *hints, int
 {
 	static const uint8_t loopback[2][16] = { { [10] = 0xff, 0xff, 127, 0, 0, 1 }, { [15] = 1 } };
 	struct addrinfo h = effective_hints(hints), n = numeric_hints(&h), *res;
-	int ret = numeric_call(loopback[h.ai_family == AF_INET6], service, &n, &res);
+	int six = h.ai_family == AF_INET6, ret = numeric_call(loopback[six], service, &n, &res);
 
 	if (ret)
 		return ret;
 	ts_real()->freeaddrinfo(res);
-	return error;
+	if (error != EAI_NODATA || ts_libc_is_glibc())
+		return error;
+	/* musl's versions differ in how they say this; they say it of a number of the other family just so. */
+	n.ai_family = six ? AF_INET6 : AF_INET;
+	n.ai_flags &= ~AI_V4MAPPED;
+	ret = numeric_call(loopback[!six], service, &n, &res);
+	if (ret == 0)
+		ts_real()->freeaddrinfo(res);
+	return ret ? ret : error;
 }
 
 /* glibc: one list of all; the canonical name goes to its first node. */
@@ -158,8 +171,8 @@ static int link_lists(struct addrinfo **lists, unsigned count, const struct addr
 	return EAI_MEMORY;
 }
 
-/* musl: copies all nodes into one block. The lists are freed. */
-static int copy_lists(struct addrinfo **lists, unsigned count, const struct addrinfo *h, const char *canon)
+/* musl: copies all nodes into one block. The lists are freed. It gives each node of a name the canonical name, asked or not. */
+static int copy_lists(struct addrinfo **lists, unsigned count, const char *canon)
 {
 	const size_t head = (sizeof(struct block) + 15) & ~(size_t)15;
 	struct node *nodes, *n;
@@ -183,7 +196,7 @@ static int copy_lists(struct addrinfo **lists, unsigned count, const struct addr
 			memset(&n->addr, 0, sizeof(n->addr));
 			memcpy(&n->addr, ai->ai_addr, ai->ai_addrlen);
 			n->ai.ai_addr = (struct sockaddr *)&n->addr;
-			n->ai.ai_canonname = h->ai_flags & AI_CANONNAME ? block->canon : NULL;
+			n->ai.ai_canonname = block->canon;
 			n->ai.ai_next = n + 1 < nodes + total ? &n[1].ai : NULL;
 		}
 		ts_real()->freeaddrinfo(lists[i]);
@@ -211,7 +224,7 @@ int ts_answer_addrinfo(const struct ts_map_answer *a, const char *service, const
 	}
 	if (count == 0)
 		return ret;
-	ret = (ts_libc_is_glibc() ? link_lists : copy_lists)(lists, count, &h, a->canon);
+	ret = ts_libc_is_glibc() ? link_lists(lists, count, &h, a->canon) : copy_lists(lists, count, a->canon);
 	if (ret == 0)
 		*res = lists[0];
 	return ret;
