@@ -4,7 +4,8 @@
 DIFF := $(B)/diff
 DIFF_CASES := $(patsubst tests/diff/cases/%.c,$(DIFF)/cases/%,$(wildcard tests/diff/cases/*.c))
 DIFF_CFLAGS := -std=gnu11 -g $(WARN) -Wno-shadow -D_GNU_SOURCE -U_FORTIFY_SOURCE -pthread -MMD -MP
-DIFF_BUILT := $(DIFF_CASES) $(DIFF)/delaytun $(DIFF)/peer
+DIFF_ASAN := $(foreach c,gcc clang,$(if $(shell command -v $(c)),$(DIFF)/asan-$(c)/smoke))
+DIFF_BUILT := $(DIFF_CASES) $(DIFF)/cases/plugin.so $(DIFF)/delaytun $(DIFF)/peer $(DIFF_ASAN)
 
 # The fortified twins are called only where the compiler knows a buffer's size.
 $(DIFF)/cases/chk: DIFF_MODE := -O2 -D_FORTIFY_SOURCE=2
@@ -20,7 +21,17 @@ $(DIFF)/%.o: tests/diff/%.c
 	$(call say,CC)
 	$(Q)$(CC) $(DIFF_CFLAGS) -O1 -c -o $@ $<
 
-$(DIFF)/delaytun $(DIFF)/peer $(DIFF)/proxy: $(DIFF)/%: $(DIFF)/%.o
+$(DIFF)/cases/plugin.so: tests/diff/plugin_so.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(DIFF_CFLAGS) -fPIC -shared -o $@ $<
+
+$(DIFF)/asan-%/smoke: tests/diff/cases/smoke.c tests/diff/case.c tests/diff/show.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$* -std=gnu11 -g -O1 -D_GNU_SOURCE -fsanitize=address -pthread -Itests/diff -o $@ $^
+
+$(DIFF)/delaytun $(DIFF)/peer: $(DIFF)/%: $(DIFF)/%.o
 	$(call say,CC)
 	$(Q)$(CC) -o $@ $^
 

@@ -27,6 +27,19 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TIME = re.compile(r"@(in time|-?\d+(ms)?)")
 
 
+# Other people's tools that a program may run under: how, and what must be there. Each runs the cases of smoke.c.
+UNDER = {
+    "valgrind": (["valgrind", "-q", "--error-exitcode=99"], {}),
+    "strace": (["strace", "-f", "-o", "/dev/null"], {}),
+    "jemalloc": ([], {"LD_PRELOAD": "libjemalloc.so.2"}),
+    "tcmalloc": ([], {"LD_PRELOAD": "libtcmalloc_minimal.so.4"}),
+    "mimalloc": ([], {"LD_PRELOAD": "libmimalloc.so.2"}),
+    "faketime": ([], {"LD_PRELOAD": "faketime/libfaketime.so.1", "FAKETIME": "+1d"}),
+    "asan-gcc": ([], {}),
+    "asan-clang": ([], {}),
+}
+
+
 class World:
     """A network namespace with a road to the peer, and what a command needs in front to run in it."""
 
@@ -58,10 +71,10 @@ class World:
                 p.wait()
 
     def command(self, case):
-        return self.enter + self.args.prefix + [case.program, case.name]
+        return self.enter + self.args.prefix + case.command()
 
     def run(self, case):
-        p = subprocess.Popen(self.command(case), env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        p = subprocess.Popen(self.command(case), env={**self.env, **case.env}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, start_new_session=True)
         try:
             out, _ = p.communicate(timeout=case.limit(self.args))
@@ -136,7 +149,7 @@ class Tailnet(World):
         return self.enter + [f"{self.args.build}/tsproxy", "--status", self.status, "--socks5", f"127.0.0.1:{1080 + n}", "--"]
 
     def command(self, case):
-        return self.launch(int(case.attr.get("proxy", 0))) + self.args.prefix + [case.program, case.name]
+        return self.launch(int(case.attr.get("proxy", 0))) + self.args.prefix + case.command()
 
     def stop(self):
         super().stop()
@@ -150,15 +163,49 @@ class Case:
         self.name = words[0]
         self.full = f"{os.path.basename(program)}.{self.name}"
         self.attr = dict((w.split("=", 1) + [""])[:2] for w in words[1:])
+        self.front, self.env, self.why = [], {}, None
+
+    def command(self):
+        return self.front + [self.program, self.name]
 
     def limit(self, args):
         return (90 if "slow" in self.attr else 30) * max(1, args.rtt / 200)
 
 
-def find_cases(args):
+def missing(front, env, program):
+    """Why something can't be run here, or nothing."""
+    if front and not shutil.which(front[0]):
+        return f"{front[0]} is not installed"
+    library = env.get("LD_PRELOAD")
+    if library:
+        found = [p for p in glob.glob(f"/usr/lib/*/{library}") + glob.glob(f"/usr/lib/{library}")]
+        if not found:
+            return f"{library} is not installed"
+        env["LD_PRELOAD"] = found[0]
+    if not os.access(program, os.X_OK):
+        return f"{os.path.basename(program)} was not built: no such compiler"
+    return None
+
+
+def cases_under_tools(args):
+    smoke = f"{args.build}/diff/cases/smoke"
     cases = []
+    for tool, (front, env) in UNDER.items():
+        program = f"{args.build}/diff/{tool}/smoke" if tool.startswith("asan") else smoke
+        why = missing(front, env, program)
+        for line in subprocess.run([smoke, "--list"], capture_output=True, text=True, check=True).stdout.splitlines():
+            case = Case(program, line + " slow")
+            case.full = f"under.{tool}.{case.name}"
+            case.front, case.env = front, env
+            cases.append(case)
+            case.why = why
+    return cases
+
+
+def find_cases(args):
+    cases = cases_under_tools(args)
     for program in sorted(glob.glob(f"{args.build}/diff/cases/*")):
-        if program.endswith((".o", ".d")) or not os.access(program, os.X_OK):
+        if program.endswith((".o", ".d", ".so")) or not os.access(program, os.X_OK):
             continue
         listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
         cases += [Case(program, line) for line in listed.splitlines()]
@@ -208,13 +255,13 @@ def check_native(args, cases):
                 if outs[c.full] != first[c.full] or "BROKEN CASE" in outs[c.full] or "ended" in outs[c.full] or \
                         "did not end" in outs[c.full]:
                     unsteady.add(c.full)
-                    show(c.full, first[c.full], outs[c.full], f"run {turn + 1}")
+                    show(c.full, first[c.full] if turn else "", outs[c.full], f"run {turn + 1}")
             if args.show and turn == 0:
                 for c in cases:
                     print(f"== {c.full}\n{outs[c.full]}", end="")
     finally:
         native.stop()
-    print(f"{len(cases) - len(unsteady)} passed, {len(unsteady)} failed, 0 skipped")
+    print(f"{len(cases) - len(unsteady)} passed, {len(unsteady)} failed, {args.absent} skipped")
     return 1 if unsteady else 0
 
 
@@ -255,7 +302,7 @@ def compare(args, cases):
         tailnet.stop()
         native.stop()
     print(f"cases equal: {equal}/{len(cases)}")
-    print(f"{len(cases) - failed - skipped} passed, {failed} failed, {skipped} skipped")
+    print(f"{len(cases) - failed - skipped} passed, {failed} failed, {skipped + args.absent} skipped")
     return 1 if failed else 0
 
 
@@ -273,6 +320,11 @@ def main():
         os.execvp("unshare", ["unshare", "-rn"] + sys.argv)
     started = time.time()
     cases = find_cases(args)
+    absent = [c for c in cases if c.why]
+    for c in absent:
+        print(f"skip {c.full}: {c.why}")
+    cases = [c for c in cases if not c.why]
+    args.absent = len(absent)
     if args.native:
         status = check_native(args, [c for c in cases if "hostile" not in c.attr])
     else:

@@ -237,7 +237,7 @@ CASE_ATTR(half_close_both_ways, "hostile")
 CASE_ATTR(greeting_eof, "hostile proxy=1") { fails_with(ECHO, ECONNREFUSED); }
 CASE_ATTR(greeting_rst, "hostile proxy=2") { fails_with(ECHO, ECONNREFUSED); }
 CASE_ATTR(greeting_garbage, "hostile proxy=3") { fails_with(ECHO, ECONNREFUSED); }
-CASE_ATTR(greeting_refused, "hostile proxy=4") { fails_with(ECHO, ECONNREFUSED); }
+CASE_ATTR(greeting_refused, "hostile proxy=4") { fails_with(ECHO, EACCES); }	/* wants a password that we have not */
 CASE_ATTR(greeting_never, "hostile proxy=5") { hangs(ECHO); }
 CASE_ATTR(not_listening, "hostile proxy=6")
 {

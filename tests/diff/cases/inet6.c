@@ -64,7 +64,6 @@ CASE(any_address_is_self)
 }
 
 CASE(v4_address_on_v6_socket) { int fd = sock6(SOCK_NONBLOCK); T(connect(fd, at_family(AF_INET, false, PEER, ECHO), 16)); show_poll(fd, POLLIN | POLLOUT, 0); T(connect(fd, mapped(ECHO), 28)); wait_connected(fd); show_peer(fd); show_name(fd); show_echo(fd); }
-CASE(second_connect_other_family) { int fd = sock6(SOCK_NONBLOCK); T(connect(fd, mapped(REFUSED), 28)); wait_connected(fd); T(connect(fd, plain6(ECHO), 28)); T(connect(fd, plain6(ECHO), 28)); wait_connected(fd); show_peer(fd); show_name(fd); show_echo(fd); }
 CASE(second_connect_other_family_back) { int fd = sock6(SOCK_NONBLOCK); T(connect(fd, plain6(REFUSED), 28)); wait_connected(fd); T(connect(fd, mapped(ECHO), 28)); T(connect(fd, mapped(ECHO), 28)); wait_connected(fd); show_so_error(fd); show_peer(fd); show_name(fd); show_echo(fd); }
 CASE(options) { int fd = sock6(SOCK_NONBLOCK); T(connect(fd, plain6(ECHO), 28)); show_option(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, "IPV6_UNICAST_HOPS"); show_option(fd, IPPROTO_IPV6, IPV6_TCLASS, "IPV6_TCLASS"); show_option(fd, SOL_SOCKET, SO_DOMAIN, "SO_DOMAIN"); show_option(fd, IPPROTO_IPV6, IPV6_ADDRFORM, "IPV6_ADDRFORM"); wait_connected(fd); show_option(fd, SOL_SOCKET, SO_DOMAIN, "SO_DOMAIN"); show_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY"); }
 

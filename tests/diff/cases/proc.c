@@ -333,3 +333,54 @@ CASE(exit_while_pending)
 	}
 	expect_exit(pid);
 }
+
+/* Killed in the middle of a drive, whatever it held must not stay held. */
+CASE(child_killed_driving)
+{
+	for (int i = 0; i < 10; i++) {
+		int fd = pending(PEER, ECHO);
+		pid_t pid = fork();
+
+		if (!pid) {
+			char c;
+
+			for (;;)
+				recv(fd, &c, 1, MSG_DONTWAIT);
+		}
+		usleep(3000 + 500 * i);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		wait_connected(fd);
+		show_echo(fd);
+	}
+}
+
+static int count_entries(const char *path)
+{
+	char cmd[64], word[16] = "";
+	FILE *f;
+
+	snprintf(cmd, sizeof(cmd), "ls %s | wc -l", path);
+	f = popen(cmd, "r");
+	if (!fgets(word, sizeof(word), f))
+		fail("ls");
+	pclose(f);
+	return atoi(word);
+}
+
+CASE(no_extra_thread_or_fd)
+{
+	char tasks[64], fds[64];
+	int before, fd;
+
+	snprintf(tasks, sizeof(tasks), "/proc/%d/task", getpid());
+	snprintf(fds, sizeof(fds), "/proc/%d/fd", getpid());
+	before = count_entries(fds);
+	fd = pending(PEER, ECHO);
+	say("threads %d, descriptors %+d", count_entries(tasks), count_entries(fds) - before);
+	wait_connected(fd);
+	say("threads %d, descriptors %+d", count_entries(tasks), count_entries(fds) - before);
+	show_echo(fd);
+	close(fd);
+	say("threads %d, descriptors %+d", count_entries(tasks), count_entries(fds) - before);
+}
