@@ -202,7 +202,7 @@ static struct ts_decision decide_by_map(const struct ts_addr *to, const struct t
 	const struct ts_decision pass = { .verdict = TS_PASS };
 	struct ts_map_range range = { .kind = 0 };
 	struct ts_map_answer node;
-	bool is_node;
+	bool is_node, running = h->state != TS_STATE_STOPPED && h->state != TS_STATE_NEEDS_LOGIN;
 
 	if (h->flags & TS_MAP_TUN)
 		return pass;
@@ -215,11 +215,14 @@ static struct ts_decision decide_by_map(const struct ts_addr *to, const struct t
 	    (!(ts_conf.exit_node || h->flags & TS_MAP_EXIT_NODE) || is_private(to->ip)))
 		return pass;
 	if (!is_node && range.kind == 0) {
-		if (ts_ip_is_tailscale(to->ip))
-			ts_live_refresh(false);
-		return pass;
+		if (!ts_ip_is_tailscale(to->ip))
+			return pass;
+		ts_live_refresh(false);
+		/* A daemon that has logged out lists no nodes: theirs are among these, and may not be met in the clear. */
+		if (running)
+			return pass;
 	}
-	if (h->state == TS_STATE_STOPPED || h->state == TS_STATE_NEEDS_LOGIN)
+	if (!running)
 		return deny(to, ENETUNREACH, "the daemon is stopped or logged out");
 	return carry(is_node && node.node_flags & TS_NODE_ONLINE_KNOWN && !(node.node_flags & TS_NODE_ONLINE));
 }
