@@ -16,7 +16,7 @@ struct query {
 	size_t name_len;
 	const uint8_t *ip;
 	int family;
-	bool exact;		/* musl compares letter by letter */
+	bool exact;		/* upper and lower case differ */
 	bool line_fits;		/* the line's address is of the family */
 	bool found;
 };
@@ -101,8 +101,13 @@ static bool search(struct query *q)
 
 bool ts_hosts_has_name(const char *name, int family)
 {
-	struct query q = { .name = name, .name_len = strlen(name), .family = family, .exact = !ts_libc_is_glibc() };
+	struct query q = { .name = name, .name_len = strlen(name), .family = family };
 
+	/* musl compares letter by letter, and asks nobody else for the other family of a name that stands there. */
+	if (!ts_libc_is_glibc()) {
+		q.exact = true;
+		q.family = AF_UNSPEC;
+	}
 	return search(&q);
 }
 
