@@ -63,7 +63,7 @@ struct ts_map_header {
 	struct ts_map_section nodes;	/* struct ts_map_node */
 	struct ts_map_section addrs;	/* struct ts_map_addr; a name's and a node's stand together, IPv4 before IPv6 */
 	struct ts_map_section addr_hash;/* uint32_t: index in addrs or TS_MAP_NONE; a power of two; open addressing, linear */
-	struct ts_map_section names;	/* struct ts_map_name */
+	struct ts_map_section names;	/* struct ts_map_name; short names under `suffix` are not among them: the reader adds it */
 	struct ts_map_section name_hash;/* uint32_t: index in names or TS_MAP_NONE; likewise */
 	struct ts_map_section ranges;	/* struct ts_map_range; sorted by first, disjoint */
 	struct ts_map_section endpoints;/* struct ts_map_endpoint; in order of preference */
@@ -109,7 +109,7 @@ struct ts_map_name {
 	uint32_t flags;		/* enum ts_name_flag */
 };
 
-enum ts_name_flag { TS_NAME_SHORT = 1 };	/* a single label that no suffix follows */
+enum ts_name_flag { TS_NAME_SHORT = 1 };	/* a single label whose suffix is not known */
 
 enum ts_range_kind {
 	TS_RANGE_EXCLUDE = 1,	/* configured: never ours */

@@ -158,18 +158,13 @@ static bool str_is(const struct ts_map *m, struct ts_map_str s, const char *name
 	return p && memcmp(p, name, len) == 0;
 }
 
-int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struct ts_map_answer *out)
+static int find_key(const struct ts_map *m, const char *key, size_t len, struct ts_map_answer *out)
 {
 	struct ts_map_section hash = SECTION(m, name_hash), names = SECTION(m, names), nodes;
-	char key[TS_NAME_MAX + 1];
 	struct ts_map_name n;
 	struct ts_map_node node;
-	uint32_t slot, index;
+	uint32_t index, slot = (uint32_t)ts_fnv64(TS_FNV64_INIT, key, len);
 
-	len = fold(name, len, key);
-	if (len == 0 || hash.count == 0)
-		return 0;
-	slot = (uint32_t)ts_fnv64(TS_FNV64_INIT, key, len);
 	for (uint32_t tries = hash.count; tries; tries--, slot++) {
 		if (!element(m, hash, slot & (hash.count - 1), &index, sizeof(index)) || index == TS_MAP_NONE ||
 		    !element(m, names, index, &n, sizeof(n)))
@@ -183,6 +178,25 @@ int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struc
 		return 1;
 	}
 	return 0;
+}
+
+int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struct ts_map_answer *out)
+{
+	char key[TS_NAME_MAX + 1];
+	struct ts_map_str suffix = ts_map_header(m).suffix;
+	size_t suffix_len;
+
+	len = fold(name, len, key);
+	if (len == 0)
+		return 0;
+	if (find_key(m, key, len, out))
+		return 1;
+	/* One label: MagicDNS searches it under the tailnet's suffix. */
+	if (suffix.len == 0 || suffix.len > sizeof(key) - 2 - len || memchr(key, '.', len))
+		return 0;
+	key[len] = '.';
+	suffix_len = ts_map_str(m, suffix, key + len + 1, sizeof(key) - len - 1);
+	return suffix_len ? find_key(m, key, len + 1 + suffix_len, out) : 0;
 }
 
 static int copy_node(const struct ts_map *m, uint32_t i, struct ts_map_answer *out)

@@ -67,10 +67,10 @@ static void add_endpoints(struct ts_build *b)
 	}
 }
 
-static int make_table(struct ts_table *t, size_t elements)
+static int make_table(struct ts_table *t, size_t slots)
 {
 	t->size = 4;
-	while (t->size < 2 * elements)
+	while (t->size < slots)
 		t->size *= 2;
 	t->slot = malloc(t->size * sizeof(*t->slot));
 	if (!t->slot)
@@ -79,11 +79,14 @@ static int make_table(struct ts_table *t, size_t elements)
 	return 0;
 }
 
-/* Room for the most that there can be: a full and a short name a node or record. */
+/*
+ * Room for the most that there can be: one name a node or record. Half of the names' slots stay free: misses, of all the other names
+ * that a program looks up, end at once. The addresses' may fill to 4/5, which 100,000 nodes need to stay under 16 MiB.
+ */
 static int make_room(struct ts_build *b)
 {
 	const struct ts_tailnet *tn = b->tn;
-	size_t names = 2 * (tn->node_count + tn->record_count);
+	size_t names = tn->node_count + tn->record_count;
 
 	if (names > TS_MAP_FILE_SIZE || tn->ip_count > TS_MAP_FILE_SIZE)
 		return -EFBIG;
@@ -93,8 +96,8 @@ static int make_room(struct ts_build *b)
 	b->addrs = calloc(b->addr_cap, sizeof(*b->addrs));
 	b->endpoints = calloc(b->set->endpoint_count + 1, sizeof(*b->endpoints));
 	b->remotes = calloc(b->set->remote_count + 1, sizeof(*b->remotes));
-	if (!b->nodes || !b->names || !b->addrs || !b->endpoints || !b->remotes || make_table(&b->name_hash, names) ||
-	    make_table(&b->addr_hash, tn->ip_count))
+	if (!b->nodes || !b->names || !b->addrs || !b->endpoints || !b->remotes || make_table(&b->name_hash, 2 * names) ||
+	    make_table(&b->addr_hash, tn->ip_count + tn->ip_count / 4 + 1))
 		return -ENOMEM;
 	return 0;
 }

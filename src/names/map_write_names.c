@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Nodes and names of the map. Names follow MagicDNS. A node answers to its DNSName; its first label alone is a short name
- * only where the rest is this tailnet's own suffix, because that suffix is the one search domain that MagicDNS sets: a node shared in from
- * another tailnet has a full name only. A node without DNSName has no name at all (its HostName is for people). An extra record
- * under the own suffix has a short name for the same reason, and one that bears a node's name adds to its addresses, as the daemon does it.
- * What is no DNS name (labels over 63 bytes, control characters) is left out; the node keeps its addresses.
+ * Nodes and names of the map. Names follow MagicDNS. A node answers to its DNSName, and where that is one label under this
+ * tailnet's own suffix to the label alone, because that suffix is the one search domain that MagicDNS sets: the reader
+ * looks a single label up under the suffix, so no short names are stored. A node shared in from another tailnet has a
+ * full name only, one without DNSName none at all (its HostName is for people). The text table's short names are stored
+ * as they are where the suffix is not known. An extra record that bears a node's name adds to its addresses, as the
+ * daemon does it. What is no DNS name (labels over 63 bytes, control characters) is left out; the node keeps its addresses.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -98,14 +99,11 @@ size_t ts_build_normalise(struct ts_slice in, char out[TS_NAME_MAX + 1])
 	return label ? len : 0;
 }
 
-/* Length of the first label where the rest is the own suffix, else 0. */
-static size_t short_len(const struct ts_build *b, const char *name, size_t len)
+/* Whether a full name is one of this tailnet's. */
+static bool is_own(const struct ts_build *b, const char *name, size_t len)
 {
-	size_t label = strcspn(name, ".");
-
-	if (b->suffix_len == 0 || len != label + 1 + b->suffix_len || memcmp(name + label + 1, b->suffix, b->suffix_len) != 0)
-		return 0;
-	return label;
+	return len > b->suffix_len + 1 && name[len - b->suffix_len - 1] == '.' &&
+	       memcmp(name + len - b->suffix_len, b->suffix, b->suffix_len) == 0;
 }
 
 static uint32_t *name_slot(struct ts_build *b, const char *name, size_t len)
@@ -195,23 +193,17 @@ void ts_build_add_node(struct ts_build *b, const struct ts_status_node *n)
 	entry.addr_first = out->addr_first;
 	entry.addr_count = out->addr_count;
 	entry.name = entry.canon = ts_build_put_str(b, name, len);
-	if (len && memchr(name, '.', len)) {
+	if (len && !memchr(name, '.', len)) {
+		entry.flags = TS_NAME_SHORT;
+	} else if (len) {
 		out->fqdn = entry.name;
-		label = short_len(b, name, len);
-		if (b->suffix_len && !label)
+		if (b->suffix_len && !is_own(b, name, len))
 			out->flags |= TS_NODE_SHAREE;
-	} else {
-		label = len;
 	}
 	out->host = put_host(b, n->host, entry.name);
 	out->os = put_os(b, n->os);
-	if (len > label)
+	if (len)
 		add_name(b, entry);
-	if (label) {
-		entry.name.len = (uint32_t)label;
-		entry.flags = TS_NAME_SHORT;
-		add_name(b, entry);
-	}
 }
 
 struct record {	/* an extra record in the order of its name */
@@ -270,7 +262,7 @@ static bool addrs_room(struct ts_build *b, size_t more)
 /* One name's extra records, behind the addresses of the node that bears that name. */
 static void add_record_group(struct ts_build *b, const struct record *r, size_t n)
 {
-	size_t len = strlen(r->name), label = short_len(b, r->name, len);
+	size_t len = strlen(r->name);
 	uint32_t old = *name_slot(b, r->name, len);
 	struct ts_map_name entry = { .node = TS_MAP_NONE, .addr_first = b->addr_count };
 
@@ -291,11 +283,6 @@ static void add_record_group(struct ts_build *b, const struct record *r, size_t 
 	if (b->err)
 		return;
 	set_name(b, entry);
-	if (label) {
-		entry.name.len = (uint32_t)label;
-		entry.flags = TS_NAME_SHORT;
-		set_name(b, entry);
-	}
 }
 
 static void add_own_name(struct ts_build *b, const char *name, size_t len)
