@@ -47,8 +47,13 @@ static bool put_prefixes(struct ts_prefix **list, size_t *count, const char *s)
 
 static bool suffix_ok(const char *s, size_t len)
 {
-	s += len && *s == '.';
-	return len && len <= TS_NAME_MAX && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") >= len - 1;
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+
+	if (len && *s == '.') {
+		s++;
+		len--;
+	}
+	return len && len <= TS_NAME_MAX && strspn(s, allowed) >= len;
 }
 
 static bool put_remotes(struct ts_map_settings *set, const char *s)
