@@ -9,8 +9,8 @@ format: ## lay out C files as .clang-format says (F=files)
 
 lint: man-lint ## include layers, shell scripts, man pages, what style forbids
 	scripts/check-layers
-	shellcheck $(SCRIPTS)
-	! git grep -nIE '(TODO|FIXME|XXX)\b' -- '*.c' '*.h' '*.S' '*.sh' '*.py' Makefile mk
+	shellcheck -S warning $(SCRIPTS)
+	! git grep -nIwE 'TODO|FIXME|XXX' -- '*.c' '*.h' '*.S' '*.sh' '*.py' Makefile
 
 man-lint: ## mandoc over the man pages
 	mandoc -Tlint -W warning man/*.[157]

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "tsproxy/addr.h"
+#include "tsproxy/endpoint.h"
 
 #define TS_MAP_MAGIC "tsproxym"	/* 8 bytes, no NUL */
 #define TS_MAP_VERSION 1
@@ -125,15 +126,6 @@ struct ts_map_range {
 	uint32_t node;
 };
 
-enum ts_endpoint_kind { TS_PROXY_SOCKS5 = 1, TS_PROXY_HTTP };
-
-enum ts_endpoint_flag {
-	TS_PROXY_PIPELINE = 1,	/* takes greeting and request in one write */
-	TS_PROXY_BND_TRUE = 2,	/* BND.ADDR is the address that the far side sees */
-	TS_PROXY_UDP = 4,	/* answered UDP ASSOCIATE */
-	TS_PROXY_CONFIGURED = 8,/* named by a setting, not found by trying */
-};
-
 struct ts_map_endpoint {
 	uint8_t ip[16];
 	uint16_t port;
@@ -177,12 +169,6 @@ int ts_map_self(const struct ts_map *m, struct ts_map_answer *out);
 /* The range that covers `ip`. 1 or 0. */
 int ts_map_find_range(const struct ts_map *m, const uint8_t ip[16], struct ts_map_range *out);
 /* Endpoint number `i`. 1 or 0. `user` and `pass` are copied out NUL-terminated. */
-struct ts_endpoint {
-	struct ts_addr addr;
-	uint8_t kind;
-	uint8_t flags;
-	char user[256], pass[256];
-};
 int ts_map_endpoint(const struct ts_map *m, unsigned i, struct ts_endpoint *out);
 /* The tailnet's MagicDNS suffix, NUL-terminated, "" where unknown. */
 void ts_map_suffix(const struct ts_map *m, char out[TS_NAME_MAX + 1]);

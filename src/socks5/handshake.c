@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "tsproxy/endpoint.h"
 #include "tsproxy/http_connect.h"
-#include "tsproxy/map.h"
 #include "tsproxy/socks5.h"
 
 void ts_handshake_init(struct ts_handshake *hs, uint8_t kind, bool pipelined, bool auth, const struct ts_addr *target)
