@@ -26,7 +26,7 @@ static inline void unit_dir_remove(void)
 
 	if (!unit_dir[0])
 		return;
-	snprintf(cmd, sizeof(cmd), "rm -rf -- '%s'", unit_dir);
+	snprintf(cmd, sizeof(cmd), "/bin/rm -rf -- '%s'", unit_dir);
 	ck_assert_int_eq(system(cmd), 0);
 	unit_dir[0] = '\0';
 }
