@@ -277,7 +277,7 @@ const char *since(int64_t t0)
 	static __thread unsigned turn;
 	char *out = text[turn++ % 4];
 
-	snprintf(out, 16, "@%d", (int)((now_ms() - t0 + rtt_ms * 3 / 10) / rtt_ms));
+	snprintf(out, 16, "@%d", (int)((now_ms() - t0 + rtt_ms * 2 / 5) / rtt_ms));
 	return out;
 }
 

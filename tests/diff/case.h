@@ -2,7 +2,7 @@
 /*
  * What every differential case shares. A case prints what a program can observe, in words that are the same
  * on every run: results, errno by name, readiness by name, addresses with ephemeral ports as "*", times as
- * whole round trips ("@1" is at least 0.7 and less than 1.7 of them). The runner runs it in both worlds and compares.
+ * whole round trips ("@1" is at least 0.6 and less than 1.6 of them). The runner runs it in both worlds and compares.
  *
  *	prog --list	one line a case: its name and its attributes
  *	prog NAME	runs that case
