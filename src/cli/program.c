@@ -62,7 +62,8 @@ int ts_program_find(const char *name, const char *path, char out[PATH_MAX])
 			ret = usable(out);
 			if (ret == 0)
 				return 0;
-			if (ret == -EACCES || ret == -EISDIR)
+			/* A folder that may not be searched tells nothing; what is there and cannot run does. */
+			if (ret == -EISDIR || (ret == -EACCES && access(out, F_OK) == 0))
 				seen = -EACCES;
 		}
 		if (!path[len])

@@ -191,6 +191,13 @@ def programs_with_capabilities_are_refused(w):
 
 
 @test
+def a_folder_that_may_not_be_searched_hides_nothing(w):
+    need_root()
+    os.mkdir(w.path('closed'), 0o700)
+    refused(w, 'nothing', env={'PATH': w.path('closed')}, preexec_fn=as_nobody, parts=['not found'], status=127)
+
+
+@test
 def execute_only_programs_run_with_a_warning(w):
     need_root()
     os.chmod(w.install(w.program('dynamic'), 'prog'), 0o711)
