@@ -40,13 +40,18 @@ bool ts_epreg_any(int fd);
 /* Forgets all registrations of `fd` (it is connected, closed, or not ours); the kernel's stay as they are. */
 void ts_epreg_forget(int fd);
 
+/* The next descriptor with a tag in the set `epfd`, or -1; `*cursor` starts at 0. */
+int ts_epreg_tagged_in(int epfd, uint32_t *cursor);
 /* Takes a registration that the kernel already has into the table. */
 void ts_epreg_adopt(int epfd, int fd, const struct epoll_event *ev);
 
 /*
- * For a descriptor that is not tracked (it came through exec, SCM_RIGHTS or a raw system call): reads its registrations from
- * /proc/self/fdinfo, in every epoll set of this process. Costs a walk over all descriptors.
+ * For a descriptor that is not tracked (it has aliases, or came through exec, SCM_RIGHTS or a raw system call): finds the other
+ * numbers of its socket, each handed to `alias`, and reads the registrations of all from /proc/self/fdinfo, in every epoll set of
+ * this process. Costs a walk over all descriptors. (epdiscover.c)
  */
-void ts_epreg_discover(int fd);
+void ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg);
+/* The events that the kernel has for one registration now; `*events` stays where it cannot be read. (epdiscover.c) */
+void ts_epreg_kernel_events(int epfd, int fd, uint32_t *events);
 
 #endif

@@ -26,6 +26,7 @@ enum ts_fd_flag {
 	TS_FD_TRACKED = 2,	/* every epoll registration of this descriptor is in our table (epreg.h) */
 	TS_FD_OPTIONS = 4,	/* time-outs, low-water mark or such were set: ask the kernel before relying on defaults */
 	TS_FD_FLOW = 8,		/* belongs to a flow */
+	TS_FD_TAGGED_SET = 32,	/* an epoll set that holds, or held, tags (epreg.h) */
 	TS_FD_WAKER = 16,	/* an eventfd of ours (wait.c) */
 };
 
@@ -34,7 +35,7 @@ extern int ts_flow_count;	/* descriptors with TS_FD_FLOW in this process */
 extern struct ts_lock ts_fdtab_lock;
 
 enum ts_flow_state {
-	TS_FLOW_FREE,
+	TS_FLOW_OVER,		/* done, or free */
 	TS_FLOW_STARTING,	/* a thread (`reader_tid`) is in the kernel's connect to the proxy */
 	TS_FLOW_CONNECTING,	/* the kernel's connect to the proxy is itself in progress (its backlog is full, or it is on another host) */
 	TS_FLOW_HANDSHAKE,	/* `hs` says where */
@@ -55,6 +56,7 @@ struct ts_flow {
 	int lowat;		/* SO_RCVLOWAT as the program wants it */
 	int lowat_now;		/* as the kernel has it */
 	bool unreported;	/* a blocking connect was interrupted: a later one reports the success once */
+	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
 	bool bound;		/* the program chose the local port itself */
 	bool offline;
 	struct ts_addr proxy;

@@ -18,6 +18,8 @@ struct ts_identity {
 	struct ts_addr local;	/* what the far side sees, where known */
 	bool local_known;
 	bool unreported;	/* connect has not yet said that it succeeded */
+	bool failed;		/* the connection to `peer` failed: the socket is as the kernel leaves it after that */
+	bool v6only;		/* the program had set IPV6_V6ONLY */
 	bool bound;		/* the program chose the local port: the kernel's port is the truth */
 };
 
@@ -25,5 +27,7 @@ struct ts_identity {
 int ts_identity_write(int fd, const struct ts_identity *id);
 /* True where the socket is a carried connection: its kernel peer is a proxy of ours, and it holds an identity for this connection. */
 bool ts_identity_read(int fd, struct ts_identity *id);
+/* True where the socket's last connection was ours and failed, and nothing was made of the socket since. */
+bool ts_identity_read_failed(int fd, struct ts_identity *id);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef TSPROXY_SYS_H
 #define TSPROXY_SYS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 
@@ -49,5 +50,14 @@ static inline long ts_syscall6(long n, long a, long b, long c, long d, long e, l
 #define TS_S6(n, a, b, c, d, e, f) ts_syscall6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 /* ts_sys(SYS_read, fd, buf, len): up to six arguments of any scalar type. */
 #define ts_sys(...) TS_SYSCALL_PICK(__VA_ARGS__, TS_S6, TS_S5, TS_S4, TS_S3, TS_S2, TS_S1, TS_S0)(__VA_ARGS__)
+
+/*
+ * Whether a pointer that the program gave can be one at all. A wrong pointer is the kernel's to refuse (EFAULT), so a hook that
+ * looks at memory before the kernel does asks first. It costs nothing, and finds null and small numbers taken for pointers.
+ */
+static inline bool ts_plausible(const void *p)
+{
+	return (uintptr_t)p >= 65536 && (uintptr_t)p < 1ull << 56;	/* vm.mmap_min_addr; user space */
+}
 
 #endif

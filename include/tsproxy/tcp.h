@@ -44,6 +44,8 @@ int ts_tcp_error(int fd, int err);
 
 /* Where a pending flow goes to. False where `fd` has none. */
 bool ts_tcp_target(int fd, struct ts_addr *out);
+/* Whether the program had set IPV6_V6ONLY on a pending flow's socket, which had to be cleared. */
+bool ts_tcp_v6only(int fd);
 
 /* shutdown(2) or connect(AF_UNSPEC) on a pending flow: the kernel ends a connection in SYN_SENT alike for both. 1: done as asked. 0: not pending. */
 int ts_tcp_abort(int fd);

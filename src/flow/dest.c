@@ -18,7 +18,7 @@ static int socket_type(int fd)
 
 static struct ts_decision decide(const struct sockaddr *sa, socklen_t len, struct ts_addr *to)
 {
-	if (!ts_enabled || !sa || !ts_addr_from_sockaddr(to, sa, len))
+	if (!ts_enabled || !ts_plausible(sa) || len > sizeof(struct sockaddr_storage) || !ts_addr_from_sockaddr(to, sa, len))
 		return (struct ts_decision){ .verdict = TS_PASS };
 	return ts_route_decide(to);
 }

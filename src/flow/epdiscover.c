@@ -48,30 +48,37 @@ static const char *skip_label(const char *p, const char *label)
 	return p;
 }
 
-static void parse_line(int epfd, int fd, const char *line)
-{
-	uint64_t tfd, events, data;
+/* What a line of a set's fdinfo says. */
+struct registration {
+	int epfd, fd;
 	struct epoll_event ev;
+};
+
+static bool parse_line(const char *line, struct registration *out)
+{
+	uint64_t fd, events, data;
 	const char *p;
 
 	if (!(p = skip_label(line, "tfd:")))
-		return;
-	p = parse_number(p, 10, &tfd);
-	if ((int)tfd != fd || !(p = skip_label(p, "events:")))
-		return;
+		return false;
+	p = parse_number(p, 10, &fd);
+	if (!(p = skip_label(p, "events:")))
+		return false;
 	p = parse_number(p, 16, &events);
 	if (!(p = skip_label(p, "data:")))
-		return;
+		return false;
 	parse_number(p, 16, &data);
-	ev.events = (uint32_t)events;
-	ev.data.u64 = data;
-	ts_epreg_adopt(epfd, fd, &ev);
+	out->fd = (int)fd;
+	out->ev.events = (uint32_t)events;
+	out->ev.data.u64 = data;
+	return true;
 }
 
-static void read_set(int epfd, int fd)
+static void read_set(int epfd, void (*each)(const struct registration *r, void *arg), void *arg)
 {
 	char path[64], buf[1024];
 	struct ts_wr w = ts_wr_over(path, sizeof(path));
+	struct registration r = { .epfd = epfd };
 	size_t have = 0;
 	long file, n;
 
@@ -87,7 +94,8 @@ static void read_set(int epfd, int fd)
 		have += (size_t)n;
 		while ((end = memchr(line, '\n', have - (size_t)(line - buf)))) {
 			*end = '\0';
-			parse_line(epfd, fd, line);
+			if (parse_line(line, &r))
+				each(&r, arg);
 			line = end + 1;
 		}
 		have -= (size_t)(line - buf);
@@ -98,36 +106,80 @@ static void read_set(int epfd, int fd)
 	ts_sys(SYS_close, file);
 }
 
-static bool is_epoll(int dir, const char *name)
+/* Calls `each` for every descriptor of this process whose link in /proc/self/fd reads `want`. */
+static void walk(const char *want, void (*each)(int fd, void *arg), void *arg)
 {
-	static const char want[] = "anon_inode:[eventpoll]";
-	char target[sizeof(want)];
-	long n = ts_sys(SYS_readlinkat, dir, name, target, sizeof(target));
+	char buf[2048] __attribute__((aligned(8))), target[64];
+	long dir, n, len;
 
-	return n == sizeof(want) - 1 && memcmp(target, want, sizeof(want) - 1) == 0;
-}
-
-void ts_epreg_discover(int fd)
-{
-	char buf[2048] __attribute__((aligned(8)));
-	long dir, n;
-
-	if ((unsigned)fd >= TS_FD_MAX)
-		return;
 	dir = ts_sys(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return;
 	while ((n = ts_sys(SYS_getdents64, dir, buf, sizeof(buf))) > 0) {
 		for (long at = 0; at < n;) {
 			struct linux_dirent64 *d = (struct linux_dirent64 *)(buf + at);
-			uint64_t epfd;
+			uint64_t fd;
 
 			at += d->d_reclen;
-			if (d->d_name[0] == '.' || !is_epoll((int)dir, d->d_name))
+			if (d->d_name[0] == '.')
 				continue;
-			parse_number(d->d_name, 10, &epfd);
-			read_set((int)epfd, fd);
+			len = ts_sys(SYS_readlinkat, dir, d->d_name, target, sizeof(target) - 1);
+			if (len <= 0)
+				continue;
+			target[len] = '\0';
+			parse_number(d->d_name, 10, &fd);
+			if (strcmp(target, want) == 0)
+				each((int)fd, arg);
 		}
 	}
 	ts_sys(SYS_close, dir);
+}
+
+static void adopt(const struct registration *r, void *arg)
+{
+	(void)arg;
+	if (ts_fd_get_flags(r->fd) & TS_FD_FLOW)
+		ts_epreg_adopt(r->epfd, r->fd, &r->ev);
+}
+
+static void search_set(int epfd, void *arg)
+{
+	read_set(epfd, adopt, arg);
+}
+
+void ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg)
+{
+	char path[64], link[64];
+	struct ts_wr w = ts_wr_over(path, sizeof(path));
+	long len;
+
+	ts_wr_str(&w, "/proc/self/fd/");
+	ts_wr_dec(&w, (uint64_t)fd);
+	ts_wr_end(&w);
+	len = ts_sys(SYS_readlinkat, AT_FDCWD, path, link, sizeof(link) - 1);
+	if (len <= 0)
+		return;
+	link[len] = '\0';
+	walk(link, alias, arg);
+	walk("anon_inode:[eventpoll]", search_set, NULL);
+}
+
+struct wanted {
+	int fd;
+	uint32_t *events;
+};
+
+static void take_events(const struct registration *r, void *arg)
+{
+	const struct wanted *want = arg;
+
+	if (r->fd == want->fd)
+		*want->events = r->ev.events;
+}
+
+void ts_epreg_kernel_events(int epfd, int fd, uint32_t *events)
+{
+	struct wanted want = { fd, events };
+
+	read_set(epfd, take_events, &want);
 }

@@ -50,10 +50,21 @@ int ts_epreg_tag_fd(uint64_t data)
 	return r->used && r->tagged && tag_of(r) == data ? r->fd : -1;
 }
 
+/* Two numbers of one epoll set: kcmp(2). */
+static bool same_file(int a, int b)
+{
+	long pid = ts_sys(SYS_getpid);
+
+	return ts_sys(SYS_kcmp, pid, pid, 0 /* KCMP_FILE */, a, b) == 0;
+}
+
 static struct reg *find(int epfd, int fd)
 {
 	for (uint32_t i = reg_of[fd]; i; i = regs[i - 1].next)
 		if (regs[i - 1].epfd == epfd)
+			return &regs[i - 1];
+	for (uint32_t i = reg_of[fd]; i; i = regs[i - 1].next)
+		if (same_file(regs[i - 1].epfd, epfd))
 			return &regs[i - 1];
 	return NULL;
 }
@@ -85,6 +96,8 @@ static struct reg *add(int epfd, int fd, const struct epoll_event *ev)
 
 static void set_tagged(struct reg *r, bool tagged)
 {
+	if (tagged)
+		ts_fd_set_flags(r->epfd, TS_FD_TAGGED_SET, 0);
 	if (r->tagged != tagged)
 		__atomic_add_fetch(&ts_tag_count, tagged ? 1 : -1, __ATOMIC_SEQ_CST);
 	r->tagged = tagged;
@@ -131,7 +144,7 @@ static int kernel_set(const struct reg *r, uint32_t events, uint64_t data)
 
 static int copy_event(const struct epoll_event *ev, struct epoll_event *out)
 {
-	if (!ev)
+	if (!ts_plausible(ev))
 		return -EFAULT;
 	memcpy(out, ev, sizeof(*out));
 	return 0;
@@ -186,6 +199,8 @@ int ts_epreg_ctl_pending(int epfd, int op, int fd, const struct epoll_event *ev,
 	if (op == EPOLL_CTL_MOD) {
 		r->events = own.events;
 		r->data = own.data.u64;
+		r->epfd = epfd;		/* of a set's several numbers, the one in use */
+		set_tagged(r, true);
 		return kernel_ctl(epfd, op, fd, tag_events(r, wake), tag_of(r));
 	}
 	if (r)
@@ -200,6 +215,17 @@ int ts_epreg_ctl_pending(int epfd, int op, int fd, const struct epoll_event *ev,
 	return err;
 }
 
+/* A one-shot registration that fired is disarmed until the program modifies it: it stays as it is. */
+static bool has_fired(const struct reg *r)
+{
+	uint32_t events = r->events;
+
+	if (!(events & EPOLLONESHOT))
+		return false;
+	ts_epreg_kernel_events(r->epfd, r->fd, &events);
+	return !(events & ~(uint32_t)(EPOLLONESHOT | EPOLLET | EPOLLWAKEUP | EPOLLEXCLUSIVE));
+}
+
 void ts_epreg_tag(int fd, uint32_t wake)
 {
 	uint32_t next;
@@ -208,6 +234,8 @@ void ts_epreg_tag(int fd, uint32_t wake)
 		struct reg *r = &regs[i - 1];
 
 		next = r->next;
+		if (!r->tagged && has_fired(r))
+			continue;
 		set_tagged(r, true);
 		if (kernel_set(r, tag_events(r, wake), tag_of(r)) != 0)
 			drop(r);	/* the set is gone */
@@ -256,6 +284,17 @@ void ts_epreg_forget(int fd)
 {
 	while (reg_of[fd])
 		drop(&regs[reg_of[fd] - 1]);
+}
+
+int ts_epreg_tagged_in(int epfd, uint32_t *cursor)
+{
+	while (*cursor < used) {
+		const struct reg *r = &regs[(*cursor)++];
+
+		if (r->used && r->tagged && r->epfd == epfd)
+			return r->fd;
+	}
+	return -1;
 }
 
 void ts_epreg_adopt(int epfd, int fd, const struct epoll_event *ev)

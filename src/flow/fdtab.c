@@ -22,12 +22,15 @@ struct ts_lock ts_fdtab_lock;
 static int highest = -1;
 
 #define NONE 0xffffffffu
+#define ORPHANS_KEPT 1024
 
 /* Shared by a fork family. */
 struct pool {
 	struct ts_lock lock;
-	uint32_t free_head;	/* index + 1, 0: none */
 	uint32_t used;		/* slots that were ever handed out */
+	uint32_t free_head;	/* index + 1, 0: none */
+	uint32_t orphan_head, orphan_tail;	/* likewise: given up while pending, maybe known to a child; used again late */
+	uint32_t orphan_count;
 	struct ts_flow flow[TS_FLOWS_MAX];
 };
 static struct pool *pool;
@@ -87,6 +90,10 @@ static uint32_t slot_take(void)
 	if (pool->free_head) {
 		slot = pool->free_head - 1;
 		pool->free_head = pool->flow[slot].next;
+	} else if (pool->orphan_count > ORPHANS_KEPT || (pool->orphan_count && pool->used == TS_FLOWS_MAX)) {
+		slot = pool->orphan_head - 1;
+		pool->orphan_head = pool->flow[slot].next;
+		pool->orphan_count--;
 	} else if (pool->used < TS_FLOWS_MAX) {
 		slot = pool->used++;
 	}
@@ -96,11 +103,22 @@ static uint32_t slot_take(void)
 
 static void slot_give_back(uint32_t slot)
 {
+	struct ts_flow *f = &pool->flow[slot];
+
 	ts_lock(&pool->lock);
-	pool->flow[slot].gen++;
-	pool->flow[slot].state = TS_FLOW_FREE;
-	pool->flow[slot].next = pool->free_head;
-	pool->free_head = slot + 1;
+	if (f->state == TS_FLOW_OVER) {
+		f->next = pool->free_head;
+		pool->free_head = slot + 1;
+	} else {
+		/* This process closed its last descriptor; one that it forked may go on with the connection. */
+		f->next = 0;
+		if (pool->orphan_head)
+			pool->flow[pool->orphan_tail - 1].next = slot + 1;
+		else
+			pool->orphan_head = slot + 1;
+		pool->orphan_tail = slot + 1;
+		pool->orphan_count++;
+	}
 	ts_unlock(&pool->lock);
 }
 
@@ -134,7 +152,7 @@ struct ts_flow *ts_flow_new(int fd)
 	if ((unsigned)fd >= TS_FD_MAX || !pool_get() || (slot = slot_take()) == NONE)
 		return NULL;
 	f = &pool->flow[slot];
-	gen = f->gen;
+	gen = f->gen + 1;	/* who still knows the slot's last use learns that it is over */
 	memset(f, 0, sizeof(*f));
 	f->gen = gen;
 	f->lock.shared = 1;
@@ -187,16 +205,16 @@ void ts_flow_drop_alias(int fd)
 struct ts_flow *ts_flow_of(int fd)
 {
 	struct ts_flow *f;
+	bool over;
 
 	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
 		return NULL;
 	f = &pool->flow[slot_of[fd]];
-	if (f->gen == view[slot_of[fd]].gen && f->cookie == socket_cookie(fd))
+	over = f->gen != view[slot_of[fd]].gen || f->state == TS_FLOW_OVER;
+	if (!over && f->cookie == socket_cookie(fd))
 		return f;
-	if (f->gen != view[slot_of[fd]].gen) {
-		/* Another process of the family ended it, so the socket is as it should be: so are our registrations to be. */
+	if (over)	/* Another process of the family ended it: the socket is as it should be, and so must its registrations be. */
 		ts_epreg_untag(fd);
-	}
 	/* Otherwise closed behind our back (raw system call), and the number reused. */
 	ts_flow_drop_alias(fd);
 	ts_epreg_forget(fd);
@@ -220,5 +238,6 @@ void ts_flow_end(struct ts_flow *f)
 
 	while (view[slot].first)
 		unlink_alias(view[slot].first - 1);
+	f->state = TS_FLOW_OVER;
 	release(slot);
 }

@@ -2,7 +2,7 @@
 /*
  * See identity.h. Layout of the 32 bytes, numbers in network order:
  *
- *   0  u16 magic         2  u8 flags        3  u8 zero
+ *   0  u16 magic         2  u8 flags        3  u8: 1 where the connection failed
  *   4  u16 kernel's local port: the record is void on any other connection that the same socket makes later
  *   6  u16 peer port     8  u16 local port
  *   10 peer address, then local address: 4 bytes for IPv4; 10 for IPv6 in fd7a:115c:a1e0::/48, which is all of a tailnet's;
@@ -21,7 +21,8 @@
 #define MAGIC 0x7450
 #define SIZE 32
 
-enum { FLAG_LOCAL = 1, FLAG_BOUND = 2, PEER_FORM_SHIFT = 2, LOCAL_FORM_SHIFT = 4, FORM_MASK = 3, FLAG_UNREPORTED = 64 };
+enum { FLAG_LOCAL = 1, FLAG_BOUND = 2, PEER_FORM_SHIFT = 2, LOCAL_FORM_SHIFT = 4, FORM_MASK = 3, FLAG_UNREPORTED = 64,
+       FLAG_V6ONLY = 128 };
 enum form { FORM_IPV4, FORM_TAILNET6, FORM_IPV6 };
 
 static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
@@ -71,14 +72,15 @@ int ts_identity_write(int fd, const struct ts_identity *id)
 	uint8_t record[SIZE] = { 0 };
 	struct ts_wr w = ts_wr_over(record, SIZE), whole;
 	unsigned peer = form_of(id->peer.ip), local = form_of(id->local.ip);
-	unsigned flags = (id->bound ? FLAG_BOUND : 0) | (id->unreported ? FLAG_UNREPORTED : 0) | peer << PEER_FORM_SHIFT;
+	unsigned flags = (id->bound ? FLAG_BOUND : 0) | (id->unreported ? FLAG_UNREPORTED : 0) |
+			 (id->v6only ? FLAG_V6ONLY : 0) | peer << PEER_FORM_SHIFT;
 	struct ts_addr kernel;
 
 	if (!kernel_name(fd, SYS_getsockname, &kernel))
 		return -1;
 	ts_wr_be16(&w, MAGIC);
 	ts_wr_u8(&w, (uint8_t)flags);
-	ts_wr_u8(&w, 0);
+	ts_wr_u8(&w, id->failed);
 	ts_wr_be16(&w, kernel.port);
 	ts_wr_be16(&w, id->peer.port);
 	ts_wr_be16(&w, id->local.port);
@@ -94,7 +96,7 @@ int ts_identity_write(int fd, const struct ts_identity *id)
 	return (int)ts_sys(SYS_setsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, record, SIZE);
 }
 
-bool ts_identity_read(int fd, struct ts_identity *id)
+static bool read_record(int fd, struct ts_identity *id)
 {
 	uint8_t record[SIZE];
 	socklen_t len = SIZE;
@@ -103,17 +105,15 @@ bool ts_identity_read(int fd, struct ts_identity *id)
 	unsigned flags;
 	uint16_t port;
 
-	if (!kernel_name(fd, SYS_getpeername, &kernel) || !ts_route_is_proxy(&kernel))
-		return false;
 	if (ts_sys(SYS_getsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, record, &len) != 0 || len != SIZE)
 		return false;
 	r = ts_rd_over(record, SIZE);
 	if (ts_rd_be16(&r) != MAGIC)
 		return false;
-	flags = ts_rd_u8(&r);
-	ts_rd_u8(&r);
-	port = ts_rd_be16(&r);
 	memset(id, 0, sizeof(*id));
+	flags = ts_rd_u8(&r);
+	id->failed = ts_rd_u8(&r);
+	port = ts_rd_be16(&r);
 	id->peer.port = ts_rd_be16(&r);
 	id->local.port = ts_rd_be16(&r);
 	get_ip(&r, id->peer.ip, flags >> PEER_FORM_SHIFT & FORM_MASK);
@@ -122,5 +122,20 @@ bool ts_identity_read(int fd, struct ts_identity *id)
 	id->local_known = flags & FLAG_LOCAL;
 	id->bound = flags & FLAG_BOUND;
 	id->unreported = flags & FLAG_UNREPORTED;
+	id->v6only = flags & FLAG_V6ONLY;
 	return !r.bad && kernel_name(fd, SYS_getsockname, &kernel) && kernel.port == port;
+}
+
+bool ts_identity_read(int fd, struct ts_identity *id)
+{
+	struct ts_addr kernel;
+
+	return kernel_name(fd, SYS_getpeername, &kernel) && ts_route_is_proxy(&kernel) && read_record(fd, id) && !id->failed;
+}
+
+bool ts_identity_read_failed(int fd, struct ts_identity *id)
+{
+	struct ts_addr kernel;
+
+	return !kernel_name(fd, SYS_getpeername, &kernel) && read_record(fd, id) && id->failed;
 }

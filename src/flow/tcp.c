@@ -71,13 +71,12 @@ static int connect_again(int fd, const struct ts_addr *to, int family)
 }
 
 /* Which proxies the socket can reach, and whether a native connect to `to` could leave it at all. */
-static int choose_proxy(int fd, const struct ts_addr *to, int family, struct ts_proxy *out)
+static int choose_proxy(int fd, const struct ts_addr *to, int family, struct ts_proxy *out, bool *v6only)
 {
-	bool v6only = family == AF_INET6 && get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY);
-
-	if (v6only && ts_addr_is4(to))
+	*v6only = family == AF_INET6 && get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+	if (*v6only && ts_addr_is4(to))
 		return -ENETUNREACH;
-	if (!v6only)
+	if (!*v6only)
 		return ts_route_proxy(family == AF_INET, false, out) ? 0 : -EHOSTUNREACH;
 	if (ts_route_proxy(false, true, out))
 		return 0;
@@ -88,13 +87,18 @@ static int choose_proxy(int fd, const struct ts_addr *to, int family, struct ts_
 	return get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) ? -ENETUNREACH : 0;
 }
 
+static void found_alias(int fd, void *flow)
+{
+	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
+		ts_flow_add_alias(flow, fd);
+}
+
 /* Registers the flow and turns the descriptor's epoll registrations into tags. Lock held. Null: no room. */
 static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, const struct ts_decision *d,
-				  const struct ts_proxy *proxy)
+				  const struct ts_proxy *proxy, bool bound, bool v6only)
 {
 	struct ts_flow *f = ts_flow_new(fd);
 	unsigned flags = ts_fd_get_flags(fd);
-	struct ts_addr local;
 
 	if (!f)
 		return NULL;
@@ -103,13 +107,16 @@ static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, 
 	f->family = family;
 	f->proxy = proxy->addr;
 	f->offline = d->offline;
-	f->bound = has_name(fd, SYS_getsockname, &local) && local.port != 0;
+	f->bound = bound;
 	f->lowat = f->lowat_now = flags & TS_FD_NEW && !(flags & TS_FD_OPTIONS) ? 1 : get_int(fd, SOL_SOCKET, SO_RCVLOWAT);
 	ts_handshake_init(&f->hs, proxy->kind, proxy->flags & TS_PROXY_PIPELINE, proxy->auth, to);
+	f->v6only = v6only;
 	if (!(flags & TS_FD_TRACKED))
-		ts_epreg_discover(fd);
-	ts_fd_set_flags(fd, TS_FD_TRACKED, TS_FD_NEW);
-	ts_epreg_tag(fd, EPOLLOUT);
+		ts_epreg_discover(fd, found_alias, f);
+	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias)) {
+		ts_fd_set_flags(alias, TS_FD_TRACKED, TS_FD_NEW);
+		ts_epreg_tag(alias, EPOLLOUT);
+	}
 	return f;
 }
 
@@ -164,6 +171,8 @@ int ts_tcp_error(int fd, int err)
 
 /* --- waiting --- */
 
+#define NO_TIMEOUT 0	/* the descriptor is known to have none */
+
 struct timeouts {
 	struct timeval own, now;
 	bool changed;
@@ -175,13 +184,22 @@ static void timeouts_swap(int fd, struct timeouts *t, int option)
 	socklen_t len = sizeof(t->own);
 
 	memset(t, 0, sizeof(*t));
-	if (option == SO_RCVTIMEO)
+	if (option == NO_TIMEOUT)
 		return;
 	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t->own, &len);
-	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &t->now, &len);
+	t->now = t->own;
+	if (option == SO_SNDTIMEO)
+		ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &t->now, &len);
 	t->changed = memcmp(&t->own, &t->now, sizeof(t->own)) != 0;
 	if (t->changed)
 		ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t->now, sizeof(t->now));
+}
+
+static int64_t timeouts_deadline(const struct timeouts *t)
+{
+	if (!t->now.tv_sec && !t->now.tv_usec)
+		return INT64_MAX;
+	return ts_now_ms() + t->now.tv_sec * 1000 + t->now.tv_usec / 1000;
 }
 
 static void timeouts_restore(int fd, const struct timeouts *t)
@@ -190,19 +208,32 @@ static void timeouts_restore(int fd, const struct timeouts *t)
 		ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t->own, sizeof(t->own));
 }
 
-/* Ends a decided flow from a thread that waited for it. Lock held. */
-static int finish_waited(struct ts_flow *f, int fd)
+/* Ends a decided flow from a thread that waited for it: `in_connect`, which reports a failure itself. Lock held. */
+static int finish_waited(struct ts_flow *f, int fd, bool in_connect)
 {
+	int err;
+
 	if (f->hs.state == TS_HS_DONE)
 		return ts_drive_finish_connected(f, fd);
-	return -ts_drive_finish_failed(f, fd, ts_drive_errno(f), true);
+	err = ts_drive_finish_failed(f, fd, ts_drive_errno(f), in_connect);
+	return in_connect ? -err : 0;
+}
+
+/* The flow is gone while this thread waited: completed by a forked process, or shut down or closed by another thread. */
+static int ended_elsewhere(int fd, int err)
+{
+	struct ts_identity id;
+
+	if (ts_identity_read(fd, &id))
+		return 0;
+	return err == EINTR || err == EAGAIN ? -err : -ECONNRESET;	/* what tcp_disconnect leaves */
 }
 
 /*
- * Reads the proxy's answer with a blocking descriptor until it is decided. 0 connected, else -errno: the connection's
- * error, or -EINTR or -EAGAIN (time-out), with the flow left pending.
+ * Reads the proxy's answer with a blocking descriptor until it is decided. 0 connected, or failed and not `in_connect` (the next
+ * call tells); else -errno: the connection's error, or -EINTR or -EAGAIN (time-out), with the flow left pending.
  */
-static int wait_answer(int fd)
+static int wait_answer(int fd, bool in_connect, int64_t deadline_ms)
 {
 	uint8_t peeked[64];
 	struct ts_flow *f;
@@ -213,17 +244,20 @@ static int wait_answer(int fd)
 		int err = n < 0 ? ts_errno : 0, pending = 1;
 
 		if (!(f = lock_flow(fd)))
-			return -ECONNABORTED;	/* shut down or closed by another thread */
+			return ended_elsewhere(fd, err);
 		if (err != EINTR && err != EAGAIN) {
 			ts_lock(&f->lock);
 			pending = ts_drive_receive(f, fd, true);
 			ts_unlock(&f->lock);
 		}
+		/* recv gives up its time-out with what there is of the answer, not with EAGAIN. */
+		if (pending && !err && ts_now_ms() >= deadline_ms)
+			err = EAGAIN;
 		if (!pending || err) {
 			f->reader_tid = 0;
 			if (pending)
 				ts_drive_arm(f, fd, peeked, 0);
-			result = pending ? -err : finish_waited(f, fd);
+			result = pending ? -err : finish_waited(f, fd, in_connect);
 			ts_unlock(&ts_fdtab_lock);
 			return result;
 		}
@@ -290,13 +324,44 @@ static int reach_proxy(int fd, const struct ts_addr *proxy, int family)
 	return err;
 }
 
-/* Waits on a pending flow whose descriptor blocks. 0 connected, or nothing to wait for; else as wait_answer. */
-static int wait_decided(int fd, int option)
+/* Another thread is in charge of the flow: waits beside it. */
+static int wait_beside(int fd, int option)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	struct timeval limit = { 0 };
+	socklen_t len = sizeof(limit);
+	struct timespec t;
+	int r;
+
+	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, option, &limit, &len);
+	t.tv_sec = limit.tv_sec;
+	t.tv_nsec = limit.tv_usec * 1000;
+	r = ts_wait_poll(&p, 1, limit.tv_sec || limit.tv_usec ? &t : NULL, NULL);
+	return r < 0 ? -EINTR : r == 0 ? -EAGAIN : 0;
+}
+
+static bool charge_taken(int fd)
+{
+	struct ts_flow *f = lock_flow(fd);
+	bool taken = f && ts_drive_has_driver(f);
+
+	if (f)
+		ts_unlock(&ts_fdtab_lock);
+	return taken;
+}
+
+/*
+ * Waits on a pending flow whose descriptor blocks; `option` as in ts_tcp_settle. 0 connected, nothing to wait for, or failed and not
+ * `in_connect`; else as wait_answer.
+ */
+static int wait_decided(int fd, int option, bool in_connect)
 {
 	struct timeouts t;
 	struct ts_addr proxy;
 	int family, err;
 
+	if (charge_taken(fd))
+		return wait_beside(fd, option);
 	if (take_charge(fd, TS_FLOW_CONNECTING, &proxy, &family)) {
 		err = reach_proxy(fd, &proxy, family);
 		if (err == -EINPROGRESS || err == -EALREADY)
@@ -311,7 +376,7 @@ static int wait_decided(int fd, int option)
 	if (!take_charge(fd, TS_FLOW_HANDSHAKE, &proxy, &family))
 		return 0;
 	timeouts_swap(fd, &t, option);
-	err = wait_answer(fd);
+	err = wait_answer(fd, in_connect, timeouts_deadline(&t));
 	timeouts_restore(fd, &t);
 	return err;
 }
@@ -322,7 +387,7 @@ int ts_tcp_settle(int fd, int flags, int option)
 		return 0;
 	if (flags & MSG_DONTWAIT || is_nonblocking(fd))
 		return -EAGAIN;
-	return wait_decided(fd, option);
+	return wait_decided(fd, option, false);
 }
 
 /* --- connecting --- */
@@ -336,9 +401,9 @@ static int connect_pending(int fd, const struct ts_addr *proxy, int family)
 	case TS_TCP_PENDING:
 		if (is_nonblocking(fd))
 			return -EALREADY;
-		err = wait_decided(fd, SO_SNDTIMEO);
+		err = wait_decided(fd, SO_SNDTIMEO, true);
 		if (err == -EAGAIN)
-			return -EINPROGRESS;
+			return -EALREADY;
 		if (!err)
 			err = connect_again(fd, proxy, family);
 		return err == -EISCONN ? 0 : err;
@@ -373,16 +438,23 @@ static int interrupted(int fd, int err)
 }
 
 static int connect_new(int fd, const struct ts_addr *to, int family, const struct ts_decision *d,
-		       const struct ts_proxy *proxy)
+		       const struct ts_proxy *proxy, bool v6only)
 {
-	bool nonblocking = is_nonblocking(fd), options = ts_fd_get_flags(fd) & TS_FD_OPTIONS;
+	bool nonblocking = is_nonblocking(fd), bound;
+	bool options = (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_OPTIONS)) != TS_FD_NEW;
+	struct ts_identity last = { .failed = false };
+	struct ts_addr local;
 	struct ts_flow *f;
 	int err;
 
-	if (options)
-		set_int(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0);
+	if (!(ts_fd_get_flags(fd) & TS_FD_NEW) && ts_identity_read_failed(fd, &last))
+		bound = last.bound;	/* the kernel's local address is what the failed connection left */
+	else
+		bound = has_name(fd, SYS_getsockname, &local) && local.port != 0;
+	if (bound && !last.failed && ts_ip_is_loopback(local.ip) && !ts_ip_is_loopback(to->ip))
+		return -EINVAL;	/* as the kernel's routing says of a loopback source, ip_route_output_key */
 	ts_lock(&ts_fdtab_lock);
-	f = flow_begin(fd, to, family, d, proxy);
+	f = flow_begin(fd, to, family, d, proxy, bound, v6only);
 	ts_unlock(&ts_fdtab_lock);
 	if (!f)
 		return -EAGAIN;
@@ -400,7 +472,7 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 		ts_tcp_check(fd);
 		return -EINPROGRESS;
 	}
-	err = wait_decided(fd, options ? SO_SNDTIMEO : SO_RCVTIMEO);
+	err = wait_decided(fd, options ? SO_SNDTIMEO : NO_TIMEOUT, true);
 	return err == -EAGAIN || err == -EINTR ? interrupted(fd, err) : err;
 }
 
@@ -409,16 +481,17 @@ int ts_tcp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 	static const uint8_t loopback[4] = { 127, 0, 0, 1 };
 	struct ts_proxy proxy = { .flags = 0 };
 	struct ts_addr peer;
+	bool v6only = false;
 	int err;
 
 	/* Where there is no proxy, an address for a kernel that is only asked about the socket's state: nothing listens on port 0. */
 	ts_addr_set4(&proxy.addr, loopback, 0);
-	err = d->verdict == TS_DENY ? -d->err : choose_proxy(fd, to, family, &proxy);
+	err = d->verdict == TS_DENY ? -d->err : choose_proxy(fd, to, family, &proxy, &v6only);
 	if (ts_fd_has_flow(fd) && ts_tcp_check(fd) != TS_TCP_NONE)
 		return connect_pending(fd, &proxy.addr, family);
 	if (!(ts_fd_get_flags(fd) & TS_FD_NEW) && has_name(fd, SYS_getpeername, &peer))
 		return connect_again(fd, &proxy.addr, family);
-	return err ? err : connect_new(fd, to, family, d, &proxy);
+	return err ? err : connect_new(fd, to, family, d, &proxy, v6only);
 }
 
 /* --- what else the program may do to a socket of ours --- */
@@ -446,6 +519,18 @@ bool ts_tcp_target(int fd, struct ts_addr *out)
 	*out = f->hs.target;
 	ts_unlock(&ts_fdtab_lock);
 	return true;
+}
+
+bool ts_tcp_v6only(int fd)
+{
+	struct ts_flow *f;
+	bool v6only;
+
+	if (ts_process() != TS_SELF || !(f = lock_flow(fd)))
+		return false;
+	v6only = f->v6only;
+	ts_unlock(&ts_fdtab_lock);
+	return v6only;
 }
 
 bool ts_tcp_set_lowat(int fd, int value)

@@ -5,6 +5,8 @@
 
 #include "tsproxy/fdtab.h"
 
+/* Whether another thread's connect is in charge of the flow: it reads the answer, others must leave it there. */
+bool ts_drive_has_driver(struct ts_flow *f);
 /* Advances as far as possible without blocking. Afterwards `f` may be gone: 1 still pending, 0 over (ts_flow_of says whether FAILED stays). */
 int ts_drive(struct ts_flow *f, int fd);
 /* Sends what the handshake has to send. False where the proxy is gone. */

@@ -43,14 +43,16 @@ bool ts_drive_send(struct ts_flow *f, int fd)
 	uint8_t msg[TS_HS_OUT_MAX];
 	char user[256] = "", pass[256] = "";
 	size_t n;
+	long sent;
 
 	if (f->hs.auth)
 		ts_route_credentials(&f->proxy, f->hs.kind, user, pass);
 	n = ts_handshake_output(&f->hs, msg, sizeof(msg), user, pass);
 	if (n == 0)
 		return f->hs.state != TS_HS_FAILED;
-	/* The socket's buffer is empty and larger than any message: all or nothing. */
-	return ts_sys(SYS_sendto, fd, msg, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) == (long)n;
+	/* The socket's buffer is empty and larger than any message: all or nothing. With TCP_FASTOPEN_CONNECT it may go in the SYN. */
+	sent = ts_sys(SYS_sendto, fd, msg, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+	return sent == (long)n || sent == -EINPROGRESS;
 }
 
 bool ts_drive_begin(struct ts_flow *f, int fd)
@@ -69,6 +71,15 @@ static int decide_failed(struct ts_flow *f)
 	return 0;
 }
 
+/* The proxy will say no more than what is unread: SO_RCVLOWAT does not hold back then, nor does recv wait. */
+static bool stream_ended(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+	struct timespec now = { 0 };
+
+	return ts_sys(SYS_ppoll, &p, 1, &now, NULL, 0) == 1;
+}
+
 int ts_drive_receive(struct ts_flow *f, int fd, bool blocking)
 {
 	size_t room = f->hs.kind == TS_PROXY_HTTP ? sizeof(answer) : 512;
@@ -85,6 +96,8 @@ int ts_drive_receive(struct ts_flow *f, int fd, bool blocking)
 		if (n < 0)
 			return decide_failed(f);
 		used = ts_handshake_input(&f->hs, answer, (size_t)n, n == 0);
+		if (!used && f->hs.state < TS_HS_DONE && stream_ended(fd))
+			used = ts_handshake_input(&f->hs, answer, (size_t)n, true);
 		if (used && ts_sys(SYS_recvfrom, fd, answer, used, MSG_DONTWAIT, NULL, NULL) != (long)used)
 			return decide_failed(f);
 		if (!ts_drive_send(f, fd))
@@ -114,7 +127,7 @@ static void untag_aliases(const struct ts_flow *f)
 int ts_drive_finish_connected(struct ts_flow *f, int fd)
 {
 	struct ts_identity id = { .peer = f->hs.target, .local = f->hs.bnd, .bound = f->bound,
-				  .unreported = f->unreported };
+				  .unreported = f->unreported, .v6only = f->v6only };
 	static const uint8_t any[16];
 
 	id.local_known = f->hs.bnd_known && f->hs.bnd.port != 0 && !ts_ip_is_local_scope(f->hs.bnd.ip) &&
@@ -160,9 +173,12 @@ static void refuse_really(int fd, int family, bool blocking)
 
 int ts_drive_finish_failed(struct ts_flow *f, int fd, int err, bool blocking)
 {
+	const struct ts_identity id = { .peer = f->hs.target, .failed = true, .bound = f->bound, .v6only = f->v6only };
+
 	ts_info("fd %d: connect to %a through %a failed: %e (reply code %d)", fd, &f->hs.target, &f->proxy, err, f->hs.code);
 	set_lowat(f, fd, f->lowat);
 	refuse_really(fd, f->family, blocking);
+	ts_identity_write(fd, &id);
 	untag_aliases(f);
 	if (blocking || err == ECONNREFUSED) {
 		ts_flow_end(f);
@@ -193,8 +209,7 @@ static int check_connecting(struct ts_flow *f, int fd)
 	return 0;
 }
 
-/* Whether a thread sits in a connect on this flow: it reads the answer, others must leave it there. */
-static bool advanced_by_another(struct ts_flow *f)
+bool ts_drive_has_driver(struct ts_flow *f)
 {
 	int tid = __atomic_load_n(&f->reader_tid, __ATOMIC_RELAXED);
 
@@ -216,7 +231,7 @@ int ts_drive(struct ts_flow *f, int fd)
 	if (f->state == TS_FLOW_FAILED)
 		return 0;
 	ts_lock(&f->lock);
-	pending = advanced_by_another(f);
+	pending = ts_drive_has_driver(f);
 	if (!pending && f->state == TS_FLOW_CONNECTING)
 		pending = check_connecting(f, fd);
 	if (!pending && f->hs.state < TS_HS_DONE)

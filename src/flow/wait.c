@@ -190,10 +190,10 @@ static void scratch_put(void *p, size_t bytes)
 
 bool ts_wait_poll_concerns(const struct pollfd *fds, nfds_t n)
 {
-	if (__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0 || !fds)
+	if (__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0 || !ts_plausible(fds))
 		return false;
 	for (nfds_t i = 0; i < n; i++)
-		if (ts_fd_has_flow(fds[i].fd))
+		if (ts_fd_get_flags(fds[i].fd) & (TS_FD_FLOW | TS_FD_TAGGED_SET))
 			return true;
 	return false;
 }
@@ -220,6 +220,28 @@ static nfds_t poll_prepare(const struct pollfd *fds, struct pollfd *copy, nfds_t
 }
 
 /*
+ * An epoll set in the list is readable: if because an answer came for a pending connection in it, the flow is advanced, and what the
+ * set really holds is asked anew. True where a flow ended.
+ */
+static bool advance_set(int epfd)
+{
+	uint32_t cursor = 0;
+	bool ended = false;
+
+	for (;;) {
+		int fd;
+
+		ts_lock(&ts_fdtab_lock);
+		fd = ts_epreg_tagged_in(epfd, &cursor);
+		ts_unlock(&ts_fdtab_lock);
+		if (fd < 0)
+			return ended;
+		if (ts_tcp_check(fd) != TS_TCP_PENDING)
+			ended = true;
+	}
+}
+
+/*
  * Writes results of the others to the program's array; advances the pending ones that woke. Returns the number of ready
  * entries; `*again`: a flow ended, so the kernel must be asked anew.
  */
@@ -233,6 +255,10 @@ static int poll_collect(struct pollfd *fds, const struct pollfd *copy, nfds_t n,
 		if (copy[i].events & MARK_PENDING) {
 			if (!ts_fd_has_flow(fds[i].fd) || ts_tcp_check(fds[i].fd) != TS_TCP_PENDING)
 				*again = true;
+			continue;
+		}
+		if (copy[i].revents & POLLIN && ts_fd_get_flags(fds[i].fd) & TS_FD_TAGGED_SET && advance_set(fds[i].fd)) {
+			*again = true;
 			continue;
 		}
 		fds[i].revents = copy[i].revents;
@@ -263,8 +289,11 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 		s = slice_of(deadline, again, waker >= 0 || !pending || alone);
 		copy[n] = (struct pollfd){ .fd = waker < 0 ? -1 : wakers[waker].fd - 1, .events = POLLIN };
 		r = ts_real()->ppoll(copy, n + 1, s.forever ? NULL : &s.t, mask);
-		if (r < 0)
+		if (r < 0) {
+			for (nfds_t i = 0; i < n && ts_errno == EINTR; i++)
+				fds[i].revents = 0;	/* as the kernel leaves them */
 			break;
+		}
 		r = poll_collect(fds, copy, n, &again);
 		if (copy[n].revents & POLLIN) {
 			uint64_t drained;
@@ -289,6 +318,11 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 
 /* --- select: the same over a list of the descriptors in the three sets --- */
 
+static bool set_has(const fd_set *s, int fd)
+{
+	return s && ((const unsigned long *)s)[fd / 64] >> fd % 64 & 1;
+}
+
 bool ts_wait_select_concerns(int n, const fd_set *r, const fd_set *w, const fd_set *x)
 {
 	const fd_set *sets[] = { r, w, x };
@@ -296,15 +330,13 @@ bool ts_wait_select_concerns(int n, const fd_set *r, const fd_set *w, const fd_s
 	if (__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0)
 		return false;
 	for (int i = 0; i < 3; i++)
-		for (int fd = 0; sets[i] && fd < n; fd++)
-			if (((const long *)sets[i])[fd / 64] >> fd % 64 & 1 && ts_fd_has_flow(fd))
+		if (sets[i] && !ts_plausible(sets[i]))
+			return false;
+	for (int i = 0; i < 3; i++)
+		for (int fd = 0; fd < n; fd++)
+			if (set_has(sets[i], fd) && ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_TAGGED_SET))
 				return true;
 	return false;
-}
-
-static bool set_has(const fd_set *s, int fd)
-{
-	return s && ((const unsigned long *)s)[fd / 64] >> fd % 64 & 1;
 }
 
 static void set_put(fd_set *s, int fd, bool on)

@@ -7,6 +7,7 @@
 
 #include "tsproxy/dest.h"
 #include "tsproxy/fdtab.h"
+#include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
 
 int socket(int domain, int type, int protocol)
@@ -25,7 +26,7 @@ int socket(int domain, int type, int protocol)
 
 static bool is_unspec(const struct sockaddr *addr, socklen_t len)
 {
-	return addr && len >= sizeof(addr->sa_family) && addr->sa_family == AF_UNSPEC;
+	return len >= sizeof(addr->sa_family) && addr->sa_family == AF_UNSPEC;
 }
 
 int connect(int fd, const struct sockaddr *addr, socklen_t len)
@@ -34,10 +35,12 @@ int connect(int fd, const struct sockaddr *addr, socklen_t len)
 	struct ts_addr to;
 	int r, saved;
 
+	if (!ts_enabled || len > sizeof(struct sockaddr_storage) || !ts_plausible(addr))
+		return ts_real()->connect(fd, addr, len);
 	if (ts_fd_has_flow(fd) && is_unspec(addr, len) && ts_tcp_abort(fd))
 		return 0;
 	if (ts_dest_connect(fd, addr, len, &to, &d) == TS_PASS) {
-		if (ts_fd_has_flow(fd) && ts_tcp_check(fd) == TS_TCP_PENDING)
+		if (ts_fd_has_flow(fd) && len >= sizeof(addr->sa_family) && ts_tcp_check(fd) == TS_TCP_PENDING)
 			return ts_result(-EALREADY);
 		r = ts_real()->connect(fd, addr, len);
 		if (r < 0 && ts_fd_has_flow(fd))

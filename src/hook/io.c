@@ -10,6 +10,7 @@
 
 #include "tsproxy/dest.h"
 #include "tsproxy/fdtab.h"
+#include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
 
 /* The error of a failed connect is told by whichever call meets it first. */
@@ -32,8 +33,16 @@ static ssize_t told(int fd, ssize_t r)
 		return told(fd, ts_real()->call); \
 	} while (0)
 
+/* Calls that the kernel answers at once in any state of the connection: what they ask for is not the stream, or makes no sense. */
+static bool at_once(const void *given, int flags)
+{
+	return !ts_plausible(given) || flags & (MSG_OOB | MSG_ERRQUEUE);
+}
+
 ssize_t read(int fd, void *buf, size_t len)
 {
+	if (len == 0)
+		return ts_real()->read(fd, buf, len);	/* 0 in any state */
 	CARRIED(fd, 0, SO_RCVTIMEO, read(fd, buf, len));
 }
 
@@ -44,31 +53,43 @@ ssize_t __read_chk(int fd, void *buf, size_t len, size_t size)
 
 ssize_t readv(int fd, const struct iovec *iov, int n)
 {
+	if (at_once(iov, 0))
+		return ts_real()->readv(fd, iov, n);
 	CARRIED(fd, 0, SO_RCVTIMEO, readv(fd, iov, n));
 }
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
+	if (at_once(buf, flags))
+		return ts_real()->recv(fd, buf, len, flags);
 	CARRIED(fd, flags, SO_RCVTIMEO, recv(fd, buf, len, flags));
 }
 
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
 {
+	if (at_once(buf, flags))
+		return ts_real()->__recv_chk(fd, buf, len, size, flags);
 	CARRIED(fd, flags, SO_RCVTIMEO, __recv_chk(fd, buf, len, size, flags));
 }
 
 ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *addr_len)
 {
+	if (at_once(buf, flags))
+		return ts_real()->recvfrom(fd, buf, len, flags, addr, addr_len);
 	CARRIED(fd, flags, SO_RCVTIMEO, recvfrom(fd, buf, len, flags, addr, addr_len));
 }
 
 ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *addr, socklen_t *addr_len)
 {
+	if (at_once(buf, flags))
+		return ts_real()->__recvfrom_chk(fd, buf, len, size, flags, addr, addr_len);
 	CARRIED(fd, flags, SO_RCVTIMEO, __recvfrom_chk(fd, buf, len, size, flags, addr, addr_len));
 }
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
+	if (at_once(msg, flags))
+		return ts_real()->recvmsg(fd, msg, flags);
 	CARRIED(fd, flags, SO_RCVTIMEO, recvmsg(fd, msg, flags));
 }
 
@@ -84,6 +105,8 @@ ssize_t write(int fd, const void *buf, size_t len)
 
 ssize_t writev(int fd, const struct iovec *iov, int n)
 {
+	if (at_once(iov, 0))
+		return ts_real()->writev(fd, iov, n);
 	CARRIED(fd, 0, SO_SNDTIMEO, writev(fd, iov, n));
 }
 
@@ -120,7 +143,7 @@ ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sock
 
 ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	int r = msg && msg->msg_name ? addressed(fd, msg->msg_name, msg->msg_namelen, flags) : 0;
+	int r = ts_plausible(msg) && msg->msg_name ? addressed(fd, msg->msg_name, msg->msg_namelen, flags) : 0;
 
 	if (r < 0)
 		return ts_result(r);
@@ -131,6 +154,8 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 		plain.msg_namelen = 0;
 		return ts_real()->sendmsg(fd, &plain, flags & ~MSG_FASTOPEN);
 	}
+	if (!ts_plausible(msg))
+		return ts_real()->sendmsg(fd, msg, flags);
 	CARRIED(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags));
 }
 
@@ -139,7 +164,7 @@ int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 {
 	int err = 0;
 
-	for (unsigned int i = 0; i < n && msgs; i++) {
+	for (unsigned int i = 0; i < n && ts_plausible(msgs); i++) {
 		const struct msghdr *m = &msgs[i].msg_hdr;
 
 		if (!m->msg_name)

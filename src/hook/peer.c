@@ -50,7 +50,7 @@ static void answer(const struct ts_addr *a, int family, struct sockaddr *addr, s
 
 int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	socklen_t room = len ? *len : 0;
+	socklen_t room = ts_plausible(len) ? *len : 0;
 	struct ts_identity id;
 	struct ts_addr kernel;
 	int family, r;
@@ -81,7 +81,7 @@ static void local_of(const struct ts_identity *id, struct ts_addr *kernel)
 
 int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	socklen_t room = len ? *len : 0;
+	socklen_t room = ts_plausible(len) ? *len : 0;
 	struct ts_identity id;
 	struct ts_addr kernel;
 	int family, r = ts_real()->getsockname(fd, addr, len);
@@ -91,7 +91,7 @@ int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 	if (!kernel_answer(fd, SYS_getsockname, &kernel, &family) || !ts_route_may_meet_proxy(kernel.ip))
 		return r;
 	memset(&id, 0, sizeof(id));
-	if (!(pending(fd) && ts_tcp_target(fd, &id.peer)) && !ts_identity_read(fd, &id))
+	if (!(pending(fd) && ts_tcp_target(fd, &id.peer)) && !ts_identity_read(fd, &id) && !ts_identity_read_failed(fd, &id))
 		return r;
 	local_of(&id, &kernel);
 	answer(&kernel, family, addr, room, len);
@@ -107,18 +107,34 @@ static int answer_int(int value, void *out, socklen_t *len)
 	return 0;
 }
 
+/* A socket that was for IPv6 only had to be opened to reach a proxy at an IPv4 address: the program's own setting is told. */
+static int v6only(int fd, void *value, socklen_t *len)
+{
+	struct ts_identity id;
+	int r = ts_real()->getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, value, len);
+
+	if (r == 0 && ts_enabled && *len == sizeof(int) &&
+	    ((pending(fd) && ts_tcp_v6only(fd)) || ((ts_identity_read(fd, &id) || ts_identity_read_failed(fd, &id)) && id.v6only)))
+		*(int *)value = 1;
+	return r;
+}
+
 int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
 	int lowat, err, r;
+	bool is_pending;
 
-	if (__builtin_expect(!ts_fd_has_flow(fd), 1) || !value || !len)
+	if (__builtin_expect(level == IPPROTO_IPV6 && name == IPV6_V6ONLY, 0))
+		return v6only(fd, value, len);
+	if (__builtin_expect(!ts_fd_has_flow(fd), 1) || !ts_plausible(value) || !ts_plausible(len))
 		return ts_real()->getsockopt(fd, level, name, value, len);
+	is_pending = pending(fd);
 	if (level == SOL_SOCKET && name == SO_RCVLOWAT && ts_tcp_get_lowat(fd, &lowat))
 		return answer_int(lowat, value, len);
-	if (level == SOL_SOCKET && name == SO_ERROR && pending(fd))
+	if (level == SOL_SOCKET && name == SO_ERROR && is_pending)
 		return answer_int(0, value, len);
 	r = ts_real()->getsockopt(fd, level, name, value, len);
-	if (r == 0 && level == IPPROTO_TCP && name == TCP_INFO && *len > 0 && pending(fd))
+	if (r == 0 && level == IPPROTO_TCP && name == TCP_INFO && *len > 0 && is_pending)
 		*(uint8_t *)value = TCP_SYN_SENT;
 	if (r == 0 && level == SOL_SOCKET && name == SO_ERROR && *len == sizeof(err)) {
 		memcpy(&err, value, sizeof(err));
@@ -166,8 +182,9 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	/* In SYN_SENT nothing is there to read (tcp(7), SIOCINQ), though the proxy's answer may be. */
-	if (__builtin_expect(ts_fd_has_flow(fd), 0) && (uint32_t)request == FIONREAD && arg && pending(fd)) {
+	/* In SYN_SENT nothing is there to read or unsent (tcp(7), SIOCINQ, SIOCOUTQ), though our handshake's bytes may be. */
+	if (__builtin_expect(ts_fd_has_flow(fd), 0) && pending(fd) && ts_plausible(arg) &&
+	    ((uint32_t)request == FIONREAD || (uint32_t)request == TIOCOUTQ)) {
 		memset(arg, 0, sizeof(int));
 		return 0;
 	}
