@@ -4,7 +4,9 @@
  *
  * What the processes share is one file beside the map, MAP.refresh:
  *   its time     when a refresh was last begun (with one byte in it, so that a file just made says nothing yet);
- *   its flock(2) a refresh is running: tsproxy-sync holds it as its standard input, so its end, even a violent one, frees it.
+ *   its locks    a process is beginning one (byte 0), a refresh is running (byte 1): tsproxy-sync holds that through its standard
+ *                input, so its end, even a violent one, frees it. They are locks of open file descriptions (fcntl(2)), because
+ *                those can be looked at without being taken.
  * A failure needs no mark: it is a refresh that is over, and whose map is older than its beginning. Where no such file can
  * be made (a read-only home) only this process's own memory of its last attempt limits it.
  *
@@ -13,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -112,14 +113,23 @@ enum claim {
 	CLAIM_OURS,
 };
 
+#define BEGINNING_BYTE 0
+
+static long lock_bytes(int fd, int cmd, short type, struct flock *l, off_t first, off_t count)
+{
+	*l = (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = first, .l_len = count };
+	return ts_sys(SYS_fcntl, fd, cmd, l);
+}
+
 /* Decides under the lock whose turn it is, and stamps the file where it is ours. */
 static enum claim claim(int fd, int64_t now)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { now / TS_NS_PER_S, now % TS_NS_PER_S } };
+	struct flock l;
 	struct stat st;
 	int64_t begun;
 
-	if (ts_sys(SYS_flock, fd, LOCK_EX | LOCK_NB) == -EWOULDBLOCK)
+	if (lock_bytes(fd, F_OFD_SETLK, F_WRLCK, &l, BEGINNING_BYTE, 1) == -EAGAIN)
 		return CLAIM_OTHER;
 	if (ts_sys(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) != 0)
 		return CLAIM_NO;
@@ -127,6 +137,8 @@ static enum claim claim(int fd, int64_t now)
 	if (st.st_size) {
 		if (ts_live_within(now, begun, PAUSE_NS))
 			return CLAIM_OTHER;
+		if (lock_bytes(fd, F_OFD_GETLK, F_WRLCK, &l, TS_SPAWN_LOCK_BYTE, 1) == 0 && l.l_type != F_UNLCK)
+			return CLAIM_NO;	/* it hangs, and has been waited for */
 		if (ts_live_within(now, begun, FAILED_NS) && ts_live_made() < begun)
 			return CLAIM_NO;
 	} else {
@@ -147,28 +159,32 @@ static enum claim begin(int64_t now)
 {
 	char path[PATH_MAX_LEN], helper[PATH_MAX_LEN];
 	enum claim whose = CLAIM_OURS;
+	struct flock l;
 	struct stat st;
-	int fd, ret;
+	int fd;
 
 	if (from_stdin() || !ts_conf.map_path[0] || !lock_path(path) || !find_helper(helper) ||
 	    !ts_spawn_allowed())
 		return CLAIM_NO;
 	fd = open_lock(path, &st);
-	if (fd >= 0) {
+	if (fd >= 0)
 		whose = claim(fd, now);
-		ts_sys(SYS_close, fd);
-	} else {
+	else
 		ts_debug("refresh: %s: %e", path, -fd);
+	if (whose == CLAIM_OURS && ts_spawn_helper(helper, path) != 0)
+		whose = CLAIM_NO;
+	if (fd >= 0) {
+		/* Said aloud, because a child that another thread makes meanwhile shares the description. */
+		lock_bytes(fd, F_OFD_SETLK, F_UNLCK, &l, BEGINNING_BYTE, 1);
+		ts_sys(SYS_close, fd);
 	}
-	if (whose != CLAIM_OURS)
-		return whose;
-	ret = ts_spawn_helper(helper, path);
-	return ret ? CLAIM_NO : CLAIM_OURS;
+	return whose;
 }
 
 static bool running(void)
 {
 	char path[PATH_MAX_LEN];
+	struct flock l;
 	struct stat st;
 	bool held;
 	int fd;
@@ -178,7 +194,7 @@ static bool running(void)
 	fd = open_lock(path, &st);
 	if (fd < 0)
 		return false;
-	held = ts_sys(SYS_flock, fd, LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
+	held = lock_bytes(fd, F_OFD_GETLK, F_WRLCK, &l, BEGINNING_BYTE, TS_SPAWN_LOCK_BYTE + 1) == 0 && l.l_type != F_UNLCK;
 	ts_sys(SYS_close, fd);
 	return held;
 }
@@ -201,12 +217,12 @@ static bool await(void)
 		if (ts_live_look())
 			return true;
 		if (monotonic() >= end)
-			return false;
+			break;
 		ts_sys(SYS_nanosleep, &brief, NULL);
 	}
-	__atomic_fetch_and(&next_try, ~(int64_t)STATE_BITS, __ATOMIC_RELAXED);
+	__atomic_fetch_and(&next_try, ~(int64_t)RUNNING, __ATOMIC_RELAXED);
 	ts_live_look();
-	return true;
+	return ts_live_made() != 0;
 }
 
 static bool old(int64_t now, int64_t limit)

@@ -16,11 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tsproxy/conf.h"
 #include "tsproxy/guard.h"
@@ -225,6 +225,7 @@ static int own_descriptors(void)
 
 static void standard_descriptors(const char *lock_path)
 {
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = TS_SPAWN_LOCK_BYTE, .l_len = 1 };
 	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR);
 
 	for (int to = 0; fd >= 0 && to < 3; to++)
@@ -235,7 +236,7 @@ static void standard_descriptors(const char *lock_path)
 	fd = (int)ts_sys(SYS_openat, AT_FDCWD, lock_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return;
-	ts_sys(SYS_flock, fd, LOCK_EX | LOCK_NB);
+	ts_sys(SYS_fcntl, fd, F_OFD_SETLK, &lock);
 	if (fd == 0) {
 		ts_sys(SYS_fcntl, 0, F_SETFD, 0);
 		return;
