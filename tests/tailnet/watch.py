@@ -2,8 +2,8 @@
 """What a program really sent: connections on a node's loopback, tailnet packets on its wire, questions to its resolver.
 
 A packet socket hears everything on its interface, whoever sent it and whichever way it went round the hooks, so these
-counts hold for any program. Packets wait in the socket until somebody asks: nothing is missed, and nothing
-runs beside a check. Only short packets are kept (a SYN has at most 80 bytes), so a large transfer cannot push them out.
+counts hold for any program. Packets wait in the socket until somebody asks: nothing is missed, and nothing runs beside
+a check. A filter in the kernel keeps only what counts, so that no transfer can push it out.
 """
 import ctypes
 import ipaddress
@@ -13,18 +13,31 @@ import struct
 import threading
 
 SUBNET = "192.168.77.0/24"  # what node 1 routes for the tailnet
+TAILNET = [ipaddress.ip_network(net) for net in ("100.64.0.0/10", SUBNET, "fd7a:115c:a1e0::/48")]
 CLONE_NEWNET = 0x40000000
 PACKET_OUTGOING = 4
 ETH_P_ALL = 3
 SO_ATTACH_FILTER = 26
-SO_RCVBUFFORCE = 33
-KEEP_BYTES = 0xffff
-# Classic BPF: keep what is shorter than 200 bytes.
-SHORT_ONLY = [(0x80, 0, 0, 0), (0x25, 1, 0, 200), (0x06, 0, 0, KEEP_BYTES), (0x06, 0, 0, 0)]
+
+# Classic BPF, (code, jump if true, jump if false, operand), over an IP packet: these sockets leave the link header out.
+LD_WORD, LD_BYTE, LD_BYTE_X, LDX_HEADER = 0x20, 0x30, 0x50, 0xb1
+AND, IF_EQUAL, JUMP, RETURN = 0x54, 0x15, 0x05, 0x06
+KEEP, DROP = (RETURN, 0, 0, 0xffff), (RETURN, 0, 0, 0)
+VERSION = [(LD_BYTE, 0, 0, 0), (AND, 0, 0, 0xf0)]
+TCP_SYN = VERSION + [
+    (IF_EQUAL, 0, 5, 0x40), (LD_BYTE, 0, 0, 9), (IF_EQUAL, 0, 10, 6), (LDX_HEADER, 0, 0, 0), (LD_BYTE_X, 0, 0, 13),
+    (JUMP, 0, 0, 4),
+    (IF_EQUAL, 0, 6, 0x60), (LD_BYTE, 0, 0, 6), (IF_EQUAL, 0, 4, 6), (LD_BYTE, 0, 0, 53),
+    (AND, 0, 0, 0x12), (IF_EQUAL, 0, 1, 2), KEEP, DROP]
+TO_TAILNET = VERSION + [
+    (IF_EQUAL, 0, 6, 0x40),
+    (LD_WORD, 0, 0, 16), (AND, 0, 0, int(TAILNET[0].netmask)), (IF_EQUAL, 6, 0, int(TAILNET[0].network_address)),
+    (LD_WORD, 0, 0, 16), (AND, 0, 0, int(TAILNET[1].netmask)), (IF_EQUAL, 3, 4, int(TAILNET[1].network_address)),
+    (IF_EQUAL, 0, 3, 0x60), (LD_WORD, 0, 0, 24), (IF_EQUAL, 0, 1, int(TAILNET[2].network_address) >> 96), KEEP, DROP]
 
 
-def open_in(pid, interface):
-    """A packet socket on an interface of another process's network namespace."""
+def open_in(pid, interface, rows):
+    """A packet socket on an interface of another process's network namespace, with a filter."""
     made = []
 
     def inside():
@@ -34,13 +47,10 @@ def open_in(pid, interface):
         try:
             if libc.setns(fd, CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), "setns")
-            s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, socket.htons(ETH_P_ALL))
-            s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
-            code = b"".join(struct.pack("=HBBI", *row) for row in SHORT_ONLY)
-            buf = ctypes.create_string_buffer(code)
-            s.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER,
-                         struct.pack("@HxxxxxxP", len(SHORT_ONLY), ctypes.addressof(buf)))
-            s.bind((interface, 0))
+            s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
+            code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *row) for row in rows))
+            s.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(rows), ctypes.addressof(code)))
+            s.bind((interface, ETH_P_ALL))
             made.append(s)
         finally:
             os.close(fd)
@@ -54,9 +64,7 @@ def open_in(pid, interface):
 
 
 def parse(packet):
-    """(destination, protocol, destination port, is a SYN) of an IP packet; None for anything else."""
-    if not packet:
-        return None
+    """(destination, protocol, destination port) of an IP packet; None for anything else."""
     if packet[0] >> 4 == 4 and len(packet) >= 20:
         dst, proto, rest = socket.inet_ntoa(packet[16:20]), packet[9], packet[(packet[0] & 15) * 4:]
     elif packet[0] >> 4 == 6 and len(packet) >= 40:
@@ -64,25 +72,25 @@ def parse(packet):
     else:
         return None
     port = int.from_bytes(rest[2:4], "big") if proto in (6, 17) and len(rest) >= 4 else 0
-    return dst, proto, port, proto == 6 and len(rest) >= 14 and rest[13] & 0x12 == 2
+    return dst, proto, port
 
 
 class Watch:
     """One node's loopback and wire."""
 
     def __init__(self, pid, wire):
-        self.loopback = open_in(pid, "lo")
-        self.wire = open_in(pid, wire)
+        self.loopback = open_in(pid, "lo", TCP_SYN)
+        self.wire = open_in(pid, wire, TO_TAILNET)
 
     @staticmethod
-    def _drain(s, direction):
+    def _drain(s):
         while True:
             try:
                 packet, addr = s.recvfrom(65536)
             except BlockingIOError:
                 return
-            # Loopback shows each packet twice, going and coming: count it once.
-            if (addr[2] == PACKET_OUTGOING) == direction:
+            # Loopback shows each packet twice, going and coming; the wire also what comes from the other node.
+            if addr[2] == PACKET_OUTGOING:
                 found = parse(packet)
                 if found:
                     yield found
@@ -90,26 +98,17 @@ class Watch:
     def proxied(self):
         """{port: connections opened to it on loopback} since the last call."""
         counts = {}
-        for _dst, _proto, port, syn in self._drain(self.loopback, True):
-            if syn:
-                counts[port] = counts.get(port, 0) + 1
+        for _dst, _proto, port in self._drain(self.loopback):
+            counts[port] = counts.get(port, 0) + 1
         return counts
 
     def leaked(self):
         """Packets that left for a tailnet address in the clear since the last call."""
-        return [f"{dst} protocol {proto} port {port}" for dst, proto, port, _syn in self._drain(self.wire, True)
-                if is_tailnet(dst)]
+        return [f"{dst} protocol {proto} port {port}" for dst, proto, port in self._drain(self.wire)]
 
     def close(self):
         self.loopback.close()
         self.wire.close()
-
-
-TAILNET = [ipaddress.ip_network(net) for net in ("100.64.0.0/10", "fd7a:115c:a1e0::/48", SUBNET)]
-
-
-def is_tailnet(ip):
-    return any(ipaddress.ip_address(ip) in net for net in TAILNET)
 
 
 class Resolver(threading.Thread):

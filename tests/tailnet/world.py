@@ -211,6 +211,12 @@ class World:
             sh(*enter, "ip", "addr", "add", ip + prefix, "dev", name)
             sh(*enter, "ip", "link", "set", name, "up")
         sh(*inside, "ip", "route", "add", "default", "via", own)
+        # Where there is IPv6 it has a way to the other node too: what leaks is then seen, not stopped.
+        for enter, name, last in ([], wire + "a", 1), (inside, wire + "b", 2):
+            subprocess.run([*enter, "ip", "addr", "add", f"fd00:99:{other.split('.')[2]}::{last}/64", "dev", name,
+                            "nodad"], check=False, capture_output=True)
+        subprocess.run([*inside, "ip", "-6", "route", "add", "default", "via", f"fd00:99:{other.split('.')[2]}::1"],
+                       check=False, capture_output=True)
 
     def admin(self, path):
         return unix_get(os.path.join(self.dir, "control.sock"), path)
