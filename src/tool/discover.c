@@ -53,25 +53,27 @@ static void say_failure(const struct ts_endpoint *e, enum ts_probe_result r, voi
 
 	ts_addr_format(&e->addr, at);
 	other.kind = e->kind == TS_PROXY_HTTP ? TS_PROXY_SOCKS5 : TS_PROXY_HTTP;
+	/* An HTTP server that is spoken to in SOCKS5 mostly stays silent. */
+	if ((r == TS_PROBE_OTHER || r == TS_PROBE_TIMEOUT) && ts_probe(&other) == TS_PROBE_OK) {
+		say("the proxy at %s speaks %s, not %s: name it with %s instead", at, other.kind == TS_PROXY_HTTP ? "HTTP" : "SOCKS5",
+		    what, other.kind == TS_PROXY_HTTP ? "--http-proxy" : "--socks5");
+		return;
+	}
 	switch (r) {
 	case TS_PROBE_NOBODY:
 		say("no proxy listens at %s: start tailscaled with %s=%s, or correct %s", at,
 		    e->kind == TS_PROXY_HTTP ? "--outbound-http-proxy-listen" : "--socks5-server", at, option);
 		break;
 	case TS_PROBE_TIMEOUT:
-		say("the proxy at %s did not say a word within %d ms: is it a %s proxy, and not overloaded?", at, TS_PROBE_MS, what);
+		say("the proxy at %s did not say a word within %d ms: is it %s proxy, and not overloaded?", at, TS_PROBE_MS,
+		    e->kind == TS_PROXY_HTTP ? "an HTTP" : "a SOCKS5");
 		break;
 	case TS_PROBE_AUTH:
 		say(e->user[0] ? "the proxy at %s refuses that user and password: correct %s" :
 				 "the proxy at %s wants a user and password: %s USER:PASSWORD@HOST:PORT", at, option);
 		break;
 	default:
-		if (ts_probe(&other) == TS_PROBE_OK)
-			say("the proxy at %s speaks %s, not %s: name it with %s instead", at,
-			    other.kind == TS_PROXY_HTTP ? "HTTP" : "SOCKS5", what,
-			    other.kind == TS_PROXY_HTTP ? "--http-proxy" : "--socks5");
-		else
-			say("what listens at %s is no %s proxy: correct %s", at, what, option);
+		say("what listens at %s is no %s proxy: correct %s", at, what, option);
 	}
 }
 

@@ -32,6 +32,7 @@ struct talk {
 	bool arrived;		/* the connection came to our listener */
 	bool bnd_true;
 	bool nobody;
+	bool closed;		/* it ended the connection */
 	bool auth_refused;
 	char head[256];		/* the first bytes that came, NUL-terminated */
 	size_t head_len;
@@ -155,6 +156,7 @@ static void converse(struct talk *t, int fd, const struct ts_endpoint *e, uint8_
 			wait_for(fd, POLLIN, until);
 			continue;
 		}
+		t->closed = n <= 0;
 		if (n < 0)
 			return;
 		if (n > 0) {
@@ -220,7 +222,7 @@ static enum ts_probe_result probe_socks5(struct ts_endpoint *e, int64_t deadline
 	if (t.nobody)
 		return TS_PROBE_NOBODY;
 	if (!t.answered)
-		return t.hs.state == TS_HS_FAILED ? TS_PROBE_OTHER : TS_PROBE_TIMEOUT;
+		return t.closed ? TS_PROBE_OTHER : TS_PROBE_TIMEOUT;
 	if (t.auth_refused)
 		return TS_PROBE_AUTH;
 	if (t.head[0] != TS_SOCKS5_VERSION || (t.hs.state == TS_HS_FAILED && t.hs.code == 0))
@@ -249,7 +251,7 @@ static enum ts_probe_result probe_http(struct ts_endpoint *e, int64_t deadline)
 	if (t.nobody)
 		return TS_PROBE_NOBODY;
 	if (!t.answered)
-		return t.hs.state == TS_HS_FAILED ? TS_PROBE_OTHER : TS_PROBE_TIMEOUT;
+		return t.closed ? TS_PROBE_OTHER : TS_PROBE_TIMEOUT;
 	if (t.head_len < 12 || memcmp(t.head, "HTTP/1.", 7) != 0)
 		return TS_PROBE_OTHER;
 	code = atoi(t.head + 9);
