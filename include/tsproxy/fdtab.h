@@ -55,6 +55,7 @@ struct ts_flow {
 	int family;		/* of the sockaddrs that the program uses */
 	int lowat;		/* SO_RCVLOWAT as the program wants it */
 	int lowat_now;		/* as the kernel has it */
+	bool forked;		/* several processes may hold it: what another completes wakes nobody here */
 	bool unreported;	/* a blocking connect was interrupted: a later one reports the success once */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
 	bool bound;		/* the program chose the local port itself */

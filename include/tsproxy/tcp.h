@@ -31,8 +31,13 @@ int ts_tcp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 
 /* Advances a pending flow without blocking and says where it stands. */
 enum ts_tcp_status ts_tcp_check(int fd);
-/* The same; where pending, `*wake` is the poll event (POLLIN or POLLOUT) that the kernel reports when there is more to do. */
-enum ts_tcp_status ts_tcp_check_wake(int fd, short *wake);
+/*
+ * The same; where pending, `*wake` is the poll event (POLLIN or POLLOUT) that the kernel reports when there is more to do, and
+ * `*forked` is set where that may fail to come because another process completes the flow.
+ */
+enum ts_tcp_status ts_tcp_check_wake(int fd, short *wake, bool *forked);
+/* Before fork: marks this process's pending flows. */
+void ts_tcp_forking(void);
 /*
  * The same for a call that would wait for the connection: where the descriptor blocks (and `flags` has no MSG_DONTWAIT)
  * waits until it is decided. 0: go on with the real call. -EAGAIN, -EINTR: the call's result.

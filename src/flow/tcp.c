@@ -134,11 +134,12 @@ static struct ts_flow *lock_flow(int fd)
 enum ts_tcp_status ts_tcp_check(int fd)
 {
 	short wake;
+	bool forked = false;
 
-	return ts_tcp_check_wake(fd, &wake);
+	return ts_tcp_check_wake(fd, &wake, &forked);
 }
 
-enum ts_tcp_status ts_tcp_check_wake(int fd, short *wake)
+enum ts_tcp_status ts_tcp_check_wake(int fd, short *wake, bool *forked)
 {
 	enum ts_tcp_status status = TS_TCP_NONE;
 	struct ts_flow *f;
@@ -148,6 +149,7 @@ enum ts_tcp_status ts_tcp_check_wake(int fd, short *wake)
 	if (ts_drive(f, fd)) {
 		status = TS_TCP_PENDING;
 		*wake = (short)ts_flow_wake_events(f);
+		*forked |= f->forked;
 	} else if (ts_flow_of(fd)) {
 		status = TS_TCP_FAILED;
 	}
@@ -553,6 +555,20 @@ bool ts_tcp_get_lowat(int fd, int *value)
 	*value = f->lowat;
 	ts_unlock(&ts_fdtab_lock);
 	return true;
+}
+
+void ts_tcp_forking(void)
+{
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	for (int fd = 0; fd <= ts_fd_highest(); fd++) {
+		struct ts_flow *f = ts_flow_of(fd);
+
+		if (f)
+			f->forked = true;
+	}
+	ts_unlock(&ts_fdtab_lock);
 }
 
 void ts_tcp_fd_closing(int fd)

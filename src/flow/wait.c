@@ -201,8 +201,8 @@ bool ts_wait_poll_concerns(const struct pollfd *fds, nfds_t n)
 /* An event that no Linux driver reports marks the copy's entries whose interest is ours, not the program's. */
 #define MARK_PENDING POLLMSG
 
-/* Fills the copy; returns how many entries are pending. Those carry their flow's wake event. */
-static nfds_t poll_prepare(const struct pollfd *fds, struct pollfd *copy, nfds_t n)
+/* Fills the copy; returns how many entries are pending. Those carry their flow's wake event. `*forked`: see tcp.h. */
+static nfds_t poll_prepare(const struct pollfd *fds, struct pollfd *copy, nfds_t n, bool *forked)
 {
 	nfds_t pending = 0;
 
@@ -211,7 +211,7 @@ static nfds_t poll_prepare(const struct pollfd *fds, struct pollfd *copy, nfds_t
 
 		copy[i] = fds[i];
 		copy[i].revents = 0;
-		if (!ts_fd_has_flow(fds[i].fd) || ts_tcp_check_wake(fds[i].fd, &wake) != TS_TCP_PENDING)
+		if (!ts_fd_has_flow(fds[i].fd) || ts_tcp_check_wake(fds[i].fd, &wake, forked) != TS_TCP_PENDING)
 			continue;
 		copy[i].events = wake | MARK_PENDING;
 		pending++;
@@ -281,12 +281,13 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 		return -1;
 	}
 	for (;;) {
-		nfds_t pending = poll_prepare(fds, copy, n);
+		bool forked = false;
+		nfds_t pending = poll_prepare(fds, copy, n, &forked);
 		struct slice s;
 
 		if (pending && !again && waker < 0 && !alone && (waker = waker_open()) >= 0)
-			pending = poll_prepare(fds, copy, n);	/* what ended before the waker was there */
-		s = slice_of(deadline, again, waker >= 0 || !pending || alone);
+			pending = poll_prepare(fds, copy, n, &forked);	/* what ended before the waker was there */
+		s = slice_of(deadline, again, !forked && (waker >= 0 || !pending || alone));
 		copy[n] = (struct pollfd){ .fd = waker < 0 ? -1 : wakers[waker].fd - 1, .events = POLLIN };
 		r = ts_real()->ppoll(copy, n + 1, s.forever ? NULL : &s.t, mask);
 		if (r < 0) {
