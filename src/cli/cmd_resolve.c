@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 {
 	struct ts_conf conf;
 	struct ts_map map;
-	json_t *list = json_array();
+	json_t *list = NULL;
 	bool json = false;
 	int ret;
 
@@ -74,6 +74,8 @@ int main(int argc, char **argv)
 	ret = ts_sync_load(&conf, &map);
 	if (ret)
 		return ret;
+	if (json)
+		list = json_array();
 	for (int i = 1; i < argc; i++) {
 		struct ts_explained e;
 

@@ -192,7 +192,7 @@ int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struc
 	if (find_key(m, key, len, out))
 		return 1;
 	/* One label: MagicDNS searches it under the tailnet's suffix. */
-	if (suffix.len == 0 || suffix.len > sizeof(key) - 2 - len || memchr(key, '.', len))
+	if (suffix.len == 0 || len + 1 + (uint64_t)suffix.len > TS_NAME_MAX || memchr(key, '.', len))
 		return 0;
 	key[len] = '.';
 	suffix_len = ts_map_str(m, suffix, key + len + 1, sizeof(key) - len - 1);

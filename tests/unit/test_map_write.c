@@ -133,6 +133,23 @@ START_TEST(long_names)
 }
 END_TEST
 
+START_TEST(labels_that_fill_the_buffer)
+{
+	struct ts_map m = build(names_status, NULL);
+	struct ts_map_answer a;
+
+	/* The reader puts the suffix behind a single label: there must be room. */
+	for (size_t n = 200; n <= 300; n++) {
+		char *exact = malloc(n);
+
+		memset(exact, 'a', n);
+		ck_assert_int_eq(ts_map_find_name(&m, exact, n, &a), 0);
+		free(exact);
+	}
+	drop(&m);
+}
+END_TEST
+
 START_TEST(table_names)
 {
 	static const char status[] = "100.64.0.1 (\"hello\") x@ linux -\n100.64.0.2 db x@ linux -\n100.64.0.3 n.tail9.ts.net x@ linux -\n";
@@ -508,6 +525,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, names);
 	tcase_add_test(t, long_names);
+	tcase_add_test(t, labels_that_fill_the_buffer);
 	tcase_add_test(t, table_names);
 	tcase_add_loop_test(t, ranges_as_the_model, 0, 10);
 	tcase_add_test(t, routes);

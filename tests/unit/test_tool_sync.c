@@ -143,7 +143,7 @@ static void serve_http(int c, unsigned traits, char first)
 
 static void serve(int c, unsigned traits)
 {
-	uint8_t first;
+	uint8_t first = 0;
 
 	if (traits & CLOSES)
 		_exit(0);
