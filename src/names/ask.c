@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose name is it? The map is asked first, because that costs the least and settles nearly all: a name which it does not
- * know and which is not under the tailnet's suffix is libc's. Only for the others is it looked up what natively comes before.
+ * Whose name is it? After numbers the map is asked first, because that costs little and settles nearly all: a name which it does
+ * not know and which is not under the tailnet's suffix is libc's. Only for the others is it looked up what natively comes before.
  */
 #include <errno.h>
 #include <string.h>
@@ -38,6 +38,15 @@ static bool numeric4(const char *s)
 	}
 }
 
+/* Numbers are no names. Only those need a closer look that begin with a digit; IPv6 has a colon among its first five characters. */
+static bool numeric(const char *s)
+{
+	for (int i = 0; i < 5 && s[i]; i++)
+		if (s[i] == ':')
+			return true;
+	return s[0] >= '0' && s[0] <= '9' && numeric4(s);
+}
+
 /* "localhost" and what lies under it (RFC 6761, 6.3), with or without the trailing dot. */
 static bool is_localhost(const char *s, size_t len)
 {
@@ -63,7 +72,7 @@ static bool is_short(const char *s, size_t len)
 	return true;
 }
 
-/* Could any node have this name? Service paths, IPv6 text and the like could not. */
+/* Could any node have this name? Paths and the like could not. */
 static bool could_be_name(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -72,7 +81,7 @@ static bool could_be_name(const char *s, size_t len)
 		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'))
 			return false;
 	}
-	return !numeric4(s) && !is_localhost(s, len);
+	return true;
 }
 
 /*
@@ -93,7 +102,7 @@ enum ts_ask ts_names_ask(const char *name, int family, struct ts_map_answer *out
 	bool under, one;
 	int ret;
 
-	if (len == 0 || len > TS_NAME_MAX + 1)
+	if (len == 0 || len > TS_NAME_MAX + 1 || numeric(name) || is_localhost(name, len))
 		return TS_ASK_LIBC;
 	ret = ts_live_find_name(name, len, out);
 	under = ret == 0 && ts_live_name_under_suffix(name, len);
@@ -106,7 +115,7 @@ enum ts_ask ts_names_ask(const char *name, int family, struct ts_map_answer *out
 		return TS_ASK_LIBC;
 	if (one && (!ts_conf.short_names || h.flags & TS_MAP_NO_SHORT_NAMES))
 		return TS_ASK_LIBC;
-	if (numeric4(name) || is_localhost(name, len) || ts_hosts_has_name(name, family))
+	if (ts_hosts_has_name(name, family))
 		return TS_ASK_LIBC;
 	if (ret == 1 && ts_program_is_go) {
 		ts_debug("%s: not told to a Go program, whose connections cannot be carried from here", name);

@@ -15,6 +15,8 @@ int64_t ts_live_now(void);
 bool ts_live_look(void);
 /* When the map in use was made; 0 where there is none. */
 int64_t ts_live_made(void);
+/* ts_live_refresh(false), with the time at hand: what every lookup does. */
+void ts_live_refresh_old(int64_t now);
 /* False where ts_live_refresh(true) would return at once: the map is new, or it is too early to ask again. */
 bool ts_live_miss_due(void);
 /* True where `then` lies in the last `span` ns. A time in the future does not: the clock was set back. */

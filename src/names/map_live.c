@@ -221,27 +221,27 @@ static bool torn(const struct view *v)
 /* One look at the clock serves both the file's and the map's age. */
 static void keep_up(void)
 {
-	look_if_due(ts_live_now());
-	ts_live_refresh(false);
+	int64_t now = ts_live_now();
+
+	look_if_due(now);
+	ts_live_refresh_old(now);
 }
 
 /* Runs `expr` over `v.map` until no replacement came between; -ENOENT (as `none`) without a map. */
 #define CONSISTENT(v, ret, none, expr) \
 	do { \
-		keep_up(); \
-		do { \
-			(ret) = (none); \
-			if (!open_view(&(v))) \
-				break; \
-			(ret) = (expr); \
-		} while (torn(&(v))); \
-	} while (0)
+		(ret) = (none); \
+		if (!open_view(&(v))) \
+			break; \
+		(ret) = (expr); \
+	} while (torn(&(v)))
 
 int ts_live_header(struct ts_map_header *out)
 {
 	struct view v;
 	int ret;
 
+	keep_up();
 	CONSISTENT(v, ret, -ENOENT, (*out = ts_map_header(v.map), 0));
 	return ret;
 }
@@ -251,6 +251,7 @@ int ts_live_find_name(const char *name, size_t len, struct ts_map_answer *out)
 	struct view v;
 	int ret;
 
+	keep_up();
 	CONSISTENT(v, ret, -ENOENT, ts_map_find_name(v.map, name, len, out));
 	return ret;
 }
@@ -260,6 +261,7 @@ int ts_live_find_addr(const uint8_t ip[16], struct ts_map_answer *out)
 	struct view v;
 	int ret;
 
+	keep_up();
 	CONSISTENT(v, ret, -ENOENT, ts_map_find_addr(v.map, ip, out));
 	return ret;
 }
@@ -269,6 +271,7 @@ int ts_live_find_range(const uint8_t ip[16], struct ts_map_range *out)
 	struct view v;
 	int ret;
 
+	keep_up();
 	CONSISTENT(v, ret, -ENOENT, ts_map_find_range(v.map, ip, out));
 	return ret;
 }
@@ -278,6 +281,7 @@ int ts_live_endpoint(unsigned i, struct ts_endpoint *out)
 	struct view v;
 	int ret;
 
+	keep_up();
 	CONSISTENT(v, ret, -ENOENT, ts_map_endpoint(v.map, i, out));
 	return ret;
 }
@@ -296,6 +300,7 @@ bool ts_live_name_remote(const char *name, size_t len)
 	struct view v;
 	bool ret;
 
+	keep_up();
 	CONSISTENT(v, ret, false, ts_map_name_remote(v.map, name, len));
 	return ret;
 }
@@ -306,6 +311,7 @@ int ts_live_own_addr(int family, struct ts_addr *out)
 	struct view v;
 	int ret;
 
+	keep_up();
 	CONSISTENT(v, ret, -ENOENT, ts_map_self(v.map, &self));
 	if (ret <= 0)
 		return ret;

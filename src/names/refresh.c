@@ -245,14 +245,11 @@ bool ts_live_miss_due(void)
 	return old(now, MISS_OLD_NS) && (due & STATE_BITS || !too_early(now, due));
 }
 
-bool ts_live_refresh(bool wait)
+static bool refresh(int64_t now, bool wait)
 {
-	int64_t now = ts_live_now(), due = __atomic_load_n(&next_try, __ATOMIC_ACQUIRE), next;
+	int64_t due = __atomic_load_n(&next_try, __ATOMIC_ACQUIRE), next = (now + PAUSE_NS) & ~(int64_t)STATE_BITS;
 	enum claim whose;
 
-	if (!old(now, wait ? MISS_OLD_NS : OLD_NS))
-		return false;
-	next = (now + PAUSE_NS) & ~(int64_t)STATE_BITS;
 	if (too_early(now, due) || ts_process() != TS_SELF ||
 	    !__atomic_compare_exchange_n(&next_try, &due, next | BEGINNING, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return wait && due & STATE_BITS && await();
@@ -263,4 +260,17 @@ bool ts_live_refresh(bool wait)
 	whose = begin(now);
 	__atomic_store_n(&next_try, whose == CLAIM_NO ? next : next | RUNNING, __ATOMIC_RELEASE);
 	return wait && whose != CLAIM_NO && await();
+}
+
+void ts_live_refresh_old(int64_t now)
+{
+	if (__builtin_expect(old(now, OLD_NS), 0))
+		refresh(now, false);
+}
+
+bool ts_live_refresh(bool wait)
+{
+	int64_t now = ts_live_now();
+
+	return old(now, wait ? MISS_OLD_NS : OLD_NS) && refresh(now, wait);
 }
