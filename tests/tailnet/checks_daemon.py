@@ -7,7 +7,7 @@ import subprocess
 
 from checks import Skip, check, client, good, only_proxied, sync, tsproxy
 from servers import PAGE, PORTS, PYTHON, subnet_web
-from world import GUIDE_FLAGS, NODE1, NODE2, SUFFIX, Node, until
+from world import GUIDE_FLAGS, NODE1, NODE2, SUFFIX, Node, sh, until
 from watch import SUBNET
 
 URL = f"http://{NODE1}:3000"
@@ -155,6 +155,29 @@ def subnet(w):
         only_proxied(w, socks=1)
     finally:
         w.admin(f"/routes?node={NODE1}")
+
+
+@check("daemon: an exit node's route is carried when asked for, else left alone")
+def exit_node(w):
+    far = "203.0.113.10"
+    sh("ip", "addr", "add", far + "/32", "dev", "lo")
+    w.node1.tailscale("set", "--advertise-exit-node")
+    w.admin(f"/routes?node={NODE1}&cidr=0.0.0.0/0&cidr=::/0")
+    try:
+        w.node2.knows(lambda peer: peer["ExitNodeOption"])
+        w.node2.tailscale("set", "--exit-node=" + w.ip4)
+        w.node2.knows(lambda peer: peer["ExitNode"])
+        for options, through in ([], 0), (["--exit-node"], 1):
+            sync(w)
+            w.watch.proxied()
+            good(tsproxy(w, "curl", "-sS", f"http://{far}:3000", options=options), PAGE)
+            only_proxied(w, socks=through)
+    finally:
+        w.node2.tailscale("set", "--exit-node=")
+        w.node1.tailscale("set", "--advertise-exit-node=false")
+        w.admin(f"/routes?node={NODE1}")
+        w.node2.knows(lambda peer: peer["DNSName"].startswith(NODE1 + ".") and not peer["ExitNodeOption"])
+        sh("ip", "addr", "del", far + "/32", "dev", "lo")
 
 
 @check("daemon: a DNS record that belongs to no node resolves")

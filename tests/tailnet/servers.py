@@ -38,8 +38,8 @@ def echo(w):
 def psql(w):
     data = os.path.join(w.home, "postgres")
     as_user(w, postgres_program("initdb"), "-D", data, "-A", "trust", "-U", "coder", "--no-sync", "-E", "UTF8")
-    w.serve("postgres", [postgres_program("postgres"), "-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
-                         "-c", f"unix_socket_directories={w.home}"], PORTS["psql"])
+    w.serve("postgres", [postgres_program("postgres"), "-D", data, "-c", "listen_addresses=127.0.0.1",
+                         "-c", "fsync=off", "-c", f"unix_socket_directories={w.home}"], PORTS["psql"])
 
 
 def redis_cli(w):
