@@ -22,24 +22,24 @@ struct ts_dns_route {
 };
 
 struct ts_map_settings {
-	int64_t made_ns;	/* CLOCK_REALTIME before the status was asked for; 0: now */
+	int64_t made_ns; /* CLOCK_REALTIME before the status was asked for; 0: now */
 	bool no_short_names;
 	bool exit_node;
-	bool have_short_names, have_exit_node;	/* said by some source already: weaker ones no longer count */
-	char *suffix;		/* the tailnet's suffix where the source does not tell (the text table); may be null */
-	char *socks5;		/* [USER:PASS@]HOST:PORT as configured; may be null */
+	bool have_short_names, have_exit_node; /* said by some source already: weaker ones no longer count */
+	char *suffix; /* the tailnet's suffix where the source does not tell (the text table); may be null */
+	char *socks5; /* [USER:PASS@]HOST:PORT as configured; may be null */
 	char *http_proxy;
-	char *status;		/* likewise: where the status comes from */
+	char *status; /* likewise: where the status comes from */
 	char *socket;
 	struct ts_prefix *route;
 	size_t route_count;
 	struct ts_prefix *exclude;
 	size_t exclude_count;
-	char **remote;		/* remote-name suffixes */
+	char **remote; /* remote-name suffixes */
 	size_t remote_count;
 	struct ts_dns_route *dns_route;
 	size_t dns_route_count;
-	struct ts_endpoint *endpoints;	/* in order of preference */
+	struct ts_endpoint *endpoints; /* in order of preference */
 	size_t endpoint_count;
 };
 

@@ -17,7 +17,10 @@
 
 /* --- messages (message.c) --- */
 
-/* Lines on standard error, "tsproxy: ..."; control characters in them become '?'. Warnings stay away after ts_tool_quiet. */
+/*
+ * Lines on standard error, "tsproxy: ..."; control characters in them become '?'. Warnings stay away after
+ * ts_tool_quiet.
+ */
 void ts_tool_quiet(void);
 void ts_tool_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void ts_tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -48,7 +51,10 @@ int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out);
 int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_MAX]);
 int ts_source_localapi(const char *path, bool explicitly, char **text, size_t *len, char why[TS_WHY_MAX]);
 int ts_source_command(char **text, size_t *len, char why[TS_WHY_MAX]);
-/* Reads `fd` to its end or to TS_STATUS_MAX (-EFBIG). idle_ms: the longest pause, total_ms: in all; 0: none. -ETIMEDOUT. */
+/*
+ * Reads `fd` to its end or to TS_STATUS_MAX (-EFBIG). idle_ms: the longest pause, total_ms: in all; 0: none.
+ * -ETIMEDOUT.
+ */
 int ts_source_drain(int fd, int idle_ms, int total_ms, char **text, size_t *len);
 
 /* --- proxies (proxy_text.c, probe.c, discover.c) --- */
@@ -59,16 +65,18 @@ bool ts_proxy_parse(const char *s, uint8_t kind, struct ts_endpoint *out);
 bool ts_proxy_parse_url(const char *s, uint8_t kind, struct ts_endpoint *out);
 
 enum ts_probe_result {
-	TS_PROBE_OK,		/* kind and flags are set */
-	TS_PROBE_NOBODY,	/* nothing listens there */
-	TS_PROBE_TIMEOUT,	/* it listens and says nothing */
-	TS_PROBE_OTHER,		/* it speaks something else */
-	TS_PROBE_AUTH,		/* it wants a user and password, or refused those given */
+	TS_PROBE_OK,      /* kind and flags are set */
+	TS_PROBE_NOBODY,  /* nothing listens there */
+	TS_PROBE_TIMEOUT, /* it listens and says nothing */
+	TS_PROBE_OTHER,   /* it speaks something else */
+	TS_PROBE_AUTH,    /* it wants a user and password, or refused those given */
 };
 
-#define TS_PROBE_MS 200	/* the most that one endpoint takes */
+#define TS_PROBE_MS 200 /* the most that one endpoint takes */
 
-/* Tries e->addr as e->kind by a CONNECT to a listener of our own; sets flags but for TS_PROXY_CONFIGURED, which stays. */
+/*
+ * Tries e->addr as e->kind by a CONNECT to a listener of our own; sets flags but for TS_PROXY_CONFIGURED, which stays.
+ */
 enum ts_probe_result ts_probe(struct ts_endpoint *e);
 /*
  * Fills set->endpoints. `old` is what the last map recorded (may be empty). Warns about what is configured and does not
@@ -83,29 +91,32 @@ int ts_discover(struct ts_map_settings *set, const struct ts_map *old);
  * began. Else the exit status of tsproxy-sync, all said: 1; 2 where a setting is wrong.
  */
 int ts_sync(const struct ts_conf *conf);
-/* As ts_sync where the map is missing or older than 10 s; then loads it. An old map serves where a new one cannot be made. 0 or an exit status. */
+/*
+ * As ts_sync where the map is missing or older than 10 s; then loads it. An old map serves where a new one cannot be
+ * made. 0 or an exit status.
+ */
 int ts_sync_load(const struct ts_conf *conf, struct ts_map *out);
 
 /* --- explaining (explain.c) --- */
 
 enum ts_why {
-	TS_WHY_MAP,		/* a node's or extra record's */
-	TS_WHY_HOSTS,		/* /etc/hosts, or localhost: as natively */
-	TS_WHY_ROUTE,		/* a configured route, a subnet, the exit node: `range` */
+	TS_WHY_MAP,   /* a node's or extra record's */
+	TS_WHY_HOSTS, /* /etc/hosts, or localhost: as natively */
+	TS_WHY_ROUTE, /* a configured route, a subnet, the exit node: `range` */
 	TS_WHY_EXCLUDED,
-	TS_WHY_REMOTE,		/* the far side resolves it */
-	TS_WHY_NO_SUCH_NAME,	/* under the tailnet's suffix, and nobody bears it: never asked outside */
-	TS_WHY_SERVICE,		/* the daemon's own address */
-	TS_WHY_LOCAL,		/* loopback, link-local, multicast */
-	TS_WHY_KERNEL,		/* TUN: the kernel has the tailnet */
+	TS_WHY_REMOTE,       /* the far side resolves it */
+	TS_WHY_NO_SUCH_NAME, /* under the tailnet's suffix, and nobody bears it: never asked outside */
+	TS_WHY_SERVICE,      /* the daemon's own address */
+	TS_WHY_LOCAL,        /* loopback, link-local, multicast */
+	TS_WHY_KERNEL,       /* TUN: the kernel has the tailnet */
 	TS_WHY_NOT_OURS,
 };
 
 struct ts_explained {
 	enum ts_why why;
 	bool ours;
-	struct ts_map_answer answer;	/* addresses and canonical name, where known */
-	struct ts_map_range range;	/* TS_WHY_ROUTE; kind 0 where the environment names it */
+	struct ts_map_answer answer; /* addresses and canonical name, where known */
+	struct ts_map_range range;   /* TS_WHY_ROUTE; kind 0 where the environment names it */
 };
 
 /* What a program that runs with these settings is answered for a name or numeric address. */
@@ -139,9 +150,9 @@ void ts_print_map(const struct ts_map *m, const char *path);
 /* --- command line (options.c) --- */
 
 /*
- * What every sub-command does first: --help and --version, the settings' options ("--name value" or "--name=value"; they become the
- * environment variables they stand for), --json where `json` is not null, then the settings of the environment to
- * `conf`. *argc and argv keep the rest. 0 go on, -1 all is done, 2 wrong (said).
+ * What every sub-command does first: --help and --version, the settings' options ("--name value" or "--name=value";
+ * they become the environment variables they stand for), --json where `json` is not null, then the settings of the
+ * environment to `conf`. *argc and argv keep the rest. 0 go on, -1 all is done, 2 wrong (said).
  */
 int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, struct ts_conf *conf);
 int ts_options_take(int *argc, char **argv);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* tsproxy-resolve: what a name or address comes to, and why. Exit status 0 where all are the tailnet's and answered, else 1. */
+/*
+ * tsproxy-resolve: what a name or address comes to, and why. Exit status 0 where all are the tailnet's and answered,
+ * else 1.
+ */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,15 +15,9 @@ static const char usage[] = "usage: tsproxy resolve [options] [--json] NAME|ADDR
 			    "  --json                one array of objects\n";
 
 static const char *const keys[] = {
-	[TS_WHY_MAP] = "map",
-	[TS_WHY_HOSTS] = "hosts",
-	[TS_WHY_ROUTE] = "route",
-	[TS_WHY_EXCLUDED] = "excluded",
-	[TS_WHY_REMOTE] = "remote",
-	[TS_WHY_NO_SUCH_NAME] = "no-such-name",
-	[TS_WHY_SERVICE] = "service",
-	[TS_WHY_LOCAL] = "local",
-	[TS_WHY_KERNEL] = "kernel",
+	[TS_WHY_MAP] = "map",           [TS_WHY_HOSTS] = "hosts",   [TS_WHY_ROUTE] = "route",
+	[TS_WHY_EXCLUDED] = "excluded", [TS_WHY_REMOTE] = "remote", [TS_WHY_NO_SUCH_NAME] = "no-such-name",
+	[TS_WHY_SERVICE] = "service",   [TS_WHY_LOCAL] = "local",   [TS_WHY_KERNEL] = "kernel",
 	[TS_WHY_NOT_OURS] = "not-ours",
 };
 
@@ -45,8 +42,9 @@ static json_t *as_json(const struct ts_map *m, const char *what, const struct ts
 		ts_ip_format(e->answer.ip[i], ip);
 		json_array_append_new(list, json_string(ip));
 	}
-	o = json_pack("{s:s, s:b, s:s, s:s, s:o}", "query", ts_tool_printable(what, strlen(what), safe, sizeof(safe)), "ours",
-		      e->ours, "why", keys[e->why], "text", ts_explain_text(m, e, why, sizeof(why)), "addresses", list);
+	o = json_pack("{s:s, s:b, s:s, s:s, s:o}", "query", ts_tool_printable(what, strlen(what), safe, sizeof(safe)),
+		      "ours", e->ours, "why", keys[e->why], "text", ts_explain_text(m, e, why, sizeof(why)),
+		      "addresses", list);
 	if (e->answer.canon[0])
 		json_object_set_new(o, "name", json_string(e->answer.canon));
 	if (e->answer.node_flags & TS_NODE_ONLINE_KNOWN)

@@ -148,8 +148,9 @@ static void print_rest(const struct ts_map *m, const char *path)
 		putchar('\n');
 	}
 	for (unsigned i = 0; ts_map_endpoint(m, i, &e) == 1; i++)
-		printf("# carrier: %s%s%s%s\n", ts_walk_endpoint(&e, text, sizeof(text)), e.user[0] ? ", authenticated" : "",
-		       e.flags & TS_PROXY_PIPELINE ? ", pipelined" : "", e.flags & TS_PROXY_UDP ? ", UDP" : "");
+		printf("# carrier: %s%s%s%s\n", ts_walk_endpoint(&e, text, sizeof(text)),
+		       e.user[0] ? ", authenticated" : "", e.flags & TS_PROXY_PIPELINE ? ", pipelined" : "",
+		       e.flags & TS_PROXY_UDP ? ", UDP" : "");
 	if (h.endpoints.count == 0)
 		printf("# carrier: %s\n", h.flags & TS_MAP_TUN ? "the kernel (TUN)" : "none");
 	printf("# tailnet: %s%s%s\n", ts_walk_state(h.state), h.suffix.len ? ", " : "",
@@ -174,7 +175,8 @@ static json_t *node_json(const struct ts_map *m, const struct ts_map_node *n)
 	}
 	ts_walk_node_flags(n->flags, append_word, flags);
 	json_object_set_new(o, "addresses", ips);
-	json_object_set_new(o, "name", n->fqdn.len ? json_string(ts_walk_text(m, n->fqdn, text, sizeof(text))) : json_null());
+	json_object_set_new(o, "name",
+			    n->fqdn.len ? json_string(ts_walk_text(m, n->fqdn, text, sizeof(text))) : json_null());
 	json_object_set_new(o, "host", json_string(ts_walk_text(m, n->host, text, sizeof(text))));
 	json_object_set_new(o, "os", json_string(ts_walk_text(m, n->os, text, sizeof(text))));
 	json_object_set_new(o, "state", flags);
@@ -186,10 +188,10 @@ static json_t *endpoint_json(const struct ts_endpoint *e)
 	char at[TS_ADDR_TEXT_MAX];
 
 	ts_addr_format(&e->addr, at);
-	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:b}", "kind", e->kind == TS_PROXY_HTTP ? "http" : "socks5", "address", at,
-			 "auth", e->user[0] != '\0', "pipeline", (e->flags & TS_PROXY_PIPELINE) != 0, "bnd",
-			 (e->flags & TS_PROXY_BND_TRUE) != 0, "udp", (e->flags & TS_PROXY_UDP) != 0, "configured",
-			 (e->flags & TS_PROXY_CONFIGURED) != 0);
+	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:b}", "kind", e->kind == TS_PROXY_HTTP ? "http" : "socks5",
+			 "address", at, "auth", e->user[0] != '\0', "pipeline", (e->flags & TS_PROXY_PIPELINE) != 0,
+			 "bnd", (e->flags & TS_PROXY_BND_TRUE) != 0, "udp", (e->flags & TS_PROXY_UDP) != 0,
+			 "configured", (e->flags & TS_PROXY_CONFIGURED) != 0);
 }
 
 static json_t *ranges_json(const struct ts_map *m)
@@ -200,11 +202,13 @@ static json_t *ranges_json(const struct ts_map *m)
 	struct ts_map_node n;
 
 	for (uint32_t i = 0; ts_walk_range(m, i, &r); i++) {
-		json_t *o = json_pack("{s:s, s:s}", "kind", ts_walk_range_kind(r.kind), "range", ts_walk_range_text(&r, span));
+		json_t *o = json_pack("{s:s, s:s}", "kind", ts_walk_range_kind(r.kind), "range",
+				      ts_walk_range_text(&r, span));
 
 		if (ts_walk_node(m, r.node, &n))
-			json_object_set_new(o, "node",
-					    json_string(ts_walk_text(m, n.fqdn.len ? n.fqdn : n.host, text, sizeof(text))));
+			json_object_set_new(
+				o, "node",
+				json_string(ts_walk_text(m, n.fqdn.len ? n.fqdn : n.host, text, sizeof(text))));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -223,9 +227,9 @@ static void print_json(const struct ts_map *m, const char *path)
 	for (unsigned i = 0; ts_map_endpoint(m, i, &e) == 1; i++)
 		json_array_append_new(endpoints, endpoint_json(&e));
 	ts_map_suffix(m, suffix);
-	root = json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:s, s:f}", "state", ts_walk_state(h.state), "suffix", suffix, "tun",
-			 (h.flags & TS_MAP_TUN) != 0, "carriers", endpoints, "nodes", nodes, "ranges", ranges_json(m), "map", path,
-			 "age", age_s(m));
+	root = json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:s, s:f}", "state", ts_walk_state(h.state), "suffix", suffix,
+			 "tun", (h.flags & TS_MAP_TUN) != 0, "carriers", endpoints, "nodes", nodes, "ranges",
+			 ranges_json(m), "map", path, "age", age_s(m));
 	json_dumpf(root, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(root);

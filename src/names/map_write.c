@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compiles a parsed status and the settings into a map (format: map.h). Every section grows in an array of its own; the last
- * step lays them out one behind another.
+ * Compiles a parsed status and the settings into a map (format: map.h). Every section grows in an array of its own; the
+ * last step lays them out one behind another.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -80,8 +80,9 @@ static int make_table(struct ts_table *t, size_t slots)
 }
 
 /*
- * Room for the most that there can be: one name a node or record. Half of the names' slots stay free: misses, of all the other names
- * that a program looks up, end at once. The addresses' may fill to 4/5, which 100,000 nodes need to stay under 16 MiB.
+ * Room for the most that there can be: one name a node or record. Half of the names' slots stay free: misses, of all
+ * the other names that a program looks up, end at once. The addresses' may fill to 4/5, which 100,000 nodes need to
+ * stay under 16 MiB.
  */
 static int make_room(struct ts_build *b)
 {
@@ -96,8 +97,8 @@ static int make_room(struct ts_build *b)
 	b->addrs = calloc(b->addr_cap, sizeof(*b->addrs));
 	b->endpoints = calloc(b->set->endpoint_count + 1, sizeof(*b->endpoints));
 	b->remotes = calloc(b->set->remote_count + 1, sizeof(*b->remotes));
-	if (!b->nodes || !b->names || !b->addrs || !b->endpoints || !b->remotes || make_table(&b->name_hash, 2 * names) ||
-	    make_table(&b->addr_hash, tn->ip_count + tn->ip_count / 4 + 1))
+	if (!b->nodes || !b->names || !b->addrs || !b->endpoints || !b->remotes ||
+	    make_table(&b->name_hash, 2 * names) || make_table(&b->addr_hash, tn->ip_count + tn->ip_count / 4 + 1))
 		return -ENOMEM;
 	return 0;
 }

@@ -22,8 +22,8 @@ int ts_ranges_flatten(struct ts_ranges *r);
 void ts_ranges_free(struct ts_ranges *r);
 
 /*
- * Opens the directory that `path` (absolute) lies in, made 0700 where missing; *name is what follows. -EPERM where it is a link, of
- * another owner, or writable for group or others.
+ * Opens the directory that `path` (absolute) lies in, made 0700 where missing; *name is what follows. -EPERM where it
+ * is a link, of another owner, or writable for group or others.
  */
 int ts_map_open_dir(const char *path, const char **name);
 
@@ -31,7 +31,7 @@ int ts_map_open_dir(const char *path, const char **name);
 
 struct ts_table {
 	uint32_t *slot;
-	uint32_t size;	/* a power of two */
+	uint32_t size; /* a power of two */
 };
 
 struct ts_build {
@@ -58,8 +58,8 @@ struct ts_build {
 /* Copies bytes to the strings; where there is no memory b->err is set. */
 struct ts_map_str ts_build_put_str(struct ts_build *b, const char *s, size_t len);
 /*
- * `in` as a DNS name for comparison: lower case, without trailing dot. Letters, digits, hyphens and underscores, as the daemon
- * itself makes them. Returns the length, 0 where it is no name.
+ * `in` as a DNS name for comparison: lower case, without trailing dot. Letters, digits, hyphens and underscores, as the
+ * daemon itself makes them. Returns the length, 0 where it is no name.
  */
 size_t ts_build_normalise(struct ts_slice in, char out[TS_NAME_MAX + 1]);
 void ts_build_add_node(struct ts_build *b, const struct ts_status_node *n);

@@ -3,8 +3,9 @@
  * Puts a map file in place. Readers map it and must never fault, so the file has its full (sparse) size from the start,
  * is complete before it gets its name, and is never changed afterwards but for the word `superseded`.
  *
- * The caller holds the map's lock (two writers at once could leave a replaced file unmarked), so the temporary file has a
- * fixed name and one that a killed writer left is simply taken over. Everything happens relative to the open directory, which has been judged.
+ * The caller holds the map's lock (two writers at once could leave a replaced file unmarked), so the temporary file has
+ * a fixed name and one that a killed writer left is simply taken over. Everything happens relative to the open
+ * directory, which has been judged.
  */
 #include <errno.h>
 #include <fcntl.h>

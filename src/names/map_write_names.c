@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Nodes and names of the map. Names follow MagicDNS. A node answers to its DNSName, and where that is one label under this
- * tailnet's own suffix to the label alone, because that suffix is the one search domain that MagicDNS sets: the reader
- * looks a single label up under the suffix, so no short names are stored. A node shared in from another tailnet has a
- * full name only, one without DNSName none at all (its HostName is for people). The text table's short names are stored
- * as they are where the suffix is not known. An extra record that bears a node's name adds to its addresses, as the
- * daemon does it. What is no DNS name (labels over 63 bytes, control characters) is left out; the node keeps its addresses.
+ * Nodes and names of the map. Names follow MagicDNS. A node answers to its DNSName, and where that is one label under
+ * this tailnet's own suffix to the label alone, because that suffix is the one search domain that MagicDNS sets: the
+ * reader looks a single label up under the suffix, so no short names are stored. A node shared in from another tailnet
+ * has a full name only, one without DNSName none at all (its HostName is for people). The text table's short names are
+ * stored as they are where the suffix is not known. An extra record that bears a node's name adds to its addresses, as
+ * the daemon does it. What is no DNS name (labels over 63 bytes, control characters) is left out; the node keeps its
+ * addresses.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include "tsproxy/hash.h"
 
 #define LABEL_MAX 63
-#define HOST_MAX 255	/* bytes kept of a HostName */
+#define HOST_MAX 255 /* bytes kept of a HostName */
 
 struct ts_map_str ts_build_put_str(struct ts_build *b, const char *s, size_t len)
 {
@@ -44,7 +45,10 @@ static bool str_is(const struct ts_build *b, struct ts_map_str str, const char *
 	return str.len == len && memcmp(b->strings + str.off, s, len) == 0;
 }
 
-/* A tailnet has a handful of operating systems: a short memory of the last ones keeps them from being stored once a node. */
+/*
+ * A tailnet has a handful of operating systems: a short memory of the last ones keeps them from being stored once a
+ * node.
+ */
 static struct ts_map_str put_os(struct ts_build *b, struct ts_slice os)
 {
 	size_t len = os.len < HOST_MAX ? os.len : HOST_MAX;
@@ -206,7 +210,7 @@ void ts_build_add_node(struct ts_build *b, const struct ts_status_node *n)
 		add_name(b, entry);
 }
 
-struct record {	/* an extra record in the order of its name */
+struct record { /* an extra record in the order of its name */
 	char *name;
 	uint8_t ip[16];
 };

@@ -4,8 +4,8 @@
  *
  * Two prefixes are either disjoint or nested. Sorted by start, outermost first, a sweep keeps the chain of those that
  * cover the current address on a stack, each with the best of itself and all around it: EXCLUDE, then ROUTE, then the
- * innermost. IPv4 lies inside IPv6's number space (as ::ffff:0:0/96) but ::/0 does not mean it: the families are swept apart, and
- * IPv6's ranges have that block cut out.
+ * innermost. IPv4 lies inside IPv6's number space (as ::ffff:0:0/96) but ::/0 does not mean it: the families are swept
+ * apart, and IPv6's ranges have that block cut out.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -137,7 +137,7 @@ struct level {
 static void sweep(struct ts_ranges *r, const struct ts_range_in *in, size_t n, struct level *stack)
 {
 	size_t depth = 0;
-	u128 at = 0;	/* the first address not yet emitted */
+	u128 at = 0; /* the first address not yet emitted */
 
 	for (size_t i = 0; i <= n; i++) {
 		bool end = i == n;

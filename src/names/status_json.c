@@ -2,10 +2,10 @@
 /*
  * Reads `tailscale status --json`, which is what the LocalAPI answers too (ipnstate.Status in the daemon's source).
  *
- * The document as a whole must be sound: a truncated one, or one with a key twice, is refused, because half a tailnet is worse than
- * the last good map. Inside it each value stands for itself: one of a wrong type counts as absent, so that a peer
- * with an odd HostName (its owner chooses that) or a field that a later version changes costs that field alone.
- * The strings stay where jansson put them.
+ * The document as a whole must be sound: a truncated one, or one with a key twice, is refused, because half a tailnet
+ * is worse than the last good map. Inside it each value stands for itself: one of a wrong type counts as absent, so
+ * that a peer with an odd HostName (its owner chooses that) or a field that a later version changes costs that field
+ * alone. The strings stay where jansson put them.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -32,7 +32,8 @@ static int add_ips(struct ts_tailnet *tn, const json_t *list)
 	size_t i;
 	json_t *v;
 
-	json_array_foreach(list, i, v) {
+	json_array_foreach(list, i, v)
+	{
 		struct ts_slice s = slice(v);
 		struct ts_addr a;
 
@@ -47,7 +48,8 @@ static int add_routes(struct ts_tailnet *tn, const json_t *list)
 	size_t i;
 	json_t *v;
 
-	json_array_foreach(list, i, v) {
+	json_array_foreach(list, i, v)
+	{
 		struct ts_slice s = slice(v);
 		struct ts_prefix p;
 
@@ -102,7 +104,8 @@ static int add_nodes(struct ts_tailnet *tn, json_t *root)
 			return err;
 		tn->has_self = true;
 	}
-	json_object_foreach(json_object_get(root, "Peer"), key, peer) {
+	json_object_foreach(json_object_get(root, "Peer"), key, peer)
+	{
 		if (!json_is_object(peer))
 			continue;
 		err = add_node(tn, peer, 0);
@@ -112,18 +115,23 @@ static int add_nodes(struct ts_tailnet *tn, json_t *root)
 	return 0;
 }
 
-/* The daemon's own reading of a record (its dnsConfigForNetmap): no type, A and AAAA are all told by the value; others are not served. */
+/*
+ * The daemon's own reading of a record (its dnsConfigForNetmap): no type, A and AAAA are all told by the value; others
+ * are not served.
+ */
 static int add_records(struct ts_tailnet *tn, json_t *root)
 {
 	struct ts_status_record *out;
 	json_t *v;
 	size_t i;
 
-	json_array_foreach(json_object_get(root, "ExtraRecords"), i, v) {
+	json_array_foreach(json_object_get(root, "ExtraRecords"), i, v)
+	{
 		struct ts_slice type = slice(json_object_get(v, "Type")), value = slice(json_object_get(v, "Value"));
 		struct ts_addr a;
 
-		if ((type.len && !slice_is(type, "A") && !slice_is(type, "AAAA")) || !ts_addr_parse(value.p, value.len, &a))
+		if ((type.len && !slice_is(type, "A") && !slice_is(type, "AAAA")) ||
+		    !ts_addr_parse(value.p, value.len, &a))
 			continue;
 		out = ts_tailnet_add_record(tn);
 		if (!out)
@@ -131,7 +139,8 @@ static int add_records(struct ts_tailnet *tn, json_t *root)
 		out->name = slice(json_object_get(v, "Name"));
 		out->ip = a;
 	}
-	json_array_foreach(json_object_get(root, "CertDomains"), i, v) {
+	json_array_foreach(json_object_get(root, "CertDomains"), i, v)
+	{
 		out = ts_tailnet_add_record(tn);
 		if (!out)
 			return -ENOMEM;
@@ -173,7 +182,8 @@ int ts_status_parse_json(const char *text, size_t len, struct ts_tailnet *out, c
 	}
 	out->source = root;
 	out->free_source = free_json;
-	if (!json_object_get(root, "BackendState") && !json_object_get(root, "Self") && !json_object_get(root, "Peer")) {
+	if (!json_object_get(root, "BackendState") && !json_object_get(root, "Self") &&
+	    !json_object_get(root, "Peer")) {
 		snprintf(why, TS_STATUS_WHY_MAX, "JSON, but not a tailnet's status (no BackendState, Self or Peer)");
 		return -EBADMSG;
 	}

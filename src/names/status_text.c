@@ -6,10 +6,11 @@
  *	100.101.102.103 ("hello")            services@    linux   -
  *	# Health check:
  *
- * It gives one address a node, and of a name only what stands before the tailnet's own suffix, which it does not tell: the
- * column is a short name, or, where it holds a dot, the full name of a node of another tailnet. A node without a DNS name shows its host
- * name quoted in parentheses, as Go quotes strings. A punycode name may be followed by its readable form in parentheses. The owner
- * column is skipped; the OS column may be empty. The table doesn't mark this node's own line, so no node is taken for it.
+ * It gives one address a node, and of a name only what stands before the tailnet's own suffix, which it does not tell:
+ * the column is a short name, or, where it holds a dot, the full name of a node of another tailnet. A node without a
+ * DNS name shows its host name quoted in parentheses, as Go quotes strings. A punycode name may be followed by its
+ * readable form in parentheses. The owner column is skipped; the OS column may be empty. The table doesn't mark this
+ * node's own line, so no node is taken for it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -193,7 +194,8 @@ static int read_lines(struct ts_tailnet *tn, const char *text, size_t len, char 
 		if (got < 0)
 			return got;
 		if (got == 0 && !read_sentence(tn, l)) {
-			snprintf(why, TS_STATUS_WHY_MAX, "line %u starts with no address: neither JSON nor a status table", number);
+			snprintf(why, TS_STATUS_WHY_MAX,
+				 "line %u starts with no address: neither JSON nor a status table", number);
 			return -EBADMSG;
 		}
 		any = true;

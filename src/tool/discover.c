@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The search for a proxy. What the user named is used and nothing else; a name that does not work is told, and stays in
- * the map, so that connects fail honestly. Else candidates on this machine are tried in order, SOCKS5 before HTTP: ALL_PROXY and
- * http_proxy, what the last map recorded, the ports that people use.
+ * the map, so that connects fail honestly. Else candidates on this machine are tried in order, SOCKS5 before HTTP:
+ * ALL_PROXY and http_proxy, what the last map recorded, the ports that people use.
  *
- * ALL_PROXY with a SOCKS proxy on another host counts as named, but only where nothing on this machine answers. http_proxy on another host never
- * does: it mostly is a company's way to the web, which must not be asked for tailnet addresses. A proxy on another host is not tried.
+ * ALL_PROXY with a SOCKS proxy on another host counts as named, but only where nothing on this machine answers.
+ * http_proxy on another host never does: it mostly is a company's way to the web, which must not be asked for tailnet
+ * addresses. A proxy on another host is not tried.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,8 +26,8 @@ static bool is_local(const struct ts_endpoint *e)
 static bool old_endpoint(const struct ts_map *old, const struct ts_endpoint *like, struct ts_endpoint *out)
 {
 	for (unsigned i = 0; old->base && ts_map_endpoint(old, i, out) == 1; i++)
-		if (out->kind == like->kind && ts_addr_equal(&out->addr, &like->addr) && strcmp(out->user, like->user) == 0 &&
-		    strcmp(out->pass, like->pass) == 0)
+		if (out->kind == like->kind && ts_addr_equal(&out->addr, &like->addr) &&
+		    strcmp(out->user, like->user) == 0 && strcmp(out->pass, like->pass) == 0)
 			return true;
 	return false;
 }
@@ -55,8 +56,9 @@ static void say_failure(const struct ts_endpoint *e, enum ts_probe_result r, voi
 	other.kind = e->kind == TS_PROXY_HTTP ? TS_PROXY_SOCKS5 : TS_PROXY_HTTP;
 	/* An HTTP server that is spoken to in SOCKS5 mostly stays silent. */
 	if ((r == TS_PROBE_OTHER || r == TS_PROBE_TIMEOUT) && ts_probe(&other) == TS_PROBE_OK) {
-		say("the proxy at %s speaks %s, not %s: name it with %s instead", at, other.kind == TS_PROXY_HTTP ? "HTTP" : "SOCKS5",
-		    what, other.kind == TS_PROXY_HTTP ? "--http-proxy" : "--socks5");
+		say("the proxy at %s speaks %s, not %s: name it with %s instead", at,
+		    other.kind == TS_PROXY_HTTP ? "HTTP" : "SOCKS5", what,
+		    other.kind == TS_PROXY_HTTP ? "--http-proxy" : "--socks5");
 		return;
 	}
 	switch (r) {
@@ -65,12 +67,13 @@ static void say_failure(const struct ts_endpoint *e, enum ts_probe_result r, voi
 		    e->kind == TS_PROXY_HTTP ? "--outbound-http-proxy-listen" : "--socks5-server", at, option);
 		break;
 	case TS_PROBE_TIMEOUT:
-		say("the proxy at %s did not say a word within %d ms: is it %s proxy, and not overloaded?", at, TS_PROBE_MS,
-		    e->kind == TS_PROXY_HTTP ? "an HTTP" : "a SOCKS5");
+		say("the proxy at %s did not say a word within %d ms: is it %s proxy, and not overloaded?", at,
+		    TS_PROBE_MS, e->kind == TS_PROXY_HTTP ? "an HTTP" : "a SOCKS5");
 		break;
 	case TS_PROBE_AUTH:
-		say(e->user[0] ? "the proxy at %s refuses that user and password: correct %s" :
-				 "the proxy at %s wants a user and password: %s USER:PASSWORD@HOST:PORT", at, option);
+		say(e->user[0] ? "the proxy at %s refuses that user and password: correct %s"
+			       : "the proxy at %s wants a user and password: %s USER:PASSWORD@HOST:PORT",
+		    at, option);
 		break;
 	default:
 		say("what listens at %s is no %s proxy: correct %s", at, what, option);
@@ -92,13 +95,14 @@ static int read_configured(const struct ts_map_settings *set, struct configured 
 		if (!text[i] || !*text[i])
 			continue;
 		if (text[i][0] == '/' || strncmp(text[i], "unix:", 5) == 0) {
-			ts_tool_error("%s %s: a proxy on a unix socket cannot carry a program's TCP connection; give it a TCP port",
+			ts_tool_error("%s %s: a proxy on a unix socket cannot carry a program's TCP connection; give "
+				      "it a TCP port",
 				      option[i], text[i]);
 			return -EINVAL;
 		}
 		if (!ts_proxy_parse(text[i], i == 0 ? TS_PROXY_SOCKS5 : TS_PROXY_HTTP, &out[n].e)) {
-			ts_tool_error("%s %s: not of the form [USER:PASSWORD@]HOST:PORT, or a host that is not known", option[i],
-				      text[i]);
+			ts_tool_error("%s %s: not of the form [USER:PASSWORD@]HOST:PORT, or a host that is not known",
+				      option[i], text[i]);
 			return -EINVAL;
 		}
 		out[n++].e.flags = TS_PROXY_CONFIGURED;
@@ -130,7 +134,7 @@ struct search {
 	struct ts_endpoint list[CANDIDATES_MAX];
 	enum ts_probe_result result[CANDIDATES_MAX];
 	unsigned count;
-	struct ts_endpoint remote;	/* ALL_PROXY on another host */
+	struct ts_endpoint remote; /* ALL_PROXY on another host */
 	bool have_remote;
 };
 
@@ -211,7 +215,8 @@ static void say_none(const struct search *s)
 			ts_tool_error("the proxy at %s wants a user and password: --socks5 USER:PASSWORD@%s", at, at);
 		else
 			ts_tool_error("what listens at %s is neither a SOCKS5 nor an HTTP proxy: start tailscaled with "
-				      "--socks5-server=localhost:1055, or name its port with --socks5", at);
+				      "--socks5-server=localhost:1055, or name its port with --socks5",
+				      at);
 		return;
 	}
 	ts_tool_error("no SOCKS5 port found (127.0.0.1:1055, 1080 and 3128 are closed): start tailscaled with "

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What becomes of a name or address, told from the map and the settings in the order in which the object decides it
- * (flow/route.c and names/ask.c): those work inside a program on a map that may change under them, this on one that stands still.
+ * (flow/route.c and names/ask.c): those work inside a program on a map that may change under them, this on one that
+ * stands still.
  */
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -51,7 +52,8 @@ static bool range_ours(const struct ts_conf *conf, const struct ts_map *m, const
 	return (conf->exit_node || ts_map_header(m).flags & TS_MAP_EXIT_NODE) && !is_private(ip);
 }
 
-static void explain_addr(const struct ts_conf *conf, const struct ts_map *m, const struct ts_addr *a, struct ts_explained *e)
+static void explain_addr(const struct ts_conf *conf, const struct ts_map *m, const struct ts_addr *a,
+			 struct ts_explained *e)
 {
 	bool routed = in_list(conf->route, conf->route_count, a->ip);
 	struct ts_map_header h = ts_map_header(m);
@@ -165,7 +167,10 @@ static void range_text(const struct ts_map *m, const struct ts_explained *e, cha
 		snprintf(out, cap, "subnet %s behind %s", ts_walk_range_text(&e->range, span), by);
 		break;
 	case TS_RANGE_EXIT:
-		snprintf(out, cap, e->ours ? "exit node %s" : "not ours (exit node %s: only with --exit-node, never private addresses)", by);
+		snprintf(out, cap,
+			 e->ours ? "exit node %s"
+				 : "not ours (exit node %s: only with --exit-node, never private addresses)",
+			 by);
 		break;
 	case TS_RANGE_ROUTE:
 		snprintf(out, cap, "route %s from the config file", ts_walk_range_text(&e->range, span));

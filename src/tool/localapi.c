@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's LocalAPI: HTTP over its unix socket. HTTP/1.0 makes the server end the answer by closing, so one write and a
- * read to the end are the whole client.
+ * The daemon's LocalAPI: HTTP over its unix socket. HTTP/1.0 makes the server end the answer by closing, so one write
+ * and a read to the end are the whole client.
  *
- * In the usual places a socket counts only where root or this user answers: /tmp is one of them, where anybody may put one, and
- * who answers here decides where names lead.
+ * In the usual places a socket counts only where root or this user answers: /tmp is one of them, where anybody may put
+ * one, and who answers here decides where names lead.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,8 +16,8 @@
 
 #include "tsproxy/tool.h"
 
-#define IDLE_MS 2000	/* the daemon is on this machine: silence this long is no slowness */
-#define TOTAL_MS 15000	/* 100,000 nodes are 100 MiB of JSON */
+#define IDLE_MS 2000   /* the daemon is on this machine: silence this long is no slowness */
+#define TOTAL_MS 15000 /* 100,000 nodes are 100 MiB of JSON */
 
 static const char request[] = "GET /localapi/v0/status HTTP/1.0\r\n"
 			      "Host: local-tailscaled.sock\r\n"
@@ -46,13 +46,15 @@ static int dial(const char *path, bool explicitly, char why[TS_WHY_MAX])
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (struct sockaddr *)&un, sizeof(un)) != 0) {
 		err = errno == EAGAIN ? -ETIMEDOUT : -errno;
-		snprintf(why, TS_WHY_MAX, "no tailscaled answers at %s (%s): start it, or name its socket with --socket", path,
+		snprintf(why, TS_WHY_MAX,
+			 "no tailscaled answers at %s (%s): start it, or name its socket with --socket", path,
 			 strerror(-err));
 	} else if (!explicitly && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) == 0 && peer.uid != 0 &&
 		   peer.uid != geteuid()) {
 		err = -EPERM;
-		snprintf(why, TS_WHY_MAX, "the daemon at %s belongs to another user (%u): name it with --socket if you trust it",
-			 path, (unsigned)peer.uid);
+		snprintf(why, TS_WHY_MAX,
+			 "the daemon at %s belongs to another user (%u): name it with --socket if you trust it", path,
+			 (unsigned)peer.uid);
 	}
 	if (err) {
 		close(fd);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines for people. Much of what they quote comes from a daemon, a file or a peer: nothing in it may drive the terminal. */
+/*
+ * Lines for people. Much of what they quote comes from a daemon, a file or a peer: nothing in it may drive the
+ * terminal.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

@@ -180,10 +180,25 @@ int ts_options_end(int *argc, char **argv)
 	return 0;
 }
 
+/*
+ * In a preloaded shell our own object sits in this process too, and would carry the connections that look for a proxy.
+ * Started again it stays out.
+ */
+static void shed_object(char **argv)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	if (!preload || !strstr(preload, "libtsproxy") || getenv("TSPROXY_DISABLE"))
+		return;
+	if (setenv("TSPROXY_DISABLE", "1", 1) == 0)
+		execv("/proc/self/exe", argv);
+}
+
 int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, struct ts_conf *conf)
 {
 	extern char **environ;
 
+	shed_object(argv);
 	if (ts_options_flag(argc, argv, "--help") || ts_options_flag(argc, argv, "-h")) {
 		printf("%s\n%s", usage, ts_options_help);
 		return -1;
@@ -199,12 +214,14 @@ int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, stru
 	unsetenv("TSPROXY_DISABLE");
 	ts_conf_load(conf, environ);
 	if (conf->bad_list) {
-		ts_tool_error("--route or --exclude (TSPROXY_ROUTE, TSPROXY_EXCLUDE): want ranges such as 192.168.7.0/24, %d at most",
+		ts_tool_error("--route or --exclude (TSPROXY_ROUTE, TSPROXY_EXCLUDE): want ranges such as "
+			      "192.168.7.0/24, %d at most",
 			      TS_CONF_PREFIXES_MAX);
 		return 2;
 	}
 	if (getenv("TSPROXY_PROFILE") && *getenv("TSPROXY_PROFILE") && !ts_conf_profile_ok(getenv("TSPROXY_PROFILE"))) {
-		ts_tool_error("--profile %s: want letters, digits, '-', '_' and '.', 64 at most", getenv("TSPROXY_PROFILE"));
+		ts_tool_error("--profile %s: want letters, digits, '-', '_' and '.', 64 at most",
+			      getenv("TSPROXY_PROFILE"));
 		return 2;
 	}
 	return 0;

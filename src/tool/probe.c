@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds out what a proxy can do without touching any peer: a CONNECT to a listener of our own on loopback, at most three
- * connections one after another, all within TS_PROBE_MS.
+ * Finds out what a proxy can do without touching any peer: a CONNECT to a listener of our own on loopback, at most
+ * three connections one after another, all within TS_PROBE_MS.
  *
- * First step by step, which every server understands: the kind, authentication, and whether BND.ADDR is what the far side (we)
- * sees. Then greeting and request in one write: a server that reads the greeting alone throws the request away, so what counts is that the
- * connection arrives at our listener or an answer to the request comes back. Last UDP ASSOCIATE. A proxy that doesn't dial loopback is still
- * known for what it is by its refusal.
+ * First step by step, which every server understands: the kind, authentication, and whether BND.ADDR is what the far
+ * side (we) sees. Then greeting and request in one write: a server that reads the greeting alone throws the request
+ * away, so what counts is that the connection arrives at our listener or an answer to the request comes back. Last UDP
+ * ASSOCIATE. A proxy that doesn't dial loopback is still known for what it is by its refusal.
  */
 #include <errno.h>
 #include <poll.h>
@@ -20,21 +20,21 @@
 #include "tsproxy/socks5.h"
 #include "tsproxy/tool.h"
 
-#define METHOD_MS 100	/* an HTTP server waits for the end of a line that a greeting has not: don't spend all on that */
-#define PIPELINE_MS 50	/* a server that took no pipelined request is silent */
+#define METHOD_MS 100  /* an HTTP server waits for the end of a line that a greeting has not: don't spend all on that */
+#define PIPELINE_MS 50 /* a server that took no pipelined request is silent */
 
 struct talk {
 	struct ts_handshake hs;
 	int listen_fd;
 	int64_t deadline;
-	int first_ms;		/* limit for the first byte of an answer */
+	int first_ms; /* limit for the first byte of an answer */
 	bool answered;
-	bool arrived;		/* the connection came to our listener */
+	bool arrived; /* the connection came to our listener */
 	bool bnd_true;
 	bool nobody;
-	bool closed;		/* it ended the connection */
+	bool closed; /* it ended the connection */
 	bool auth_refused;
-	char head[256];		/* the first bytes that came, NUL-terminated */
+	char head[256]; /* the first bytes that came, NUL-terminated */
 	size_t head_len;
 };
 
@@ -58,7 +58,8 @@ static int listen_loopback(struct ts_addr *at)
 	if (fd < 0)
 		return -errno;
 	if (bind(fd, (struct sockaddr *)&ss, len) != 0 || listen(fd, 4) != 0 ||
-	    getsockname(fd, (struct sockaddr *)&ss, &len) != 0 || !ts_addr_from_sockaddr(at, (struct sockaddr *)&ss, len)) {
+	    getsockname(fd, (struct sockaddr *)&ss, &len) != 0 ||
+	    !ts_addr_from_sockaddr(at, (struct sockaddr *)&ss, len)) {
 		close(fd);
 		return -EIO;
 	}
@@ -175,17 +176,21 @@ static void look_at_listener(struct talk *t)
 	struct ts_addr from;
 	int fd;
 
-	/* The success reply may overtake our own accept by nothing: the kernel queued the connection before the proxy knew of it. */
+	/*
+	 * The success reply may overtake our own accept by nothing: the kernel queued the connection before the proxy
+	 * knew of it.
+	 */
 	fd = accept4(t->listen_fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC);
 	if (fd < 0)
 		return;
 	t->arrived = true;
-	t->bnd_true = t->hs.state == TS_HS_DONE && t->hs.bnd_known && ts_addr_from_sockaddr(&from, (struct sockaddr *)&ss, len) &&
-		      ts_addr_equal(&from, &t->hs.bnd);
+	t->bnd_true = t->hs.state == TS_HS_DONE && t->hs.bnd_known &&
+		      ts_addr_from_sockaddr(&from, (struct sockaddr *)&ss, len) && ts_addr_equal(&from, &t->hs.bnd);
 	close(fd);
 }
 
-static void talk(struct talk *t, const struct ts_endpoint *e, bool pipelined, uint8_t cmd, int64_t deadline, int first_ms)
+static void talk(struct talk *t, const struct ts_endpoint *e, bool pipelined, uint8_t cmd, int64_t deadline,
+		 int first_ms)
 {
 	struct ts_addr target;
 	int fd;
@@ -259,10 +264,14 @@ static enum ts_probe_result probe_http(struct ts_endpoint *e, int64_t deadline)
 		return TS_PROBE_AUTH;
 	if (t.arrived && code / 100 == 2)
 		return TS_PROBE_OK;
-	/* It may well not dial loopback. A web server says 400, 404, 405 or 501 to CONNECT; 403 and the gateway errors are a proxy's. */
+	/*
+	 * It may well not dial loopback. A web server says 400, 404, 405 or 501 to CONNECT; 403 and the gateway errors
+	 * are a proxy's.
+	 */
 	if (strcasestr(t.head, "\r\nTailscale-Connect-Error:") != NULL)
 		return TS_PROBE_OK;
-	if ((e->flags & TS_PROXY_CONFIGURED) && (code / 100 == 2 || code == 403 || code == 500 || (code >= 502 && code <= 504)))
+	if ((e->flags & TS_PROXY_CONFIGURED) &&
+	    (code / 100 == 2 || code == 403 || code == 500 || (code >= 502 && code <= 504)))
 		return TS_PROBE_OK;
 	return TS_PROBE_OTHER;
 }

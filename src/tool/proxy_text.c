@@ -93,7 +93,8 @@ static bool parse(const char *s, size_t len, uint16_t default_port, bool url, st
 		const char *colon = memchr(s, ':', cred);
 		size_t user = colon ? (size_t)(colon - s) : cred;
 
-		if (!copy_cred(out->user, s, user, url) || (colon && !copy_cred(out->pass, colon + 1, cred - user - 1, url)))
+		if (!copy_cred(out->user, s, user, url) ||
+		    (colon && !copy_cred(out->pass, colon + 1, cred - user - 1, url)))
 			return false;
 		s = at + 1;
 		len -= cred + 1;

@@ -89,7 +89,8 @@ static bool put_dns_routes(struct ts_map_settings *set, const char *s)
 		struct ts_dns_route r = { 0 }, *more;
 
 		if (!eq || !suffix_ok(s, name_len) ||
-		    (!ts_addr_parse(eq + 1, server_len, &r.server) && !ts_addr_parse_hostport(eq + 1, server_len, &r.server))) {
+		    (!ts_addr_parse(eq + 1, server_len, &r.server) &&
+		     !ts_addr_parse_hostport(eq + 1, server_len, &r.server))) {
 			ok = false;
 			continue;
 		}
@@ -168,12 +169,9 @@ bool ts_settings_put(struct ts_map_settings *set, const char *key, const char *v
 static int put_environment(struct ts_map_settings *set)
 {
 	static const char *const keys[][2] = {
-		{ "TSPROXY_SOCKS5", "socks5" },
-		{ "TSPROXY_HTTP_PROXY", "http-proxy" },
-		{ "TSPROXY_STATUS", "status" },
-		{ "TSPROXY_SOCKET", "socket" },
-		{ "TSPROXY_REMOTE_NAME", "remote-name" },
-		{ "TSPROXY_DNS_ROUTE", "dns-route" },
+		{ "TSPROXY_SOCKS5", "socks5" },           { "TSPROXY_HTTP_PROXY", "http-proxy" },
+		{ "TSPROXY_STATUS", "status" },           { "TSPROXY_SOCKET", "socket" },
+		{ "TSPROXY_REMOTE_NAME", "remote-name" }, { "TSPROXY_DNS_ROUTE", "dns-route" },
 	};
 	bool known;
 

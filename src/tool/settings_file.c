@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The config file: INI, read with libinih. Keys at the top serve every profile, those in [profile NAME] that one alone, and win.
+ * The config file: INI, read with libinih. Keys at the top serve every profile, those in [profile NAME] that one alone,
+ * and win.
  *
- * libinih tells its callback no line number, so the lines are counted where they are read. It cuts lines at 200 bytes and
- * would take the rest for a line of its own: here such a line is named and left out as a whole.
+ * libinih tells its callback no line number, so the lines are counted where they are read. It cuts lines at 200 bytes
+ * and would take the rest for a line of its own: here such a line is named and left out as a whole.
  */
 #include <errno.h>
 #include <ini.h>
@@ -15,10 +16,10 @@
 struct reader {
 	FILE *f;
 	const char *path;
-	const char *section;	/* the one to take in this pass */
+	const char *section; /* the one to take in this pass */
 	struct ts_map_settings *set;
 	int line;
-	bool speak;		/* the pass that reports what is wrong in any section */
+	bool speak; /* the pass that reports what is wrong in any section */
 };
 
 static char *read_line(char *str, int num, void *stream)
@@ -38,7 +39,8 @@ static char *read_line(char *str, int num, void *stream)
 		while (c != '\n' && c != EOF)
 			c = getc(r->f);
 		if (r->speak)
-			ts_tool_warn("%s:%d: line too long, left out (a list may take several lines)", r->path, r->line);
+			ts_tool_warn("%s:%d: line too long, left out (a list may take several lines)", r->path,
+				     r->line);
 	}
 	return NULL;
 }
@@ -60,7 +62,8 @@ static int take(void *user, const char *section, const char *name, const char *v
 	else if (!ok)
 		ts_tool_warn("%s:%d: %s: cannot read \"%s\"", r->path, r->line, name, value);
 	else if (section[0] && strncmp(section, "profile ", 8) != 0)
-		ts_tool_warn("%s:%d: unknown section [%s], only [profile NAME] means something", r->path, r->line, section);
+		ts_tool_warn("%s:%d: unknown section [%s], only [profile NAME] means something", r->path, r->line,
+			     section);
 	return 1;
 }
 

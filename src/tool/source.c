@@ -99,9 +99,11 @@ int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_M
 	if (fd >= 0 && !in)
 		close(fd);
 	if (err == -EFBIG)
-		snprintf(why, TS_WHY_MAX, "status %s: larger than 256 MiB, that is no status", in ? "on standard input" : path);
+		snprintf(why, TS_WHY_MAX, "status %s: larger than 256 MiB, that is no status",
+			 in ? "on standard input" : path);
 	else if (err)
-		snprintf(why, TS_WHY_MAX, "cannot read the status %s: %s", in ? "on standard input" : path, strerror(-err));
+		snprintf(why, TS_WHY_MAX, "cannot read the status %s: %s", in ? "on standard input" : path,
+			 strerror(-err));
 	return err;
 }
 
@@ -109,10 +111,9 @@ int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_M
 static const char *usual_socket(unsigned i, char *buf, size_t cap)
 {
 	static const char *const fixed[] = {
-		"/var/run/tailscale/tailscaled.sock",
-		"/run/tailscale/tailscaled.sock",
+		"/var/run/tailscale/tailscaled.sock", "/run/tailscale/tailscaled.sock",
 		"/var/packages/Tailscale/var/tailscaled.sock",
-		"/tmp/tailscaled.sock",	/* Tailscale's own container image */
+		"/tmp/tailscaled.sock", /* Tailscale's own container image */
 	};
 	static const char *const below[][2] = {
 		{ "HOME", ".local/share/tailscale/tailscaled.sock" },
@@ -188,7 +189,8 @@ int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out)
 	}
 	err = ts_status_parse(text, len, out, bad);
 	if (err == -EBADMSG)
-		ts_tool_error("the status from %s is broken: %s", strcmp(from, "-") == 0 ? "standard input" : from, bad);
+		ts_tool_error("the status from %s is broken: %s", strcmp(from, "-") == 0 ? "standard input" : from,
+			      bad);
 	else if (err)
 		ts_tool_error("reading the status: %s", strerror(-err));
 	free(text);

@@ -3,8 +3,9 @@
  * Makes the map: settings, status, proxies, compile, put in place, all under the map's lock, so that of many processes
  * that want a fresh map one does the work and the others find it done.
  *
- * Where the status cannot be had, the old map stays as it is: an old tailnet is better than none. Where there is a status but no
- * proxy, the map is made without one: names then still resolve and connects fail at once, instead of both leaving in the clear.
+ * Where the status cannot be had, the old map stays as it is: an old tailnet is better than none. Where there is a
+ * status but no proxy, the map is made without one: names then still resolve and connects fail at once, instead of both
+ * leaving in the clear.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,7 @@
 #include "../names/map_write.h"
 #include "tsproxy/tool.h"
 
-#define LOCK_WAIT_MS 20000	/* longer than any one source takes */
+#define LOCK_WAIT_MS 20000 /* longer than any one source takes */
 #define FRESH_NS 10000000000ll
 
 static int64_t now_ns(clockid_t clock)
@@ -35,8 +36,10 @@ static void say_place(const char *path, int err)
 	int dir_len = (int)(strrchr(path, '/') ? strrchr(path, '/') - path : 0);
 
 	if (err == -EPERM)
-		ts_tool_error("%.*s is not a private directory of yours (another owner, a link, or writable for others): "
-			      "no map is kept there; remove it, or name a place with --map", dir_len, path);
+		ts_tool_error(
+			"%.*s is not a private directory of yours (another owner, a link, or writable for others): "
+			"no map is kept there; remove it, or name a place with --map",
+			dir_len, path);
 	else
 		ts_tool_error("cannot keep the map at %s: %s", path, strerror(-err));
 }
@@ -88,7 +91,8 @@ static int warn_about_old(const char *path, struct ts_map *old)
 		if (err == -EPERM)
 			ts_tool_warn("the map %s has another owner or is writable for others: it is not used", path);
 		else if (err == -EBADMSG || err == -EMSGSIZE)
-			ts_tool_warn("the map %s is %s: it is made anew", path, err == -EBADMSG ? "damaged" : "truncated");
+			ts_tool_warn("the map %s is %s: it is made anew", path,
+				     err == -EBADMSG ? "damaged" : "truncated");
 	}
 	return err;
 }
@@ -97,7 +101,8 @@ static int warn_about_old(const char *path, struct ts_map *old)
 static bool wants_proxy(const struct ts_tailnet *tn)
 {
 	if (tn->tun) {
-		ts_tool_warn("tailscaled routes the tailnet in the kernel (TUN): programs need no tsproxy, it steps aside");
+		ts_tool_warn(
+			"tailscaled routes the tailnet in the kernel (TUN): programs need no tsproxy, it steps aside");
 		return false;
 	}
 	if (tn->state == TS_STATE_STOPPED) {

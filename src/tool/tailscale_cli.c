@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tailscale command as a source, where no socket was found: it may know of a place that we don't. JSON first; a
- * command that has no --json gives its table. It runs with a limit in time, its messages to nowhere, and without our own object.
+ * command that has no --json gives its table. It runs with a limit in time, its messages to nowhere, and without our
+ * own object.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Goes through a map from end to end, for people's eyes. The reader in names/ only looks up. Same caution: any content is safe. */
+/*
+ * Goes through a map from end to end, for people's eyes. The reader in names/ only looks up. Same caution: any content
+ * is safe.
+ */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes as a status, JSON or table: parsed, compiled, and the map walked through; a map that is built must be valid. */
+/*
+ * Any bytes as a status, JSON or table: parsed, compiled, and the map walked through; a map that is built must be
+ * valid.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The compiler of maps: names as MagicDNS has them, ranges against a slow and simple model, the file as it is put in place, sizes. */
+/*
+ * The compiler of maps: names as MagicDNS has them, ranges against a slow and simple model, the file as it is put in
+ * place, sizes.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -55,14 +58,18 @@ static bool find_ip(const struct ts_map *m, const char *ip, struct ts_map_answer
 }
 
 static const char names_status[] =
-	"{\"BackendState\":\"Running\",\"CurrentTailnet\":{\"MagicDNSSuffix\":\"Tail1.ts.net\",\"MagicDNSEnabled\":true},"
+	"{\"BackendState\":\"Running\",\"CurrentTailnet\":{\"MagicDNSSuffix\":\"Tail1.ts.net\",\"MagicDNSEnabled\":"
+	"true},"
 	"\"CertDomains\":[\"self.tail1.ts.net\",\"Alias.Example\",\"*.wild.example\"],"
-	"\"ExtraRecords\":[{\"Name\":\"db.tail1.ts.net\",\"Value\":\"100.64.0.9\"},{\"Name\":\"wiki.corp.example.\",\"Type\":\"AAAA\",\"Value\":"
-	"\"fd00::1\"},{\"Name\":\"wiki.corp.example\",\"Type\":\"A\",\"Value\":\"10.1.2.3\"},{\"Name\":\"one.tail1.ts.net\",\"Value\":"
+	"\"ExtraRecords\":[{\"Name\":\"db.tail1.ts.net\",\"Value\":\"100.64.0.9\"},{\"Name\":\"wiki.corp.example.\","
+	"\"Type\":\"AAAA\",\"Value\":"
+	"\"fd00::1\"},{\"Name\":\"wiki.corp.example\",\"Type\":\"A\",\"Value\":\"10.1.2.3\"},{\"Name\":\"one.tail1.ts."
+	"net\",\"Value\":"
 	"\"100.64.0.8\"},{\"Name\":\"evil.example\",\"Value\":\"127.0.0.1\"}],"
 	"\"Self\":{\"DNSName\":\"self.tail1.ts.net.\",\"HostName\":\"self\",\"OS\":\"linux\",\"TailscaleIPs\":"
 	"[\"fd7a:115c:a1e0::1\",\"100.64.0.1\"],\"PrimaryRoutes\":[\"192.168.9.0/24\"]},"
-	"\"Peer\":{\"a\":{\"DNSName\":\"One.Tail1.ts.net.\",\"HostName\":\"One Of Them\",\"TailscaleIPs\":[\"100.64.0.2\",\"fd7a:115c:a1e0::2\"],"
+	"\"Peer\":{\"a\":{\"DNSName\":\"One.Tail1.ts.net.\",\"HostName\":\"One Of "
+	"Them\",\"TailscaleIPs\":[\"100.64.0.2\",\"fd7a:115c:a1e0::2\"],"
 	"\"Online\":true},"
 	"\"b\":{\"DNSName\":\"far.tail2.ts.net.\",\"HostName\":\"far\",\"TailscaleIPs\":[\"100.64.0.3\"]},"
 	"\"c\":{\"DNSName\":\"\",\"HostName\":\"Hello World\",\"TailscaleIPs\":[\"100.64.0.4\"],\"ShareeNode\":true},"
@@ -70,7 +77,8 @@ static const char names_status[] =
 	"\"e\":{\"DNSName\":\"a.b.tail1.ts.net.\",\"TailscaleIPs\":[\"100.64.0.6\"]},"
 	"\"f\":{\"DNSName\":\"bad name.tail1.ts.net.\",\"TailscaleIPs\":[\"100.64.0.7\"]},"
 	"\"g\":{\"DNSName\":\"noaddr.tail1.ts.net.\"},"
-	"\"h\":{\"DNSName\":\"local.tail1.ts.net.\",\"TailscaleIPs\":[\"127.0.0.1\",\"0.0.0.0\",\"224.0.0.1\",\"::1\"]}}}";
+	"\"h\":{\"DNSName\":\"local.tail1.ts.net.\",\"TailscaleIPs\":[\"127.0.0.1\",\"0.0.0.0\",\"224.0.0.1\",\"::1\"]}"
+	"}}";
 
 START_TEST(names)
 {
@@ -123,8 +131,10 @@ START_TEST(long_names)
 		memset(label, 'a', sizeof(label));
 		label[n] = '\0';
 		snprintf(name, sizeof(name), "%s.tail1.ts.net", label);
-		snprintf(status, sizeof(status), "{\"MagicDNSSuffix\":\"tail1.ts.net\",\"Peer\":{\"a\":{\"DNSName\":\"%s.\",\"TailscaleIPs\":"
-			 "[\"100.64.0.1\"]}}}", name);
+		snprintf(status, sizeof(status),
+			 "{\"MagicDNSSuffix\":\"tail1.ts.net\",\"Peer\":{\"a\":{\"DNSName\":\"%s.\",\"TailscaleIPs\":"
+			 "[\"100.64.0.1\"]}}}",
+			 name);
 		m = build(status, NULL);
 		ck_assert_int_eq(strcmp(look_up(&m, name), "-") != 0, n <= 63);
 		ck_assert_int_eq(strcmp(look_up(&m, label), "-") != 0, n <= 63);
@@ -152,7 +162,8 @@ END_TEST
 
 START_TEST(table_names)
 {
-	static const char status[] = "100.64.0.1 (\"hello\") x@ linux -\n100.64.0.2 db x@ linux -\n100.64.0.3 n.tail9.ts.net x@ linux -\n";
+	static const char status[] =
+		"100.64.0.1 (\"hello\") x@ linux -\n100.64.0.2 db x@ linux -\n100.64.0.3 n.tail9.ts.net x@ linux -\n";
 	struct ts_map_settings set = { .suffix = (char *)"tail1.ts.net" };
 	struct ts_map m = build(status, NULL);
 
@@ -175,7 +186,10 @@ struct model {
 	uint32_t node;
 };
 
-/* What the header promises, tried prefix by prefix: EXCLUDE, then ROUTE, then the longest; of equals the lower kind and node. */
+/*
+ * What the header promises, tried prefix by prefix: EXCLUDE, then ROUTE, then the longest; of equals the lower kind and
+ * node.
+ */
 static const struct model *expected(const struct model *list, size_t n, const uint8_t ip[16])
 {
 	const struct model *best = NULL;
@@ -188,9 +202,12 @@ static const struct model *expected(const struct model *list, size_t n, const ui
 		if (!family || !ts_prefix_contains(&c->p, ip))
 			continue;
 		rank = c->kind == TS_RANGE_EXCLUDE ? 300 : c->kind == TS_RANGE_ROUTE ? 200 : c->p.bits;
-		best_rank = !best ? -1 : best->kind == TS_RANGE_EXCLUDE ? 300 : best->kind == TS_RANGE_ROUTE ? 200 : best->p.bits;
-		if (rank > best_rank || (rank == best_rank && rank < 200 && (c->kind < best->kind ||
-									     (c->kind == best->kind && c->node < best->node))))
+		best_rank = !best                            ? -1
+			    : best->kind == TS_RANGE_EXCLUDE ? 300
+			    : best->kind == TS_RANGE_ROUTE   ? 200
+							     : best->p.bits;
+		if (rank > best_rank || (rank == best_rank && rank < 200 &&
+					 (c->kind < best->kind || (c->kind == best->kind && c->node < best->node))))
 			best = c;
 	}
 	return best;
@@ -305,10 +322,11 @@ static uint32_t range_kind(const struct ts_map *m, const char *ip)
 
 START_TEST(routes)
 {
-	static const char format[] =
-		"{\"Self\":{\"TailscaleIPs\":[\"100.64.0.1\"],\"PrimaryRoutes\":[\"192.168.9.0/24\"]},\"Peer\":{\"a\":{\"TailscaleIPs\":"
-		"[\"100.64.0.2\"],\"AllowedIPs\":[\"0.0.0.0/0\",\"::/0\"],\"PrimaryRoutes\":[\"10.0.0.0/8\",\"0.0.0.0/0\",\"::/0\"],"
-		"\"ExitNodeOption\":true,\"ExitNode\":%s}}}";
+	static const char format[] = "{\"Self\":{\"TailscaleIPs\":[\"100.64.0.1\"],\"PrimaryRoutes\":[\"192.168.9.0/"
+				     "24\"]},\"Peer\":{\"a\":{\"TailscaleIPs\":"
+				     "[\"100.64.0.2\"],\"AllowedIPs\":[\"0.0.0.0/0\",\"::/"
+				     "0\"],\"PrimaryRoutes\":[\"10.0.0.0/8\",\"0.0.0.0/0\",\"::/0\"],"
+				     "\"ExitNodeOption\":true,\"ExitNode\":%s}}}";
 	struct ts_prefix exclude, route;
 	struct ts_map_settings set = { .exclude = &exclude, .exclude_count = 1, .route = &route, .route_count = 1 };
 	char status[1000];
@@ -338,10 +356,19 @@ END_TEST
 
 START_TEST(settings_in_the_map)
 {
-	struct ts_endpoint e = { .kind = TS_PROXY_SOCKS5, .flags = TS_PROXY_PIPELINE | TS_PROXY_UDP, .user = "u", .pass = "p" }, got;
+	struct ts_endpoint e = { .kind = TS_PROXY_SOCKS5,
+				 .flags = TS_PROXY_PIPELINE | TS_PROXY_UDP,
+				 .user = "u",
+				 .pass = "p" },
+			   got;
 	char *remotes[] = { (char *)".Corp.Example", (char *)"ts.net" };
-	struct ts_map_settings set = { .no_short_names = true, .exit_node = true, .endpoints = &e, .endpoint_count = 1,
-				       .remote = remotes, .remote_count = 2, .made_ns = 12345 };
+	struct ts_map_settings set = { .no_short_names = true,
+				       .exit_node = true,
+				       .endpoints = &e,
+				       .endpoint_count = 1,
+				       .remote = remotes,
+				       .remote_count = 2,
+				       .made_ns = 12345 };
 	struct ts_map m;
 
 	ck_assert(ts_addr_parse_hostport("127.0.0.1:1055", 14, &e.addr));
@@ -369,9 +396,11 @@ static char *many(unsigned n)
 	at = (size_t)sprintf(text, "{\"BackendState\":\"Running\",\"MagicDNSSuffix\":\"tail1234.ts.net\",\"Peer\":{");
 	for (unsigned i = 0; i < n; i++)
 		at += (size_t)sprintf(text + at,
-				      "%s\"nodekey:%064u\":{\"HostName\":\"node-%u\",\"DNSName\":\"node-%u.tail1234.ts.net.\",\"OS\":\"linux\","
+				      "%s\"nodekey:%064u\":{\"HostName\":\"node-%u\",\"DNSName\":\"node-%u.tail1234.ts."
+				      "net.\",\"OS\":\"linux\","
 				      "\"TailscaleIPs\":[\"100.%u.%u.%u\",\"fd7a:115c:a1e0::%x:%x\"],\"Online\":true}",
-				      i ? "," : "", i, i, i, 64 + (i >> 16), i >> 8 & 255, i & 255, i >> 16, i & 0xffff);
+				      i ? "," : "", i, i, i, 64 + (i >> 16), i >> 8 & 255, i & 255, i >> 16,
+				      i & 0xffff);
 	strcpy(text + at, "}}");
 	return text;
 }
@@ -409,7 +438,8 @@ START_TEST(too_many_nodes)
 }
 END_TEST
 
-static const char small[] = "{\"MagicDNSSuffix\":\"t.ts.net\",\"Peer\":{\"a\":{\"DNSName\":\"a.t.ts.net.\",\"TailscaleIPs\":[\"100.64.0.1\"]}}}";
+static const char small[] = "{\"MagicDNSSuffix\":\"t.ts.net\",\"Peer\":{\"a\":{\"DNSName\":\"a.t.ts.net.\","
+			    "\"TailscaleIPs\":[\"100.64.0.1\"]}}}";
 
 START_TEST(install)
 {

@@ -8,17 +8,21 @@
 static const char whole[] =
 	"{\"Version\":\"1.102.5\",\"TUN\":false,\"BackendState\":\"Running\",\n"
 	"\"TailscaleIPs\":[\"100.93.121.122\",\"fd7a:115c:a1e0::5f01:797a\"],\n"
-	"\"Self\":{\"HostName\":\"jawnsy-tailscale-2\",\"DNSName\":\"jawnsy-tailscale-2.tail1234.ts.net.\",\"OS\":\"linux\",\n"
+	"\"Self\":{\"HostName\":\"jawnsy-tailscale-2\",\"DNSName\":\"jawnsy-tailscale-2.tail1234.ts.net.\",\"OS\":"
+	"\"linux\",\n"
 	" \"TailscaleIPs\":[\"100.93.121.122\",\"fd7a:115c:a1e0::5f01:797a\"],\"Online\":true},\n"
 	"\"MagicDNSSuffix\":\"old.ts.net\",\n"
 	"\"CurrentTailnet\":{\"Name\":\"x\",\"MagicDNSSuffix\":\"tail1234.ts.net\",\"MagicDNSEnabled\":true},\n"
 	"\"CertDomains\":[\"jawnsy-tailscale-2.tail1234.ts.net\"],\n"
 	"\"ExtraRecords\":[{\"Name\":\"db.tail1234.ts.net\",\"Value\":\"100.90.56.90\"},\n"
 	" {\"Name\":\"txt.tail1234.ts.net\",\"Type\":\"TXT\",\"Value\":\"100.90.56.91\"}],\n"
-	"\"Peer\":{\"nodekey:a\":{\"HostName\":\"jawnsy-tailscale-1\",\"DNSName\":\"jawnsy-tailscale-1.tail1234.ts.net.\",\n"
-	" \"OS\":\"linux\",\"TailscaleIPs\":[\"100.90.56.90\"],\"AllowedIPs\":[\"100.90.56.90/32\",\"0.0.0.0/0\",\"::/0\"],\n"
+	"\"Peer\":{\"nodekey:a\":{\"HostName\":\"jawnsy-tailscale-1\",\"DNSName\":\"jawnsy-tailscale-1.tail1234.ts.net."
+	"\",\n"
+	" \"OS\":\"linux\",\"TailscaleIPs\":[\"100.90.56.90\"],\"AllowedIPs\":[\"100.90.56.90/32\",\"0.0.0.0/0\",\"::/"
+	"0\"],\n"
 	" \"PrimaryRoutes\":[\"10.0.0.0/8\"],\"Online\":false,\"ExitNode\":false,\"ExitNodeOption\":true},\n"
-	"\"nodekey:b\":{\"HostName\":\"Hello World\",\"DNSName\":\"\",\"OS\":\"\",\"TailscaleIPs\":[\"100.101.102.103\"],\n"
+	"\"nodekey:b\":{\"HostName\":\"Hello "
+	"World\",\"DNSName\":\"\",\"OS\":\"\",\"TailscaleIPs\":[\"100.101.102.103\"],\n"
 	" \"ShareeNode\":true,\"Expired\":true}}}\n";
 
 static bool slice_is(struct ts_slice s, const char *text)
@@ -71,12 +75,9 @@ static const struct {
 	const char *word;
 	enum ts_map_state state;
 } states[] = {
-	{ "Running", TS_STATE_RUNNING },
-	{ "Stopped", TS_STATE_STOPPED },
-	{ "Starting", TS_STATE_STOPPED },
-	{ "NoState", TS_STATE_STOPPED },
-	{ "NeedsLogin", TS_STATE_NEEDS_LOGIN },
-	{ "NeedsMachineAuth", TS_STATE_NEEDS_LOGIN },
+	{ "Running", TS_STATE_RUNNING },        { "Stopped", TS_STATE_STOPPED },
+	{ "Starting", TS_STATE_STOPPED },       { "NoState", TS_STATE_STOPPED },
+	{ "NeedsLogin", TS_STATE_NEEDS_LOGIN }, { "NeedsMachineAuth", TS_STATE_NEEDS_LOGIN },
 	{ "SomethingNew", TS_STATE_UNKNOWN },
 };
 
@@ -85,7 +86,8 @@ START_TEST(backend_state)
 	struct ts_tailnet tn;
 	char text[200];
 
-	snprintf(text, sizeof(text), "{\"BackendState\":\"%s\",\"TUN\":true,\"Self\":null,\"Peer\":null}", states[_i].word);
+	snprintf(text, sizeof(text), "{\"BackendState\":\"%s\",\"TUN\":true,\"Self\":null,\"Peer\":null}",
+		 states[_i].word);
 	parse_ok(text, &tn);
 	ck_assert_int_eq(tn.state, states[_i].state);
 	ck_assert(tn.tun && !tn.has_self);
@@ -114,10 +116,13 @@ START_TEST(wrong_types_cost_their_field)
 {
 	struct ts_tailnet tn;
 
-	parse_ok("{\"BackendState\":5,\"TUN\":\"yes\",\"MagicDNSSuffix\":[],\"CurrentTailnet\":7,\"CertDomains\":{},\"ExtraRecords\":"
+	parse_ok("{\"BackendState\":5,\"TUN\":\"yes\",\"MagicDNSSuffix\":[],\"CurrentTailnet\":7,\"CertDomains\":{},"
+		 "\"ExtraRecords\":"
 		 "[1,{\"Name\":3,\"Value\":4},{\"Name\":\"a.b\",\"Value\":\"no address\"}],"
-		 "\"Self\":[],\"Peer\":{\"a\":7,\"b\":null,\"c\":{\"DNSName\":[],\"HostName\":{},\"Online\":\"yes\",\"ExitNode\":1,"
-		 "\"TailscaleIPs\":[1,null,\"nonsense\",\"100.64.0.300\",\"100.64.0.7\"],\"PrimaryRoutes\":[\"10.0.0.0/99\",{}]}}}",
+		 "\"Self\":[],\"Peer\":{\"a\":7,\"b\":null,\"c\":{\"DNSName\":[],\"HostName\":{},\"Online\":\"yes\","
+		 "\"ExitNode\":1,"
+		 "\"TailscaleIPs\":[1,null,\"nonsense\",\"100.64.0.300\",\"100.64.0.7\"],\"PrimaryRoutes\":[\"10.0.0.0/"
+		 "99\",{}]}}}",
 		 &tn);
 	ck_assert_int_eq(tn.state, TS_STATE_UNKNOWN);
 	ck_assert(!tn.tun && !tn.has_self);
@@ -136,7 +141,8 @@ START_TEST(strings_of_any_bytes)
 
 	/* One peer chooses its HostName: it must not cost the others theirs. */
 	parse_ok("{\"Peer\":{\"a\":{\"HostName\":\"x\\u0000\\u001b[2J\\n\",\"DNSName\":\"a\\u0000b.\"},"
-		 "\"b\":{\"DNSName\":\"fine.ts.net.\"}}}", &tn);
+		 "\"b\":{\"DNSName\":\"fine.ts.net.\"}}}",
+		 &tn);
 	ck_assert_uint_eq(tn.node_count, 2);
 	ck_assert_uint_eq(tn.nodes[0].host.len, 7);
 	ck_assert(slice_is(tn.nodes[1].fqdn, "fine.ts.net."));
@@ -145,10 +151,24 @@ START_TEST(strings_of_any_bytes)
 END_TEST
 
 static const char *const refused[] = {
-	"", " \n\t", "{", "{}", "[]", "null", "{\"a\":1}", "{\"Peer\":{}} trailing", "{\"Peer\":{},\"Peer\":{}}",
-	"{\"Peer\":{\"a\":{\"HostName\":\"x\",\"HostName\":\"y\"}}}", "{\"Self\":{\"HostName\":\"\xff\xfe\"}}",
-	"{\"Self\":{\"HostName\":\"tab\there\"}}", "<html><body>502 Bad Gateway</body></html>", "# only a comment\n", "hello world\n",
-	"100.64.0.1 a x@ linux -\nand then nonsense\n", "\x7f\x45\x4c\x46\x02\x01", "100.64.0.1x name\n",
+	"",
+	" \n\t",
+	"{",
+	"{}",
+	"[]",
+	"null",
+	"{\"a\":1}",
+	"{\"Peer\":{}} trailing",
+	"{\"Peer\":{},\"Peer\":{}}",
+	"{\"Peer\":{\"a\":{\"HostName\":\"x\",\"HostName\":\"y\"}}}",
+	"{\"Self\":{\"HostName\":\"\xff\xfe\"}}",
+	"{\"Self\":{\"HostName\":\"tab\there\"}}",
+	"<html><body>502 Bad Gateway</body></html>",
+	"# only a comment\n",
+	"hello world\n",
+	"100.64.0.1 a x@ linux -\nand then nonsense\n",
+	"\x7f\x45\x4c\x46\x02\x01",
+	"100.64.0.1x name\n",
 };
 
 START_TEST(no_status_at_all)
@@ -195,11 +215,13 @@ START_TEST(table)
 		 "100.64.0.4      nodot.tail9.ts.net   bob@         macOS   active; relay \"fra\"; offline, tx 1 rx 0\n"
 		 "100.64.0.5      exit                 tagged-devices linux active; exit node; direct 192.0.2.1:41641\n"
 		 "100.64.0.6      maybe                bob@                 idle; offers exit node\n"
-		 "100.64.0.7      xn--bcher-kva (b\xc3\xbc" "cher) bob@ windows -\n"
+		 "100.64.0.7      xn--bcher-kva (b\xc3\xbc"
+		 "cher) bob@ windows -\n"
 		 "fd7a:115c:a1e0::8 six bob@ linux -\n"
 		 "100.64.0.9 (\"two words \\\"q\\\"\") bob@ linux -\n"
 		 "100.64.0.10\n"
-		 "\n# Health check:\n#     - not well\n", &tn);
+		 "\n# Health check:\n#     - not well\n",
+		 &tn);
 	ck_assert_int_eq(tn.state, TS_STATE_UNKNOWN);
 	ck_assert(!tn.has_self);
 	ck_assert_uint_eq(tn.node_count, 10);
@@ -212,7 +234,8 @@ START_TEST(table)
 	ck_assert_uint_eq(tn.nodes[2].flags, TS_NODE_ONLINE_KNOWN);
 	ck_assert(slice_is(tn.nodes[3].fqdn, "nodot.tail9.ts.net") && tn.nodes[3].label.len == 0);
 	ck_assert_uint_eq(tn.nodes[3].flags, TS_NODE_ONLINE_KNOWN);
-	ck_assert_uint_eq(tn.nodes[4].flags, TS_NODE_EXIT | TS_NODE_EXIT_OPTION | TS_NODE_ONLINE | TS_NODE_ONLINE_KNOWN);
+	ck_assert_uint_eq(tn.nodes[4].flags,
+			  TS_NODE_EXIT | TS_NODE_EXIT_OPTION | TS_NODE_ONLINE | TS_NODE_ONLINE_KNOWN);
 	ck_assert_uint_eq(tn.nodes[5].os.len, 0);
 	ck_assert_uint_eq(tn.nodes[5].flags, TS_NODE_EXIT_OPTION | TS_NODE_ONLINE | TS_NODE_ONLINE_KNOWN);
 	ck_assert(slice_is(tn.nodes[6].label, "xn--bcher-kva") && slice_is(tn.nodes[6].os, "windows"));

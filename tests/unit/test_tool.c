@@ -6,8 +6,9 @@
 #include "unit.h"
 
 static const char *const variables[] = {
-	"TSPROXY_STATUS", "TSPROXY_SOCKET", "TSPROXY_PROFILE", "TSPROXY_SOCKS5", "TSPROXY_HTTP_PROXY", "TSPROXY_MAP", "TSPROXY_ROUTE",
-	"TSPROXY_EXCLUDE", "TSPROXY_REMOTE_NAME", "TSPROXY_DNS_ROUTE", "TSPROXY_EXIT_NODE", "XDG_CONFIG_HOME",
+	"TSPROXY_STATUS",      "TSPROXY_SOCKET",    "TSPROXY_PROFILE",   "TSPROXY_SOCKS5",
+	"TSPROXY_HTTP_PROXY",  "TSPROXY_MAP",       "TSPROXY_ROUTE",     "TSPROXY_EXCLUDE",
+	"TSPROXY_REMOTE_NAME", "TSPROXY_DNS_ROUTE", "TSPROXY_EXIT_NODE", "XDG_CONFIG_HOME",
 };
 
 static void setup(void)
@@ -42,21 +43,24 @@ START_TEST(config_file)
 	struct ts_map_settings set;
 	const char *said;
 
-	ck_assert_int_eq(load(&set, "# a comment\n"
-				    "socks5 = user:pw@127.0.0.1:1055\n"
-				    "route = 10.0.0.0/8, fd00::/8\n"
-				    "route = 192.168.7.0/24\n"
-				    "exclude = 10.9.0.0/16\n"
-				    "remote-name = corp.example .other.example\n"
-				    "dns-route = corp.example=10.0.0.53\n"
-				    "short-names = no\n"
-				    "exit-node = yes\n"
-				    "suffix = tail1.ts.net\n"
-				    "log = debug\n"
-				    "[profile work]\n"
-				    "socks5 = 127.0.0.1:2055\n"
-				    "route = 172.16.0.0/12\n"
-				    "short-names = yes\n", &said), 0);
+	ck_assert_int_eq(load(&set,
+			      "# a comment\n"
+			      "socks5 = user:pw@127.0.0.1:1055\n"
+			      "route = 10.0.0.0/8, fd00::/8\n"
+			      "route = 192.168.7.0/24\n"
+			      "exclude = 10.9.0.0/16\n"
+			      "remote-name = corp.example .other.example\n"
+			      "dns-route = corp.example=10.0.0.53\n"
+			      "short-names = no\n"
+			      "exit-node = yes\n"
+			      "suffix = tail1.ts.net\n"
+			      "log = debug\n"
+			      "[profile work]\n"
+			      "socks5 = 127.0.0.1:2055\n"
+			      "route = 172.16.0.0/12\n"
+			      "short-names = yes\n",
+			      &said),
+			 0);
 	ck_assert_str_eq(said, "");
 	ck_assert_str_eq(set.socks5, "user:pw@127.0.0.1:1055");
 	ck_assert_uint_eq(set.route_count, 3);
@@ -100,7 +104,7 @@ END_TEST
 
 static const struct {
 	const char *text;
-	const char *says;	/* in the one line that comes */
+	const char *says; /* in the one line that comes */
 } bad_config[] = {
 	{ "socks5 = 127.0.0.1:1\n\nsokcs5 = 127.0.0.1:1\n", "tsproxy.conf:3: unknown key \"sokcs5\"" },
 	{ "route = 10.0.0.0/99\n", "tsproxy.conf:1: route: cannot read" },
@@ -171,7 +175,7 @@ END_TEST
 static const struct {
 	const char *text;
 	uint8_t kind;
-	const char *at;		/* null: refused */
+	const char *at; /* null: refused */
 	const char *user, *pass;
 } proxies[] = {
 	{ "127.0.0.1:1055", TS_PROXY_SOCKS5, "127.0.0.1:1055", "", "" },
@@ -231,8 +235,10 @@ END_TEST
 
 START_TEST(options_become_variables)
 {
-	char words[][40] = { "prog", "--socks5=127.0.0.1:1", "first", "--status", "rel/status.json", "--route", "10.0.0.0/8", "-p", "work",
-			     "--route=11.0.0.0/8", "--socket", "/run/x.sock", "--exit-node", "--json", "--", "--status" };
+	char words[][40] = { "prog",     "--socks5=127.0.0.1:1", "first",       "--status", "rel/status.json",
+			     "--route",  "10.0.0.0/8",           "-p",          "work",     "--route=11.0.0.0/8",
+			     "--socket", "/run/x.sock",          "--exit-node", "--json",   "--",
+			     "--status" };
 	char *argv[17] = { 0 }, cwd[4096], want[4200];
 	int argc = 16;
 
@@ -288,9 +294,13 @@ START_TEST(foreign_bytes_on_a_terminal)
 
 	ck_assert_str_eq(ts_tool_printable("plain", 5, out, sizeof(out)), "plain");
 	ck_assert_str_eq(ts_tool_printable("a\x1b[2J\n\0\x7f", 8, out, sizeof(out)), "a?[2J???");
-	ck_assert_str_eq(ts_tool_printable("b\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80", 10, out, sizeof(out)), "b\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80");
+	ck_assert_str_eq(ts_tool_printable("b\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80", 10, out, sizeof(out)),
+			 "b\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80");
 	/* C1 control characters, broken and cut sequences. */
-	ck_assert_str_eq(ts_tool_printable("\xc2\x9b" "31m\xff\xc3", 7, out, sizeof(out)), "??31m??");
+	ck_assert_str_eq(ts_tool_printable("\xc2\x9b"
+					   "31m\xff\xc3",
+					   7, out, sizeof(out)),
+			 "??31m??");
 	ck_assert_str_eq(ts_tool_printable("ab\xe2\x82\xac", 5, small, sizeof(small)), "ab");
 }
 END_TEST

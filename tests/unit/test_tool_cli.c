@@ -9,17 +9,21 @@
 static char out[65536];
 static const char *build;
 
-static const char status[] =
-	"{\"BackendState\":\"Running\",\"MagicDNSSuffix\":\"t.ts.net\",\"Self\":{\"DNSName\":\"self.t.ts.net.\",\"HostName\":\"self\","
-	"\"OS\":\"linux\",\"TailscaleIPs\":[\"100.64.0.1\"],\"Online\":true},\"Peer\":{\"a\":{\"DNSName\":\"db.t.ts.net.\",\"HostName\":\"db\","
-	"\"OS\":\"linux\",\"TailscaleIPs\":[\"100.64.0.2\",\"fd7a:115c:a1e0::2\"],\"Online\":false,\"PrimaryRoutes\":[\"10.1.0.0/16\"]},"
-	"\"b\":{\"DNSName\":\"\",\"HostName\":\"he\\u001b[2Jllo\",\"TailscaleIPs\":[\"100.64.0.3\"],\"ShareeNode\":true}}}";
+static const char status[] = "{\"BackendState\":\"Running\",\"MagicDNSSuffix\":\"t.ts.net\",\"Self\":{\"DNSName\":"
+			     "\"self.t.ts.net.\",\"HostName\":\"self\","
+			     "\"OS\":\"linux\",\"TailscaleIPs\":[\"100.64.0.1\"],\"Online\":true},\"Peer\":{\"a\":{"
+			     "\"DNSName\":\"db.t.ts.net.\",\"HostName\":\"db\","
+			     "\"OS\":\"linux\",\"TailscaleIPs\":[\"100.64.0.2\",\"fd7a:115c:a1e0::2\"],\"Online\":"
+			     "false,\"PrimaryRoutes\":[\"10.1.0.0/16\"]},"
+			     "\"b\":{\"DNSName\":\"\",\"HostName\":\"he\\u001b[2Jllo\",\"TailscaleIPs\":[\"100.64.0."
+			     "3\"],\"ShareeNode\":true}}}";
 
 static void setup(void)
 {
 	static const char *const variables[] = {
-		"TSPROXY_STATUS", "TSPROXY_SOCKET", "TSPROXY_PROFILE", "TSPROXY_SOCKS5", "TSPROXY_HTTP_PROXY", "TSPROXY_MAP", "TS_SOCKET",
-		"TSPROXY_ROUTE", "TSPROXY_EXCLUDE", "XDG_CONFIG_HOME", "ALL_PROXY", "all_proxy", "http_proxy",
+		"TSPROXY_STATUS", "TSPROXY_SOCKET", "TSPROXY_PROFILE", "TSPROXY_SOCKS5",  "TSPROXY_HTTP_PROXY",
+		"TSPROXY_MAP",    "TS_SOCKET",      "TSPROXY_ROUTE",   "TSPROXY_EXCLUDE", "XDG_CONFIG_HOME",
+		"ALL_PROXY",      "all_proxy",      "http_proxy",
 	};
 
 	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)
@@ -49,7 +53,7 @@ static int run(const char *command)
 	return WEXITSTATUS(code);
 }
 
-#define REMOTE " --socks5 192.0.2.1:1055 --status s.json"	/* a proxy on another host is not tried */
+#define REMOTE " --socks5 192.0.2.1:1055 --status s.json" /* a proxy on another host is not tried */
 
 static const struct {
 	const char *command;
@@ -57,7 +61,8 @@ static const struct {
 	const char *says;
 } cases[] = {
 	{ "sync" REMOTE, 0, NULL },
-	{ "sync" REMOTE " --print", 0, "node     db.t.ts.net host \"db\" os linux 100.64.0.2 fd7a:115c:a1e0::2 offline\n" },
+	{ "sync" REMOTE " --print", 0,
+	  "node     db.t.ts.net host \"db\" os linux 100.64.0.2 fd7a:115c:a1e0::2 offline\n" },
 	{ "sync --help", 0, "usage: tsproxy sync" },
 	{ "sync --version", 0, "tsproxy " },
 	{ "sync --nonsense", 2, "unknown option --nonsense" },
@@ -68,7 +73,8 @@ static const struct {
 	{ "sync --socks5 nonsense --status s.json", 2, "--socks5 nonsense" },
 	{ "sync --socks5 192.0.2.1:1 --status none.json", 1, "none.json: No such file or directory" },
 	{ "sync --socks5 192.0.2.1:1 --status - < s.json", 0, NULL },
-	{ "sync --socks5 192.0.2.1:1 --status - < /dev/null", 1, "the status from standard input is broken: it is empty" },
+	{ "sync --socks5 192.0.2.1:1 --status - < /dev/null", 1,
+	  "the status from standard input is broken: it is empty" },
 	{ "sync --socks5 192.0.2.1:1 --socket none.sock", 1, "no tailscaled answers at" },
 	{ "sync --map \"$D/own/x.map\"" REMOTE " --print", 0, "/own/x.map, " },
 	{ "sync --map rel/x.map" REMOTE " --print", 0, "/rel/x.map, " },
@@ -80,7 +86,8 @@ static const struct {
 	{ "resolve" REMOTE " -- --odd", 1, "--odd\t-\tnot ours" },
 	{ "status" REMOTE, 0, "100.64.0.2  db             linux  offline      socks5 192.0.2.1:1055\n" },
 	{ "status" REMOTE, 0, "(\"he?[2Jllo\")" },
-	{ "status" REMOTE, 0, "# subnet 10.1.0.0/16 behind db.t.ts.net\n# carrier: socks5 192.0.2.1:1055\n# tailnet: running, t.ts.net\n" },
+	{ "status" REMOTE, 0,
+	  "# subnet 10.1.0.0/16 behind db.t.ts.net\n# carrier: socks5 192.0.2.1:1055\n# tailnet: running, t.ts.net\n" },
 	{ "status" REMOTE " x", 2, "status takes no arguments" },
 	{ "status --status none.json", 1, "No such file" },
 };

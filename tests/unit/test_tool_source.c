@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Where the status comes from: files of every kind, LocalAPI servers that answer well, wrongly, slowly or not at all, the command. */
+/*
+ * Where the status comes from: files of every kind, LocalAPI servers that answer well, wrongly, slowly or not at all,
+ * the command.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -118,7 +121,7 @@ static const char *ask(const char *path, int *err)
 
 static const struct {
 	const char *answer;
-	const char *body;	/* null: refused, and `says` is in the reason */
+	const char *body; /* null: refused, and `says` is in the reason */
 	const char *says;
 } answers[] = {
 	{ "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{\"a\":1}", "{\"a\":1}", NULL },
@@ -208,7 +211,9 @@ START_TEST(localapi_that_is_none)
 	ck_assert_int_eq(err, -ECONNREFUSED);
 	ask(unit_file("file", "x", 1), &err);
 	ck_assert_int_eq(err, -ECONNREFUSED);
-	ask("/a/path/that/is/far/too/long/for/a/unix/socket/address/because/those/hold/only/one/hundred/and/eight/bytes/with/nul", &err);
+	ask("/a/path/that/is/far/too/long/for/a/unix/socket/address/because/those/hold/only/one/hundred/and/eight/"
+	    "bytes/with/nul",
+	    &err);
 	ck_assert_int_eq(err, -ENAMETOOLONG);
 }
 END_TEST
@@ -350,7 +355,8 @@ START_TEST(choice_of_source)
 	make_command("#!/bin/sh\n[ \"$1 $2\" = 'status --json' ] && echo '{\"BackendState\":\"Running\"}'\n");
 	ck_assert_int_eq(read_source(&set, &said), 0);
 	/* One that has no --json yet gives its table. */
-	make_command("#!/bin/sh\n[ $# = 1 ] || { echo 'flag provided but not defined'; exit 2; }\necho '100.64.0.1 a x@ linux -'\n");
+	make_command("#!/bin/sh\n[ $# = 1 ] || { echo 'flag provided but not defined'; exit 2; }\necho '100.64.0.1 a "
+		     "x@ linux -'\n");
 	ck_assert_int_eq(read_source(&set, &said), 0);
 	make_command("#!/bin/sh\necho 'failed to connect to local tailscaled' >&2\nexit 1\n");
 	ck_assert_int_eq(read_source(&set, &said), -ENOENT);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making the map from end to end: proxies of every kind are found for what they are, failures leave the old map and are told
- * in one line each, each line another. The proxies are small servers of our own; runs in a private network namespace.
+ * Making the map from end to end: proxies of every kind are found for what they are, failures leave the old map and are
+ * told in one line each, each line another. The proxies are small servers of our own; runs in a private network
+ * namespace.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,8 +19,18 @@
 extern char **environ;
 
 enum trait {
-	SOCKS = 1, HTTP = 2, PIPELINE = 4, BND = 8, UDP = 16, AUTH = 32, SILENT = 64, REFUSES = 128, GARBAGE = 256, WEB = 512,
-	SLOW = 1024, CLOSES = 2048,
+	SOCKS = 1,
+	HTTP = 2,
+	PIPELINE = 4,
+	BND = 8,
+	UDP = 16,
+	AUTH = 32,
+	SILENT = 64,
+	REFUSES = 128,
+	GARBAGE = 256,
+	WEB = 512,
+	SLOW = 1024,
+	CLOSES = 2048,
 };
 
 static pid_t servers[8];
@@ -86,8 +97,8 @@ static void serve_socks(int c, unsigned traits)
 	}
 	put(c, traits & AUTH ? "\5\2" : "\5\0", 2);
 	if (traits & AUTH) {
-		bool good = read_n(c, in, 2) && read_n(c, in + 2, in[1] + 1u) && read_n(c, in + 3 + in[1], in[2 + in[1]]) &&
-			    memcmp(in, "\1\4user\2pw", 9) == 0;
+		bool good = read_n(c, in, 2) && read_n(c, in + 2, in[1] + 1u) &&
+			    read_n(c, in + 3 + in[1], in[2 + in[1]]) && memcmp(in, "\1\4user\2pw", 9) == 0;
 
 		put(c, good ? "\1\0" : "\1\1", 2);
 		if (!good)
@@ -165,7 +176,9 @@ static void serve(int c, unsigned traits)
 
 static int listen_on(unsigned port, unsigned *got)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons((uint16_t)port),
+				  .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 	socklen_t len = sizeof(in);
 
@@ -208,13 +221,15 @@ static void stop_servers(void)
 }
 
 static const char *const variables[] = {
-	"TSPROXY_STATUS", "TSPROXY_SOCKET", "TSPROXY_PROFILE", "TSPROXY_SOCKS5", "TSPROXY_HTTP_PROXY", "TSPROXY_MAP", "TSPROXY_ROUTE",
-	"TSPROXY_EXCLUDE", "TSPROXY_REMOTE_NAME", "TSPROXY_DNS_ROUTE", "TSPROXY_EXIT_NODE", "XDG_CONFIG_HOME", "TS_SOCKET", "ALL_PROXY",
-	"all_proxy", "http_proxy", "TSPROXY_DISABLE",
+	"TSPROXY_STATUS",    "TSPROXY_SOCKET",  "TSPROXY_PROFILE", "TSPROXY_SOCKS5",      "TSPROXY_HTTP_PROXY",
+	"TSPROXY_MAP",       "TSPROXY_ROUTE",   "TSPROXY_EXCLUDE", "TSPROXY_REMOTE_NAME", "TSPROXY_DNS_ROUTE",
+	"TSPROXY_EXIT_NODE", "XDG_CONFIG_HOME", "TS_SOCKET",       "ALL_PROXY",           "all_proxy",
+	"http_proxy",        "TSPROXY_DISABLE",
 };
 
-static const char status[] = "{\"BackendState\":\"Running\",\"MagicDNSSuffix\":\"t.ts.net\",\"Peer\":{\"a\":{\"DNSName\":\"a.t.ts.net.\","
-			     "\"TailscaleIPs\":[\"100.64.0.2\"]}}}";
+static const char status[] =
+	"{\"BackendState\":\"Running\",\"MagicDNSSuffix\":\"t.ts.net\",\"Peer\":{\"a\":{\"DNSName\":\"a.t.ts.net.\","
+	"\"TailscaleIPs\":[\"100.64.0.2\"]}}}";
 
 static void setup(void)
 {
@@ -272,7 +287,8 @@ static const struct {
 	enum ts_probe_result result;
 	uint8_t flags;
 } probes[] = {
-	{ SOCKS | PIPELINE | BND | UDP, "", TS_PROXY_SOCKS5, TS_PROBE_OK, TS_PROXY_PIPELINE | TS_PROXY_BND_TRUE | TS_PROXY_UDP },
+	{ SOCKS | PIPELINE | BND | UDP, "", TS_PROXY_SOCKS5, TS_PROBE_OK,
+	  TS_PROXY_PIPELINE | TS_PROXY_BND_TRUE | TS_PROXY_UDP },
 	{ SOCKS | PIPELINE | UDP, "", TS_PROXY_SOCKS5, TS_PROBE_OK, TS_PROXY_PIPELINE | TS_PROXY_UDP },
 	{ SOCKS, "", TS_PROXY_SOCKS5, TS_PROBE_OK, 0 },
 	{ SOCKS | BND, "", TS_PROXY_SOCKS5, TS_PROBE_OK, TS_PROXY_BND_TRUE },
@@ -326,13 +342,13 @@ START_TEST(probing_nobody)
 END_TEST
 
 static const struct {
-	unsigned on[3];		/* traits at 1055, 1080, 3128 */
-	unsigned port;		/* what is found; 0: nothing */
+	unsigned on[3]; /* traits at 1055, 1080, 3128 */
+	unsigned port;  /* what is found; 0: nothing */
 	uint8_t kind;
 	const char *says;
 } usual[] = {
 	{ { SOCKS | PIPELINE, 0, 0 }, 1055, TS_PROXY_SOCKS5, "" },
-	{ { 0, SOCKS | PIPELINE, HTTP }, 1080, TS_PROXY_SOCKS5, "" },	/* the guide's daemon */
+	{ { 0, SOCKS | PIPELINE, HTTP }, 1080, TS_PROXY_SOCKS5, "" }, /* the guide's daemon */
 	{ { SOCKS, SOCKS, SOCKS }, 1055, TS_PROXY_SOCKS5, "" },
 	{ { HTTP, SOCKS, 0 }, 1080, TS_PROXY_SOCKS5, "" },
 	{ { 0, 0, HTTP }, 3128, TS_PROXY_HTTP, "" },
@@ -462,7 +478,8 @@ static const struct {
 	int ret;
 	const char *says;
 } misconfigured[] = {
-	{ "TSPROXY_SOCKS5", "127.0.0.1:9", 0, 1, "no proxy listens at 127.0.0.1:9: start tailscaled with --socks5-server" },
+	{ "TSPROXY_SOCKS5", "127.0.0.1:9", 0, 1,
+	  "no proxy listens at 127.0.0.1:9: start tailscaled with --socks5-server" },
 	{ "TSPROXY_HTTP_PROXY", "127.0.0.1:9", 0, 1, "start tailscaled with --outbound-http-proxy-listen=127.0.0.1:9" },
 	{ "TSPROXY_SOCKS5", "127.0.0.1:%u", HTTP, 1, "speaks HTTP, not SOCKS5: name it with --http-proxy" },
 	{ "TSPROXY_HTTP_PROXY", "127.0.0.1:%u", SOCKS, 1, "speaks SOCKS5, not HTTP: name it with --socks5" },
@@ -548,10 +565,13 @@ static const struct {
 	uint32_t state, flags;
 	const char *says;
 } daemons[] = {
-	{ "{\"BackendState\":\"Stopped\"}", TS_STATE_STOPPED, 0, "tailscaled is stopped: bring it up with tailscale up" },
-	{ "{\"BackendState\":\"NeedsLogin\"}", TS_STATE_NEEDS_LOGIN, 0, "logged out or waits for approval: log in with tailscale up" },
+	{ "{\"BackendState\":\"Stopped\"}", TS_STATE_STOPPED, 0,
+	  "tailscaled is stopped: bring it up with tailscale up" },
+	{ "{\"BackendState\":\"NeedsLogin\"}", TS_STATE_NEEDS_LOGIN, 0,
+	  "logged out or waits for approval: log in with tailscale up" },
 	{ "Logged out.\n", TS_STATE_NEEDS_LOGIN, 0, "logged out" },
-	{ "{\"BackendState\":\"Running\",\"TUN\":true}", TS_STATE_RUNNING, TS_MAP_TUN, "routes the tailnet in the kernel (TUN)" },
+	{ "{\"BackendState\":\"Running\",\"TUN\":true}", TS_STATE_RUNNING, TS_MAP_TUN,
+	  "routes the tailnet in the kernel (TUN)" },
 };
 
 START_TEST(daemon_states)
@@ -701,10 +721,11 @@ static const struct {
 
 START_TEST(explaining)
 {
-	static const char text[] =
-		"{\"BackendState\":\"Running\",\"MagicDNSSuffix\":\"t.ts.net\",\"Self\":{\"DNSName\":\"self.t.ts.net.\",\"TailscaleIPs\":"
-		"[\"100.64.0.1\"]},\"Peer\":{\"a\":{\"DNSName\":\"peer.t.ts.net.\",\"TailscaleIPs\":[\"100.64.0.2\"],\"PrimaryRoutes\":"
-		"[\"10.1.0.0/16\"]}}}";
+	static const char text[] = "{\"BackendState\":\"Running\",\"MagicDNSSuffix\":\"t.ts.net\",\"Self\":{"
+				   "\"DNSName\":\"self.t.ts.net.\",\"TailscaleIPs\":"
+				   "[\"100.64.0.1\"]},\"Peer\":{\"a\":{\"DNSName\":\"peer.t.ts.net.\",\"TailscaleIPs\":"
+				   "[\"100.64.0.2\"],\"PrimaryRoutes\":"
+				   "[\"10.1.0.0/16\"]}}}";
 	struct ts_explained e;
 	const char *said;
 	struct ts_map m;
