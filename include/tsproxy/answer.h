@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What a resolver call is answered with: whose name it is (ask.c, hosts.c), and the structures of netdb.h (answer.c). */
+/*
+ * What a resolver call is answered with: whose name it is (ask.c, hosts.c), and the structures of netdb.h (answer.c).
+ */
 #ifndef TSPROXY_ANSWER_H
 #define TSPROXY_ANSWER_H
 
@@ -17,8 +19,9 @@ enum ts_ask {
 };
 
 /*
- * Whose is `name`, in the order numeric, localhost, /etc/hosts, tailnet, DNS? `family` is what is asked for (AF_UNSPEC: any), because
- * /etc/hosts wins only where it has such an address. May wait 1 s for a fresher map when a name misses (names.h).
+ * Whose is `name`, in the order numeric, localhost, /etc/hosts, tailnet, DNS? `family` is what is asked for
+ * (AF_UNSPEC: any), because /etc/hosts wins only where it has such an address. May wait 1 s for a fresher map when a
+ * name misses (names.h).
  */
 enum ts_ask ts_names_ask(const char *name, int family, struct ts_map_answer *out);
 /* The same for an address. */
@@ -40,8 +43,8 @@ int ts_answer_no_addrinfo(const char *service, const struct addrinfo *hints, int
 bool ts_answer_free(struct addrinfo *res);
 
 /*
- * Fills `ret` and `buf` for the addresses of `family`. 0, ERANGE where `len` is too small, or -1 where there is no such address.
- * `asked` is the name that was looked up, or null for a lookup by address.
+ * Fills `ret` and `buf` for the addresses of `family`. 0, ERANGE where `len` is too small, or -1 where there is no
+ * such address. `asked` is the name that was looked up, or null for a lookup by address.
  */
 int ts_answer_hostent(const struct ts_map_answer *a, int family, const char *asked, struct hostent *ret, char *buf,
 		      size_t len);

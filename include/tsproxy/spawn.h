@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Starts tsproxy-sync from inside a program that must not notice: no child to wait for, no signal, no descriptor, no allocation. */
+/*
+ * Starts tsproxy-sync from inside a program that must not notice: no child to wait for, no signal, no descriptor, no
+ * allocation.
+ */
 #ifndef TSPROXY_SPAWN_H
 #define TSPROXY_SPAWN_H
 
@@ -13,14 +16,16 @@ void ts_spawn_save_env(char *const envp[]);
 /* A saved variable's value, or null. */
 const char *ts_spawn_env(const char *name);
 /*
- * False where a helper must not be started from here: secure execution, a vfork child, a process that has put itself into a
- * sandbox (seccomp), or whose next child would found a PID namespace; under valgrind, which cannot follow the clone.
+ * False where a helper must not be started from here: secure execution, a vfork child, a process that has put itself
+ * into a sandbox (seccomp), or whose next child would found a PID namespace; under valgrind, which cannot follow the
+ * clone.
  */
 bool ts_spawn_allowed(void);
 /*
- * Starts `path` without arguments, detached, in the saved environment. From then on until it ends it holds an open file description
- * lock (fcntl(2)) on byte TS_SPAWN_LOCK_BYTE of `lock_path`, its standard input. Returns 0 once it has started, or -errno. Takes 0.3 ms; 1 s at most where
- * this process would inherit the orphan (PID 1, a subreaper), because then its end is awaited.
+ * Starts `path` without arguments, detached, in the saved environment. From then on until it ends it holds an open
+ * file description lock (fcntl(2)) on byte TS_SPAWN_LOCK_BYTE of `lock_path`, its standard input. Returns 0 once it
+ * has started, or -errno. Takes 0.3 ms; 1 s at most where this process would inherit the orphan (PID 1, a subreaper),
+ * because then its end is awaited.
  */
 #define TS_SPAWN_LOCK_BYTE 1
 int ts_spawn_helper(const char *path, const char *lock_path);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The resolver calls of netdb.h. Each asks whose name it is (names/ask.c); what is not the tailnet's goes to libc as it came. */
+/*
+ * The resolver calls of netdb.h. Each asks whose name it is (names/ask.c); what is not the tailnet's goes to libc as
+ * it came.
+ */
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -57,8 +60,8 @@ EXPORT void freeaddrinfo(struct addrinfo *res)
 }
 
 /*
- * A name for which the real call fails as it does for what does not exist (or has no address of the family), without asking
- * anybody: musl's versions differ in what they return then.
+ * A name for which the real call fails as it does for what does not exist (or has no address of the family), without
+ * asking anybody: musl's versions differ in what they return then.
  */
 static const char *refused(enum ts_ask whose, int family)
 {
@@ -77,7 +80,8 @@ struct dest {
 };
 
 /* What the _r calls say of a name that is not libc's. `asked` is null for a lookup by address. */
-static int answer_r(enum ts_ask whose, const struct ts_map_answer *a, int family, const char *asked, const struct dest *d)
+static int answer_r(enum ts_ask whose, const struct ts_map_answer *a, int family, const char *asked,
+		    const struct dest *d)
 {
 	int ret = whose == TS_ASK_FOUND ? ts_answer_hostent(a, family, asked, d->host, d->buf, d->len) : -1;
 
@@ -129,7 +133,8 @@ EXPORT int gethostbyname2_r(const char *name, int family, struct hostent *ret, c
 	return answer_r(whose, &a, family, name, &(struct dest){ ret, buf, len, result, herr });
 }
 
-EXPORT int gethostbyname_r(const char *name, struct hostent *ret, char *buf, size_t len, struct hostent **result, int *herr)
+EXPORT int gethostbyname_r(const char *name, struct hostent *ret, char *buf, size_t len, struct hostent **result,
+			   int *herr)
 {
 	enum ts_ask whose = TS_ASK_LIBC;
 	struct ts_map_answer a;
@@ -167,7 +172,10 @@ EXPORT struct hostent *gethostbyname2(const char *name, int family)
 	return answer(whose, &a, family, name, &s);
 }
 
-/* Looks an address up; `family` becomes IPv4 for a mapped one, as libc's DNS does it. The answer holds that address alone. */
+/*
+ * Looks an address up; `family` becomes IPv4 for a mapped one, as libc's DNS does it. The answer holds that address
+ * alone.
+ */
 static enum ts_ask ask_addr(const void *addr, socklen_t len, int *family, struct ts_map_answer *a)
 {
 	enum ts_ask whose;
@@ -239,14 +247,16 @@ EXPORT int getnameinfo(const struct sockaddr *addr, socklen_t len, char *host, s
 	size_t n;
 	int ret;
 
-	if (ts_enabled && host && host_cap && !(flags & NI_NUMERICHOST) && addr && ts_addr_from_sockaddr(&key, addr, len))
+	if (ts_enabled && host && host_cap && !(flags & NI_NUMERICHOST) && addr &&
+	    ts_addr_from_sockaddr(&key, addr, len))
 		whose = ts_names_ask_addr(key.ip, &a);
 	if (whose == TS_ASK_LIBC)
 		return real->getnameinfo(addr, len, host, host_cap, serv, serv_cap, flags);
 	if (whose == TS_ASK_NONE && !(flags & NI_NAMEREQD))
 		return real->getnameinfo(addr, len, host, host_cap, serv, serv_cap, flags | NI_NUMERICHOST);
 	/* The service, and what is wrong with the call, are libc's. */
-	ret = real->getnameinfo(addr, len, number, sizeof(number), serv, serv_cap, (flags & ~NI_NAMEREQD) | NI_NUMERICHOST);
+	ret = real->getnameinfo(addr, len, number, sizeof(number), serv, serv_cap,
+				(flags & ~NI_NAMEREQD) | NI_NUMERICHOST);
 	if (ret)
 		return ret;
 	if (whose == TS_ASK_NONE)

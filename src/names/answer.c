@@ -2,11 +2,11 @@
 /*
  * Builds the structures that resolver calls return.
  *
- * Services, socket types and protocols are libc's business: the real getaddrinfo is called on each numeric address, and what it gives is
- * put together. glibc's nodes are single allocations, which may be linked into one list and are freed by
- * its own freeaddrinfo. musl's are elements of one array with a count, which may not: there the list is one
- * block of ours that the hooked freeaddrinfo knows again by a mark behind its nodes. (A node of musl's has a
- * socket address in that place, which cannot begin like the mark.)
+ * Services, socket types and protocols are libc's business: the real getaddrinfo is called on each numeric address,
+ * and what it gives is put together. glibc's nodes are single allocations, which may be linked into one list and are
+ * freed by its own freeaddrinfo. musl's are elements of one array with a count, which may not: there the list is one
+ * block of ours that the hooked freeaddrinfo knows again by a mark behind its nodes. (A node of musl's has a socket
+ * address in that place, which cannot begin like the mark.)
  */
 #include "tsproxy/answer.h"
 
@@ -95,8 +95,8 @@ static bool has6(const struct ts_map_answer *a)
 }
 
 /*
- * Which addresses, and in which order. As natively by RFC 6724: IPv6 first where this node has such an address in the tailnet; musl
- * keeps IPv4 first. AI_ADDRCONFIG counts the families of this node in the tailnet as configured.
+ * Which addresses, and in which order. As natively by RFC 6724: IPv6 first where this node has such an address in the
+ * tailnet; musl keeps IPv4 first. AI_ADDRCONFIG counts the families of this node in the tailnet as configured.
  */
 static int plan_answer(struct plan *p, const struct ts_map_answer *a, const struct addrinfo *h)
 {
@@ -171,7 +171,10 @@ static int link_lists(struct addrinfo **lists, unsigned count, const struct addr
 	return EAI_MEMORY;
 }
 
-/* musl: copies all nodes into one block. The lists are freed. It gives each node of a name the canonical name, asked or not. */
+/*
+ * musl: copies all nodes into one block. The lists are freed. It gives each node of a name the canonical name, asked
+ * or not.
+ */
 static int copy_lists(struct addrinfo **lists, unsigned count, const char *canon)
 {
 	const size_t head = (sizeof(struct block) + 15) & ~(size_t)15;

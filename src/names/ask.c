@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose name is it? After numbers the map is asked first, because that costs little and settles nearly all: a name which it does
- * not know and which is not under the tailnet's suffix is libc's. Only for the others is it looked up what natively comes before.
+ * Whose name is it? After numbers the map is asked first, because that costs little and settles nearly all: a name
+ * which it does not know and which is not under the tailnet's suffix is libc's. Only for the others is it looked up
+ * what natively comes before.
  */
 #include <errno.h>
 #include <string.h>
@@ -38,7 +39,10 @@ static bool numeric4(const char *s)
 	}
 }
 
-/* Numbers are no names. Only those need a closer look that begin with a digit; IPv6 has a colon among its first five characters. */
+/*
+ * Numbers are no names. Only those need a closer look that begin with a digit; IPv6 has a colon among its first five
+ * characters.
+ */
 static bool numeric(const char *s)
 {
 	for (int i = 0; i < 5 && s[i]; i++)
@@ -85,12 +89,13 @@ static bool could_be_name(const char *s, size_t len)
 }
 
 /*
- * A name that is not in the map, and could be in the next: waits for a fresher one where the one in use is not quite new.
- * Not for what /etc/hosts answers.
+ * A name that is not in the map, and could be in the next: waits for a fresher one where the one in use is not quite
+ * new. Not for what /etc/hosts answers.
  */
 static int ask_again(const char *name, size_t len, int family, struct ts_map_answer *out)
 {
-	if (!ts_live_miss_due() || !could_be_name(name, len) || ts_hosts_has_name(name, family) || !ts_live_refresh(true))
+	if (!ts_live_miss_due() || !could_be_name(name, len) || ts_hosts_has_name(name, family) ||
+	    !ts_live_refresh(true))
 		return 0;
 	return ts_live_find_name(name, len, out);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Says whether /etc/hosts knows a name or an address, so that it wins as it does natively; libc then answers. Read only for names that the
- * map knows as well. Read anew each time, because libc does so too and an edited file must count at once.
+ * Says whether /etc/hosts knows a name or an address, so that it wins as it does natively; libc then answers. Read
+ * only for names that the map knows as well. Read anew each time, because libc does so too and an edited file must
+ * count at once.
  */
 #include <fcntl.h>
 #include <string.h>

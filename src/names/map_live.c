@@ -5,13 +5,13 @@
  * The file is looked at (one stat) when the last look is 100 ms old; one that is missing, every 2 s. A map up to
  * COPY_MAX bytes is read into one of two static buffers, so that nothing which happens to the file can touch
  * this process any more; a bigger one is mapped at an address that stays, where a later one takes its place by one
- * mremap(2). Memory is constant and nothing is ever reclaimed, which is what makes lookups safe without a lock, in signal
- * handlers and across fork.
+ * mremap(2). Memory is constant and nothing is ever reclaimed, which is what makes lookups safe without a lock, in
+ * signal handlers and across fork.
  *
- * A lookup reads `sequence`, copies its answer out of `current`, and reads `sequence` again. The writer raises it before it touches
- * the place that is not `current`: so a lookup that began before is repeated, one that begins meanwhile still
- * finds the old map whole. A map that is damaged or gone does not replace a good one: its names go on being
- * known, and refresh.c asks for a new file.
+ * A lookup reads `sequence`, copies its answer out of `current`, and reads `sequence` again. The writer raises it
+ * before it touches the place that is not `current`: so a lookup that began before is repeated, one that begins
+ * meanwhile still finds the old map whole. A map that is damaged or gone does not replace a good one: its names go on
+ * being known, and refresh.c asks for a new file.
  */
 #include <errno.h>
 #include <fcntl.h>

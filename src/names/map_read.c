@@ -2,10 +2,10 @@
 /*
  * Reading a map (format: map.h), in the object and in the tools.
  *
- * A map's bytes are never trusted: ts_map_check() proves the layout once, but what is read may belong to a file that took the
- * checked one's place a moment ago. So nothing is read through a struct in place: every
- * access copies a few bytes out, at an offset tested against the length of the memory itself. A wrong
- * offset reads as "not found". Copies of fixed size cost nothing: the compiler makes loads of them.
+ * A map's bytes are never trusted: ts_map_check() proves the layout once, but what is read may belong to a file that
+ * took the checked one's place a moment ago. So nothing is read through a struct in place: every access copies a few
+ * bytes out, at an offset tested against the length of the memory itself. A wrong offset reads as "not found". Copies
+ * of fixed size cost nothing: the compiler makes loads of them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -367,8 +367,8 @@ static bool far_file(int fd)
 }
 
 /*
- * A file of the full apparent size was made by our writer on a file system that keeps it: it is mapped, and only what is
- * asked is read from disk. Any other is read into memory, so that its end cannot move beneath a reader.
+ * A file of the full apparent size was made by our writer on a file system that keeps it: it is mapped, and only what
+ * is asked is read from disk. Any other is read into memory, so that its end cannot move beneath a reader.
  */
 int ts_map_attach(int fd, const struct stat *st, struct ts_map *out)
 {

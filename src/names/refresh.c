@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Has the map made anew by tsproxy-sync, at most once per 2 s for all processes that use the map, and not within 60 s of a failure.
+ * Has the map made anew by tsproxy-sync, at most once per 2 s for all processes that use the map, and not within 60 s
+ * of a failure.
  *
  * What the processes share is one file beside the map, MAP.refresh:
- *   its time     when a refresh was last begun (with one byte in it, so that a file just made says nothing yet);
- *   its locks    a process is beginning one (byte 0), a refresh is running (byte 1): tsproxy-sync holds that through its standard
- *                input, so its end, even a violent one, frees it. They are locks of open file descriptions (fcntl(2)), because
- *                those can be looked at without being taken.
- * A failure needs no mark: it is a refresh that is over, and whose map is older than its beginning. Where no such file can
- * be made (a read-only home) only this process's own memory of its last attempt limits it.
+ *   its time   when a refresh was last begun (with one byte in it, so that a file just made says nothing yet);
+ *   its locks  byte 0: a process is beginning one; byte 1: one is running. tsproxy-sync holds that through its
+ *              standard input, so its end, even a violent one, frees it. They are locks of open file
+ *              descriptions (fcntl(2)), because those can be looked at without being taken.
+ * A failure needs no mark: it is a refresh that is over, and whose map is older than its beginning. Where no such file
+ * can be made (a read-only home) only this process's own memory of its last attempt limits it.
  *
  * What came from the launcher's standard input (TSPROXY_STATUS=-) cannot be asked again.
  */
@@ -36,8 +37,8 @@
 #define PATH_MAX_LEN (TS_CONF_PATH_MAX + 64)
 
 /*
- * This process's own memory in one word, so that no thread sees half of it: the time before which it does not ask again, and in
- * the lowest bits (of nanoseconds) what its last question came to.
+ * This process's own memory in one word, so that no thread sees half of it: the time before which it does not ask
+ * again, and in the lowest bits (of nanoseconds) what its last question came to.
  */
 static int64_t next_try;
 #define BEGINNING 1	/* a thread is at it: may become RUNNING in a moment */
@@ -194,7 +195,8 @@ static bool running(void)
 	fd = open_lock(path, &st);
 	if (fd < 0)
 		return false;
-	held = lock_bytes(fd, F_OFD_GETLK, F_WRLCK, &l, BEGINNING_BYTE, TS_SPAWN_LOCK_BYTE + 1) == 0 && l.l_type != F_UNLCK;
+	held = lock_bytes(fd, F_OFD_GETLK, F_WRLCK, &l, BEGINNING_BYTE, TS_SPAWN_LOCK_BYTE + 1) == 0 &&
+	       l.l_type != F_UNLCK;
 	ts_sys(SYS_close, fd);
 	return held;
 }
@@ -207,7 +209,10 @@ static int64_t monotonic(void)
 	return t.tv_sec * TS_NS_PER_S + t.tv_nsec;
 }
 
-/* Until the map has changed, the refresh is over, or the time is. The helper frees its lock when it ends, after its last rename. */
+/*
+ * Until the map has changed, the refresh is over, or the time is. The helper frees its lock when it ends, after its
+ * last rename.
+ */
 static bool await(void)
 {
 	const struct timespec brief = { 0, POLL_NS };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The background helper. Two steps of clone(CLONE_VM | CLONE_VFORK | CLONE_FILES) with exit signal 0, so that nothing is copied however
- * big the program is, and that no wait call without __WCLONE and no SIGCHLD handler sees the child. The process in the middle
- * only makes the helper and exits: execve resets the exit signal to SIGCHLD, so the one who execs must not be the program's
- * child. All run on stacks of ours while the caller is suspended; signals are blocked meanwhile, because a handler would run twice in
- * one memory.
+ * The background helper. Two steps of clone(CLONE_VM | CLONE_VFORK | CLONE_FILES) with exit signal 0, so that nothing
+ * is copied however big the program is, and that no wait call without __WCLONE and no SIGCHLD handler sees the child.
+ * The process in the middle only makes the helper and exits: execve resets the exit signal to SIGCHLD, so the one who
+ * execs must not be the program's child. All run on stacks of ours while the caller is suspended; signals are blocked
+ * meanwhile, because a handler would run twice in one memory.
  */
 #include "tsproxy/spawn.h"
 
@@ -58,8 +58,8 @@ static bool contains(const char *s, const char *part)
 static bool wanted(const char *s)
 {
 	static const char list[] =
-		"TSPROXY_\0TS_SOCKET=\0HOME=\0XDG_RUNTIME_DIR=\0XDG_CONFIG_HOME=\0PATH=\0USER=\0LOGNAME=\0ALL_PROXY=\0all_proxy=\0"
-		"HTTP_PROXY=\0http_proxy=\0HTTPS_PROXY=\0https_proxy=\0NO_PROXY=\0no_proxy=\0";
+		"TSPROXY_\0TS_SOCKET=\0HOME=\0XDG_RUNTIME_DIR=\0XDG_CONFIG_HOME=\0PATH=\0USER=\0LOGNAME=\0"
+		"ALL_PROXY=\0all_proxy=\0HTTP_PROXY=\0http_proxy=\0HTTPS_PROXY=\0https_proxy=\0NO_PROXY=\0no_proxy=\0";
 
 	for (const char *p = list; *p; p += strlen(p) + 1)
 		if (*s == *p && starts_with(s, p))
@@ -150,8 +150,8 @@ static bool founds_pid_namespace(void)
 
 bool ts_spawn_allowed(void)
 {
-	return env_whole && !under_valgrind && !ts_program_is_secure && ts_process() == TS_SELF && !founds_pid_namespace() &&
-	       !sandboxed();
+	return env_whole && !under_valgrind && !ts_program_is_secure && ts_process() == TS_SELF &&
+	       !founds_pid_namespace() && !sandboxed();
 }
 
 /* Calls fn(arg) in a new process on the given stack; fn must not return. The new process's PID or -errno. */
@@ -205,7 +205,9 @@ struct job {
 
 static uint8_t stacks[2][STACK_SIZE] __attribute__((aligned(16)));
 
-/* Leaves this process with a descriptor table of its own that holds at most 0 to 2. Nothing is closed in the program. */
+/*
+ * Leaves this process with a descriptor table of its own that holds at most 0 to 2. Nothing is closed in the program.
+ */
 static int own_descriptors(void)
 {
 	struct rlimit limit;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A DNS server on 127.0.0.1:53 in a child process that says "no such name" to everything and counts what it is asked. */
+/*
+ * A DNS server on 127.0.0.1:53 in a child process that says "no such name" to everything and counts what it is asked.
+ */
 #include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,13 +14,14 @@
 
 static inline const volatile int *dns_counter_start(void)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }, from;
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(53) }, from;
 	volatile int *count = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	unsigned char message[512];
 	socklen_t len = sizeof(from);
 	ssize_t n;
 
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) != 0) {
 		perror("bind to port 53");
 		exit(1);

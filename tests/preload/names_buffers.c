@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The _r calls with every length and alignment of buffer: too small is ERANGE (and NETDB_INTERNAL with glibc), never a byte outside; enough
- * is a whole answer inside the buffer.
+ * The _r calls with every length and alignment of buffer: too small is ERANGE (and NETDB_INTERNAL with glibc), never a
+ * byte outside; enough is a whole answer inside the buffer.
  */
 /*
  * libc: glibc musl

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A map that is replaced, deleted, overwritten or planted under a running program: a new one counts soon, a bad one never. */
+/*
+ * A map that is replaced, deleted, overwritten or planted under a running program: a new one counts soon, a bad one
+ * never.
+ */
 /*
  * libc: glibc musl
  * status: names.json

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Children made by fork (while other threads look names up) and by vfork find names; a vfork child changes nothing of its parent's. */
+/*
+ * Children made by fork (while other threads look names up) and by vfork find names; a vfork child changes nothing of
+ * its parent's.
+ */
 /*
  * libc: glibc musl
  * cflags: -pthread

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A Go program gets no tailnet names, because it would connect to them by itself, in the clear; other names are as ever. */
+/*
+ * A Go program gets no tailnet names, because it would connect to them by itself, in the clear; other names are as
+ * ever.
+ */
 /*
  * status: names.json
  * dns: www.example.com,192.0.2.60

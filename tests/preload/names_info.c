@@ -12,8 +12,8 @@ int main(void)
 {
 	static const char *const addrs[] = { "100.64.0.2", "fd7a:115c:a1e0::2", "127.0.0.1" };
 	static const int flags[] = {
-		0, NI_NAMEREQD, NI_NUMERICHOST, NI_NUMERICSERV, NI_DGRAM, NI_NUMERICHOST | NI_NUMERICSERV, NI_NAMEREQD | NI_NUMERICSERV,
-		NI_NAMEREQD | NI_NUMERICHOST, 0x4000,
+		0, NI_NAMEREQD, NI_NUMERICHOST, NI_NUMERICSERV, NI_DGRAM, NI_NUMERICHOST | NI_NUMERICSERV,
+		NI_NAMEREQD | NI_NUMERICSERV, NI_NAMEREQD | NI_NUMERICHOST, 0x4000,
 	};
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(22) };
 	char host[NI_MAXHOST], serv[NI_MAXSERV];
@@ -31,8 +31,10 @@ int main(void)
 		}
 	inet_pton(AF_INET, "100.64.0.2", &in.sin_addr);
 	for (socklen_t len = 0; len <= sizeof(in); len++)
-		printf("length %u: %d\n", len, getnameinfo((struct sockaddr *)&in, len, host, sizeof(host), serv, sizeof(serv), 0));
+		printf("length %u: %d\n", len,
+		       getnameinfo((struct sockaddr *)&in, len, host, sizeof(host), serv, sizeof(serv), 0));
 	in.sin_family = 77;
-	printf("family 77: %d\n", getnameinfo((struct sockaddr *)&in, sizeof(in), host, sizeof(host), serv, sizeof(serv), 0));
+	printf("family 77: %d\n",
+	       getnameinfo((struct sockaddr *)&in, sizeof(in), host, sizeof(host), serv, sizeof(serv), 0));
 	return 0;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The answers for full and short names are those of a DNS server that holds the same records, call by call, field by field. */
+/*
+ * The answers for full and short names are those of a DNS server that holds the same records, call by call, field by
+ * field.
+ */
 /*
  * expect: same
  * libc: glibc musl
@@ -24,8 +27,8 @@ static const int flags[] = {
 	AI_NUMERICHOST, AI_V4MAPPED | AI_ADDRCONFIG | AI_CANONNAME, 0x100000,
 };
 static const int types[][2] = {
-	{ 0, 0 }, { SOCK_STREAM, 0 }, { SOCK_DGRAM, 0 }, { SOCK_RAW, 0 }, { 0, IPPROTO_UDP }, { SOCK_STREAM, IPPROTO_TCP },
-	{ SOCK_STREAM, IPPROTO_UDP }, { 77, 0 },
+	{ 0, 0 }, { SOCK_STREAM, 0 }, { SOCK_DGRAM, 0 }, { SOCK_RAW, 0 }, { 0, IPPROTO_UDP },
+	{ SOCK_STREAM, IPPROTO_TCP }, { SOCK_STREAM, IPPROTO_UDP }, { 77, 0 },
 };
 static const int families[] = { AF_UNSPEC, AF_INET, AF_INET6, AF_UNIX };
 
@@ -37,8 +40,9 @@ int main(void)
 		print_addrinfo(names[n], "80", NULL);
 		FOR(f, families)
 			FOR(g, flags)
-				print_addrinfo(names[n], "443", &(struct addrinfo){ .ai_family = families[f], .ai_flags = flags[g],
-										     .ai_socktype = SOCK_STREAM });
+				print_addrinfo(names[n], "443",
+					       &(struct addrinfo){ .ai_family = families[f], .ai_flags = flags[g],
+								   .ai_socktype = SOCK_STREAM });
 		print_by_name(names[n]);
 	}
 	FOR(s, services)

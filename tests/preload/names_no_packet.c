@@ -11,7 +11,9 @@
 
 int main(void)
 {
-	static const char *const ours[] = { "db", "db.tail1.ts.net", "none.tail1.ts.net", "none.tail1.ts.net.", "a.none.TAIL1.ts.net", "six" };
+	static const char *const ours[] = {
+		"db", "db.tail1.ts.net", "none.tail1.ts.net", "none.tail1.ts.net.", "a.none.TAIL1.ts.net", "six",
+	};
 	static const unsigned char node[4] = { 100, 64, 0, 2 }, nameless[4] = { 100, 64, 0, 6 };
 	const volatile int *count = dns_counter_start();
 	struct sockaddr_in in = { .sin_family = AF_INET };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers, localhost and /etc/hosts come before the tailnet, as natively, and what is not the tailnet's is left to DNS. */
+/*
+ * Numbers, localhost and /etc/hosts come before the tailnet, as natively, and what is not the tailnet's is left to
+ * DNS.
+ */
 /*
  * expect: same
  * libc: glibc musl
@@ -24,15 +27,18 @@
 int main(void)
 {
 	static const char *const names[] = {
-		"www.example.com", "else.ts.net", "none.example.com", "known", "known.tail1.ts.net", "alias.tail1.ts.net", "both", "tabbed", "localhost", "localhost.", "127.1", "10", "0x64400002",
-		"0144.64.2", "100.64.0.2", "fd7a:115c:a1e0::2", "::ffff:100.64.0.2", "six.tail1.ts.net", "db.tail1.ts.net",
+		"www.example.com", "else.ts.net", "none.example.com", "known", "known.tail1.ts.net",
+		"alias.tail1.ts.net", "both", "tabbed", "localhost", "localhost.", "127.1", "10", "0x64400002",
+		"0144.64.2", "100.64.0.2", "fd7a:115c:a1e0::2", "::ffff:100.64.0.2", "six.tail1.ts.net",
+		"db.tail1.ts.net",
 	};
 	static const int families[] = { AF_UNSPEC, AF_INET };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		for (int f = 0; f < 2; f++)
-			print_addrinfo(names[i], "22", &(struct addrinfo){ .ai_family = families[f], .ai_socktype = SOCK_STREAM,
-									    .ai_flags = AI_CANONNAME });
+			print_addrinfo(names[i], "22",
+				       &(struct addrinfo){ .ai_family = families[f], .ai_socktype = SOCK_STREAM,
+							   .ai_flags = AI_CANONNAME });
 		print_by_name(names[i]);
 	}
 	print_addrinfo(NULL, "22", &(struct addrinfo){ .ai_socktype = SOCK_STREAM });

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * No launcher and no map: the first lookup has one made and waits for it. The program cannot tell: no child to wait for, no SIGCHLD, its
- * descriptors as before. The helper inherits none of them, nor the object.
+ * No launcher and no map: the first lookup has one made and waits for it. The program cannot tell: no child to wait
+ * for, no SIGCHLD, its descriptors as before. The helper inherits none of them, nor the object.
  */
 /*
  * libc: glibc musl

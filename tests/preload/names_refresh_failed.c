@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Where no map can be made, that is tried once in a minute by all processes together, and no lookup is held up for long. */
+/*
+ * Where no map can be made, that is tried once in a minute by all processes together, and no lookup is held up for
+ * long.
+ */
 /*
  * libc: glibc musl
  * map: none

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs in which no helper may be started: its clone would found the PID namespace that the program is about to, or a
- * filter of its own would kill it. And a subreaper, which would inherit the helper: there it is gone before the lookup returns.
+ * Programs in which no helper may be started: its clone would found the PID namespace that the program is about to, or
+ * a filter of its own would kill it. And a subreaper, which would inherit the helper: there it is gone before the
+ * lookup returns.
  */
 /*
  * libc: glibc

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A tsproxy-sync that hangs holds up one lookup for a second, and no other after it. What it makes in the end counts. */
+/*
+ * A tsproxy-sync that hangs holds up one lookup for a second, and no other after it. What it makes in the end counts.
+ */
 /*
  * libc: glibc musl
  * status: names.json

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sixteen threads look names up while signal handlers do so too and the map is replaced again and again, small (read into
- * memory) and big (mapped) in turn. Every answer is one that some map held; the last one is seen by all.
+ * Sixteen threads look names up while signal handlers do so too and the map is replaced again and again, small (read
+ * into memory) and big (mapped) in turn. Every answer is one that some map held; the last one is seen by all.
  */
 /*
  * libc: glibc musl
@@ -27,7 +27,10 @@ static int good(const char *text)
 	return strncmp(text, "100.64.0.", 9) == 0;
 }
 
-/* gethostbyname2_r with storage of its own: libc's getaddrinfo and its malloc are not for handlers, what is ours must be. */
+/*
+ * gethostbyname2_r with storage of its own: libc's getaddrinfo and its malloc are not for handlers, what is ours must
+ * be.
+ */
 static void handler(int sig)
 {
 	struct hostent h, *res;

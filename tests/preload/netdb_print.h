@@ -21,7 +21,8 @@ static inline void print_sockaddr(const struct sockaddr *sa, socklen_t len)
 		const struct sockaddr_in6 *in = (const void *)sa;
 
 		inet_ntop(AF_INET6, &in->sin6_addr, text, sizeof(text));
-		printf("%s port %d flow %u scope %u len %u", text, ntohs(in->sin6_port), in->sin6_flowinfo, in->sin6_scope_id, len);
+		printf("%s port %d flow %u scope %u len %u", text, ntohs(in->sin6_port), in->sin6_flowinfo,
+		       in->sin6_scope_id, len);
 	} else {
 		printf("family %d", sa->sa_family);
 	}

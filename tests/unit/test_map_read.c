@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The map's reader: what it finds, what it refuses, and that no byte of a file can make it read elsewhere. Maps are kept against a
- * page without access, so that a read beyond the end is a fault and not luck.
+ * The map's reader: what it finds, what it refuses, and that no byte of a file can make it read elsewhere. Maps are
+ * kept against a page without access, so that a read beyond the end is a fault and not luck.
  */
 #include <check.h>
 #include <errno.h>
@@ -108,7 +108,9 @@ END_TEST
 
 START_TEST(does_not_find)
 {
-	static const char *const forms[] = { "", ".", "..", "db..", ".db", "d", "dbb", "db.tail1.ts.ne", "db.tail1.ts.net..", "no name" };
+	static const char *const forms[] = {
+		"", ".", "..", "db..", ".db", "d", "dbb", "db.tail1.ts.ne", "db.tail1.ts.net..", "no name",
+	};
 	char big[TS_NAME_MAX + 10];
 	struct ts_map_answer a;
 
