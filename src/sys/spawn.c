@@ -33,8 +33,11 @@
 #define ORPHAN_WAIT_MS 1000
 #define OLD_KERNEL_FD_MAX 65536
 
-static char env_bytes[ENV_BYTES];
-static char *env_list[ENV_COUNT + 1];
+/* One page for nearly all programs: each page touched at start costs more than the copying. */
+static struct {
+	char *list[ENV_COUNT + 1];
+	char bytes[ENV_BYTES];
+} env __attribute__((aligned(4096)));
 static bool env_whole, under_valgrind;
 
 static bool starts_with(const char *s, const char *prefix)
@@ -54,16 +57,36 @@ static bool contains(const char *s, const char *part)
 	return false;
 }
 
-/* What decides which map is made, where its sources are, and what they need to be asked. */
+/*
+ * What decides which map is made, where its sources are, and what they need to be asked. Sorted out by the first letter,
+ * because this runs at the start of every program.
+ */
 static bool wanted(const char *s)
 {
-	static const char list[] =
-		"TSPROXY_\0TS_SOCKET=\0HOME=\0XDG_RUNTIME_DIR=\0XDG_CONFIG_HOME=\0PATH=\0USER=\0LOGNAME=\0"
-		"ALL_PROXY=\0all_proxy=\0HTTP_PROXY=\0http_proxy=\0HTTPS_PROXY=\0https_proxy=\0NO_PROXY=\0no_proxy=\0";
-
-	for (const char *p = list; *p; p += strlen(p) + 1)
-		if (*s == *p && starts_with(s, p))
-			return true;
+	switch (s[0]) {
+	case 'T':
+		return starts_with(s, "TSPROXY_") || starts_with(s, "TS_SOCKET=");
+	case 'H':
+		return starts_with(s, "HOME=") || starts_with(s, "HTTP_PROXY=") || starts_with(s, "HTTPS_PROXY=");
+	case 'h':
+		return starts_with(s, "http_proxy=") || starts_with(s, "https_proxy=");
+	case 'X':
+		return starts_with(s, "XDG_RUNTIME_DIR=") || starts_with(s, "XDG_CONFIG_HOME=");
+	case 'P':
+		return starts_with(s, "PATH=");
+	case 'U':
+		return starts_with(s, "USER=");
+	case 'L':
+		return starts_with(s, "LOGNAME=");
+	case 'A':
+		return starts_with(s, "ALL_PROXY=");
+	case 'a':
+		return starts_with(s, "all_proxy=");
+	case 'N':
+		return starts_with(s, "NO_PROXY=");
+	case 'n':
+		return starts_with(s, "no_proxy=");
+	}
 	return false;
 }
 
@@ -81,10 +104,10 @@ void ts_spawn_save_env(char *const envp[])
 		if (!wanted(s))
 			continue;
 		len = strlen(s) + 1;
-		if (len > sizeof(env_bytes) - used || count == ENV_COUNT)
+		if (len > sizeof(env.bytes) - used || count == ENV_COUNT)
 			return;
-		memcpy(env_bytes + used, s, len);
-		env_list[count++] = env_bytes + used;
+		memcpy(env.bytes + used, s, len);
+		env.list[count++] = env.bytes + used;
 		used += len;
 	}
 	env_whole = true;
@@ -92,7 +115,7 @@ void ts_spawn_save_env(char *const envp[])
 
 const char *ts_spawn_env(const char *name)
 {
-	return ts_env_get(env_list, name);
+	return ts_env_get(env.list, name);
 }
 
 /* The number behind `key` in a /proc/PID/status, or -1. */
@@ -263,7 +286,7 @@ static void helper(void *arg)
 		standard_descriptors(job->lock_path);
 		ts_sys(SYS_chdir, "/");
 		ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, sizeof(no_signals));
-		job->err = (int)ts_sys(SYS_execve, job->path, argv, env_list);
+		job->err = (int)ts_sys(SYS_execve, job->path, argv, env.list);
 	}
 	for (;;)
 		ts_sys(SYS_exit_group, 127);
