@@ -25,8 +25,8 @@ const struct ts_sim_node *ts_sim_dial_whois(uint16_t port)
 
 void ts_sim_dial_forget(struct ts_sim_conn *c)
 {
-	behind[c->source_port] = NULL;
-	c->source_port = 0;
+	behind[c->source.port] = NULL;
+	c->source.port = 0;
 	ts_sim_event_close(&c->target);
 }
 
@@ -100,13 +100,10 @@ static void dialled(struct ts_sim_conn *c)
 	const struct ts_sim_node *peer = c->from->kind == TS_SIM_INBOUND ? c->from->peer : ts_sim_world_self();
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
-	struct ts_addr local;
 
 	if (getsockname(c->target.fd, (struct sockaddr *)&sa, &len) == 0 &&
-	    ts_addr_from_sockaddr(&local, (struct sockaddr *)&sa, len)) {
-		c->source_port = local.port;
-		behind[local.port] = peer;
-	}
+	    ts_addr_from_sockaddr(&c->source, (struct sockaddr *)&sa, len))
+		behind[c->source.port] = peer;
 	if (c->fault.glue) {
 		c->state = TS_SIM_GLUING;
 		ts_sim_timer_set(&c->timer, GLUE_MS);

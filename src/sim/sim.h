@@ -110,6 +110,8 @@ int ts_sim_world_add_extra(const char *spec);	/* NAME=ADDRESS, an ExtraRecord */
 void ts_sim_world_finish(void);			/* the guide's nodes where none were named; a self */
 const struct ts_sim_node *ts_sim_world_self(void);
 const struct ts_sim_node *ts_sim_world_node_at(const uint8_t ip[16]);
+/* Whose subnet route covers `ip`, or null. */
+const struct ts_sim_node *ts_sim_world_node_routing(const uint8_t ip[16]);
 const struct ts_sim_node *ts_sim_world_node_named(const char *label);
 /* Resolves `dest` where it is a name, and says in `to` what to dial. */
 enum ts_sim_route ts_sim_world_route(struct ts_sim_dest *dest, struct ts_addr *to);
@@ -208,7 +210,7 @@ struct ts_sim_conn {
 	struct ts_sim_dest dest;
 	struct ts_sim_target *stats;
 	struct ts_sim_udp *udp;
-	uint16_t source_port;	/* of the dialled connection, for whois; 0: none */
+	struct ts_addr source;	/* of the dialled connection, for BND and whois; port 0: none */
 	char *forward_head;	/* HTTP without CONNECT: the rewritten request, sent first */
 	size_t forward_len;
 };

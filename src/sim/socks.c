@@ -152,17 +152,19 @@ static void put_addr(struct ts_wr *w, const struct ts_addr *addr)
 	ts_wr_be16(w, addr->port);
 }
 
-/* The address that the far side sees: this node's own, of the target's family, and the dialled connection's port. */
+/* The address that the far side sees: this node's own, of the target's family; what the host dialled sees the host's. */
 static void put_bnd(struct ts_wr *w, const struct ts_sim_conn *c)
 {
 	static const struct ts_addr zero = { .ip = { [10] = 0xff, [11] = 0xff } };
 	const struct ts_sim_node *self = ts_sim_world_self();
 	bool want6 = c->dest.resolved && !ts_addr_is4(&c->dest.addr);
-	struct ts_addr bnd = zero;
+	bool tailnet = c->dest.resolved &&
+		(ts_sim_world_node_at(c->dest.addr.ip) || ts_sim_world_node_routing(c->dest.addr.ip));
+	struct ts_addr bnd = c->source;
 
-	if (self)
+	if (tailnet && self)
 		bnd = (want6 && self->has6) || !self->has4 ? self->ip6 : self->ip4;
-	bnd.port = c->source_port;
+	bnd.port = c->source.port;
 	switch (c->fault.bnd) {
 	case TS_SIM_BND_ZERO:
 		put_addr(w, &zero);

@@ -234,7 +234,7 @@ const struct ts_sim_node *ts_sim_world_node_at(const uint8_t ip[16])
 	return NULL;
 }
 
-static const struct ts_sim_node *node_routing(const uint8_t ip[16])
+const struct ts_sim_node *ts_sim_world_node_routing(const uint8_t ip[16])
 {
 	for (unsigned i = 0; i < ts_sim_world.node_count; i++) {
 		const struct ts_sim_node *n = &ts_sim_world.nodes[i];
@@ -312,7 +312,7 @@ enum ts_sim_route ts_sim_world_route(struct ts_sim_dest *dest, struct ts_addr *t
 		}
 	node = ts_sim_world_node_at(dest->addr.ip);
 	if (!node)
-		node = node_routing(dest->addr.ip);
+		node = ts_sim_world_node_routing(dest->addr.ip);
 	if (!node)
 		return ts_sim_world.refuse_others || ts_ip_is_tailscale(dest->addr.ip) ? TS_SIM_REFUSED : TS_SIM_DIAL;
 	if (node->flags & (TS_SIM_OFFLINE | TS_SIM_SILENT | TS_SIM_EXPIRED))
