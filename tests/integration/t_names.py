@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""Names: what is answered from the map, what goes to the resolver, and what never may."""
+import json
+import os
+import subprocess
+import sys
+import time
+
+from harness import FQDN1, NAME1, NODE1, NODE1_V6, SUFFIX, test, until
+
+
+def look_up(t, name):
+    """getaddrinfo without AI_ADDRCONFIG: with that (getent's choice) libc finds nothing on a machine of loopback alone."""
+    return t.tsproxy(sys.executable, "-c",
+                     "import socket, sys; print(*{x[4][0] for x in socket.getaddrinfo(sys.argv[1], 80, socket.AF_INET)})",
+                     name)
+
+
+@test("getent: hosts, ahosts, ahostsv4, ahostsv6 and an address back to its name, without one DNS packet")
+def getent(t):
+    t.tailnet()
+    asked = t.dns()
+    for database, name, wanted in (("hosts", NAME1, NODE1_V6), ("ahosts", FQDN1, NODE1), ("ahostsv4", NAME1, NODE1),
+                                   ("ahostsv6", NAME1.upper() + f".{SUFFIX}.", NODE1_V6), ("hosts", NODE1, FQDN1),
+                                   ("hosts", NODE1_V6, FQDN1)):
+        out = t.tsproxy("getent", database, name).good(wanted)
+        if database == "ahosts":
+            assert NODE1_V6 in out and FQDN1 in out, out
+    assert not asked, asked
+
+
+@test("an unknown name under the tailnet's suffix fails and no DNS packet is sent, by each resolver call")
+def unknown(t):
+    t.tailnet()
+    asked = t.dns({"public.example": "192.0.2.7"})
+    program = t.file("names.py", '''
+import socket, sys
+name = sys.argv[1]
+for call in (lambda: socket.getaddrinfo(name, 80), lambda: socket.gethostbyname(name),
+             lambda: socket.gethostbyname_ex(name), lambda: socket.create_connection((name, 80), 5)):
+    try:
+        print("found", call())
+    except socket.gaierror as e:
+        print("EAI_NONAME" if e.errno == socket.EAI_NONAME else e)
+    except OSError as e:
+        print(e)
+''')
+    for name in (f"nobody.{SUFFIX}", f"No.Body.{SUFFIX}.", f"a.{NAME1}.{SUFFIX}"):
+        out = t.tsproxy(sys.executable, program, name).good()
+        assert out.split() == ["EAI_NONAME"] * 4, (name, out)
+    assert t.tsproxy("getent", "hosts", f"nobody.{SUFFIX}").status == 2
+    assert not asked, f"sent to a name server: {asked}"
+    look_up(t, "public.example").good("192.0.2.7")
+    assert set(asked) == {"public.example"}, asked
+
+
+@test("names that are no tailnet's go to the resolver as ever, a short unknown one too")
+def public(t):
+    t.tailnet()
+    asked = t.dns({"public.example": "192.0.2.7"})
+    look_up(t, "public.example").good("192.0.2.7")
+    assert t.tsproxy("getent", "hosts", "nothing.example").status == 2
+    assert t.tsproxy("getent", "hosts", "shortname").status == 2
+    assert {"public.example", "nothing.example", "shortname"} <= set(asked), asked
+
+
+@test("/etc/hosts and localhost win over the tailnet")
+def etc_hosts(t):
+    hosts = t.file("hosts", f"127.0.0.1 localhost\n127.9.9.9 {NAME1}\n")
+    subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
+    t.tailnet("--node", "me,100.64.0.1,self", "--node", f"{NAME1},{NODE1}", "--node", "localhost,100.64.0.7",
+              "--node", "other,100.64.0.8")
+    look_up(t, NAME1).good("127.9.9.9")
+    look_up(t, "other").good("100.64.0.8")
+    assert look_up(t, "localhost").good().split() == ["127.0.0.1"]
+
+
+@test("services, socket types, canonical names and reverse look-ups as getaddrinfo and getnameinfo give them")
+def addrinfo(t):
+    t.tailnet()
+    asked = t.dns()
+    program = t.file("names.py", '''
+import json, socket, sys
+name, address = sys.argv[1:]
+g = socket.getaddrinfo
+print(json.dumps(dict(
+    stream=[x[4] for x in g(name, "http", type=socket.SOCK_STREAM)],
+    all=len(g(name, 80)), v4=len(g(name, 80, socket.AF_INET)), canon=g(name, None, flags=socket.AI_CANONNAME)[0][3],
+    mapped=[x[4][0] for x in g(name, 80, socket.AF_INET6, socket.SOCK_STREAM)],
+    fqdn=socket.getfqdn(name), host=socket.gethostbyaddr(address), info=socket.getnameinfo((address, 80), 0),
+    numeric=socket.getnameinfo((address, 80), socket.NI_NUMERICHOST)[0], ex=socket.gethostbyname_ex(name))))
+''')
+    r = json.loads(t.tsproxy(sys.executable, program, NAME1, NODE1).good())
+    assert r["stream"] == [[NODE1_V6, 80, 0, 0], [NODE1, 80]], r
+    assert r["v4"] == 3 and r["all"] == 6 and r["canon"] == FQDN1 and r["mapped"] == [NODE1_V6], r
+    assert r["fqdn"] == FQDN1 and r["host"][0] == FQDN1 and r["info"] == [FQDN1, "http"] and r["numeric"] == NODE1, r
+    assert r["ex"][2] == [NODE1], r
+    assert not asked, asked
+
+
+@test("extra records and certificate domains resolve; a shared node without a DNS name is found by address")
+def extras(t):
+    t.tailnet("--extra", "db.corp.example=100.64.0.9")
+    asked = t.dns()
+    t.tsproxy("getent", "ahostsv4", "db.corp.example").good("100.64.0.9")
+    t.tsproxy("getent", "ahostsv4", f"jawnsy-tailscale-2.{SUFFIX}").good("100.93.121.122")
+    assert not asked, asked
+    t.page(3000)
+    t.tsproxy("curl", "-sS", "http://100.101.102.103:3000/").good("a page")
+
+
+@test("a node that joins is known to the next program, and to a preloaded shell that runs already")
+def joins(t):
+    t.need("bash")
+    first = t.tailnet()
+    t.tsproxy("getent", "hosts", NAME1).good()
+    first.process.terminate()
+    first.process.wait()
+    shell = subprocess.Popen([t.build("tsproxy"), "--", "bash", "-c",
+                              "read line; getent ahostsv4 newcomer"], env=t.env, stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+    t.tailnet("--node", "me,100.64.0.1,self", "--node", "newcomer,100.64.0.5")
+    # A short name is worth asking the daemon again only where the map is older than 2 s: wait for the map's own age.
+    path = "/run/user/0/tsproxy/default.map"
+    until(lambda: time.time() - os.stat(path).st_mtime > 2.1, "old map")
+    out, _ = shell.communicate("go\n", timeout=20)
+    assert "100.64.0.5" in out, out
