@@ -47,8 +47,8 @@ struct ts_conf {
  * map_path is TSPROXY_MAP where that is set (an absolute path; what `--status -` uses), else
  *   $XDG_RUNTIME_DIR/tsproxy/NAME.map, else $HOME/.cache/tsproxy/NAME@HOST.map
  * NAME is the profile (TSPROXY_PROFILE, "default"), followed by "-" and 16 hex digits where
- * TSPROXY_STATUS, _SOCKET, _SOCKS5 or _HTTP_PROXY say something of their own: FNV-1a over
- * those four values, each ended by a NUL. HOST is the host name, because a home may be shared.
+ * TSPROXY_STATUS, _SOCKET, _SOCKS5, _HTTP_PROXY or _REMOTE_NAME say something of their own: FNV-1a over
+ * those five values, each ended by a NUL. HOST is the host name, because a home may be shared.
  */
 void ts_conf_load(struct ts_conf *conf, char *const envp[]);
 

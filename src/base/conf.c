@@ -91,7 +91,8 @@ bool ts_conf_profile_ok(const char *s)
 
 static void map_path(struct ts_conf *conf, char *const envp[])
 {
-	static const char *const own[] = { "TSPROXY_STATUS", "TSPROXY_SOCKET", "TSPROXY_SOCKS5", "TSPROXY_HTTP_PROXY" };
+	static const char *const own[] = { "TSPROXY_STATUS", "TSPROXY_SOCKET", "TSPROXY_SOCKS5", "TSPROXY_HTTP_PROXY",
+					 "TSPROXY_REMOTE_NAME" };
 	struct ts_wr w = ts_wr_over(conf->map_path, sizeof(conf->map_path));
 	const char *s, *profile = ts_env_get(envp, "TSPROXY_PROFILE");
 	uint64_t key = TS_FNV64_INIT;
