@@ -20,12 +20,17 @@ static bool pending(int fd)
 	return ts_fd_has_flow(fd) && ts_tcp_check(fd) == TS_TCP_PENDING;
 }
 
-/* The kernel's answer once more, whole: the caller's buffer may have been too short for it. */
-static bool kernel_answer(int fd, long call, struct ts_addr *out, int *family)
+/* The kernel's answer, whole: it is asked once more where the caller's buffer was too short for it. */
+static bool kernel_answer(int fd, long call, const struct sockaddr *got, socklen_t room, socklen_t got_len, struct ts_addr *out,
+			  int *family)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
 
+	if (got_len <= room && ts_addr_from_sockaddr(out, got, got_len)) {
+		*family = got->sa_family;
+		return true;
+	}
 	if (ts_sys(call, fd, &sa, &len) != 0 || !ts_addr_from_sockaddr(out, (struct sockaddr *)&sa, len))
 		return false;
 	*family = sa.ss_family;
@@ -60,20 +65,26 @@ int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	r = ts_real()->getpeername(fd, addr, len);
 	if (r != 0 || !ts_enabled || !addr || !is_inet(addr, room))
 		return r;
-	if (kernel_answer(fd, SYS_getpeername, &kernel, &family) && ts_route_is_proxy(&kernel) && ts_identity_read(fd, &id))
+	if (kernel_answer(fd, SYS_getpeername, addr, room, *len, &kernel, &family) && ts_route_is_proxy(&kernel) && ts_identity_read(fd, &id))
 		answer(&id.peer, family, addr, room, len);
 	return r;
 }
 
-/* The local address of a carried connection: what the far side sees, else our tailnet address with the kernel's port. */
+/*
+ * The local address of a carried connection: what the far side sees, else our tailnet address with the kernel's port. A configured
+ * route may lead to a loopback peer: its like is our address there.
+ */
 static void local_of(const struct ts_identity *id, struct ts_addr *kernel)
 {
 	int family = ts_addr_is4(&id->peer) ? AF_INET : AF_INET6;
 	uint16_t port = id->bound || !id->local_known ? kernel->port : id->local.port;
+	static const uint8_t loopback4[16] = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 }, loopback6[16] = { [15] = 1 };
 	struct ts_addr own;
 
 	if (id->local_known && ts_addr_is4(&id->local) == ts_addr_is4(&id->peer))
 		*kernel = id->local;
+	else if (ts_ip_is_loopback(id->peer.ip))
+		memcpy(kernel->ip, family == AF_INET ? loopback4 : loopback6, 16);
 	else if (ts_live_own_addr(family, &own) == 1)
 		*kernel = own;
 	kernel->port = port;
@@ -88,10 +99,10 @@ int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 
 	if (r != 0 || !ts_enabled || !addr || !is_inet(addr, room))
 		return r;
-	if (!kernel_answer(fd, SYS_getsockname, &kernel, &family) || !ts_route_may_meet_proxy(kernel.ip))
+	if (!kernel_answer(fd, SYS_getsockname, addr, room, *len, &kernel, &family) || !ts_route_may_meet_proxy(kernel.ip))
 		return r;
 	memset(&id, 0, sizeof(id));
-	if (!(pending(fd) && ts_tcp_target(fd, &id.peer)) && !ts_identity_read(fd, &id) && !ts_identity_read_failed(fd, &id))
+	if (!(pending(fd) && ts_tcp_target(fd, &id.peer)) && !ts_identity_read_any(fd, &id))
 		return r;
 	local_of(&id, &kernel);
 	answer(&kernel, family, addr, room, len);
@@ -114,7 +125,7 @@ static int v6only(int fd, void *value, socklen_t *len)
 	int r = ts_real()->getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, value, len);
 
 	if (r == 0 && ts_enabled && *len == sizeof(int) &&
-	    ((pending(fd) && ts_tcp_v6only(fd)) || ((ts_identity_read(fd, &id) || ts_identity_read_failed(fd, &id)) && id.v6only)))
+	    ((pending(fd) && ts_tcp_v6only(fd)) || (ts_identity_read_any(fd, &id) && id.v6only)))
 		*(int *)value = 1;
 	return r;
 }
