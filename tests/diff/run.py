@@ -138,7 +138,8 @@ class Tailnet(World):
         for n, how in PROXIES.items():
             if how is not None:
                 how = [str(args.rtt) if x == "RTT" else x for x in how]
-                self.keep(self.enter + [f"{args.build}/tsproxy-sim", "--socks5", str(1080 + n), *how, *nodes])
+                self.keep(self.enter + [f"{args.build}/tsproxy-sim", "--die-with-parent", "--socks5", str(1080 + n), *how,
+                                        *nodes])
         self.status = f"{self.dir}/status.json"
         with open(self.status, "wb") as f:
             f.write(subprocess.run([f"{args.build}/tsproxy-sim", "--status-json", *nodes], capture_output=True, check=True).stdout)
@@ -319,6 +320,7 @@ def main():
     args.prefix = os.environ.get("TEST_PREFIX", "").split()
     if os.geteuid() != 0:
         os.execvp("unshare", ["unshare", "-rn"] + sys.argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))	# so that what was started is stopped
     started = time.time()
     cases = find_cases(args)
     absent = [c for c in cases if c.why]

@@ -102,7 +102,7 @@ CASE(unspec_registered)
 static void *shut_later(void *arg)
 {
 	nap(2);
-	T(shutdown(*(int *)arg, SHUT_RDWR));
+	MUST(shutdown(*(int *)arg, SHUT_RDWR));
 	return NULL;
 }
 
