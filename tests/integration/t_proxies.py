@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: MIT
+"""Other carriers: proxies that are no tailscaled, passwords, HTTP CONNECT, and programs that use a proxy themselves."""
+import subprocess
+import sys
+
+from harness import FQDN1, NAME1, NODE1, NODE1_V6, Skip, echo, listening, test
+
+OUTSIDE = "10.77.0.1"   # what servers see of a proxy: so a connection tells whether it came through one
+
+
+def real_addresses(t):
+    """The node's addresses on lo, for proxies that dial what they are asked for."""
+    for address in (NODE1, OUTSIDE):
+        subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+    subprocess.run(["ip", "address", "add", f"{NODE1_V6}/128", "dev", "lo"], check=True)
+
+
+def microsocks(t, *options):
+    t.need("microsocks")
+    real_addresses(t)
+    t.spawn(["microsocks", "-i", "127.0.0.1", "-p", "1085", "-b", OUTSIDE, *options], lambda: listening(1085))
+
+
+def dante(t, method="none"):
+    t.need("danted")
+    real_addresses(t)
+    conf = t.file("danted.conf", f"""
+        logoutput: stderr
+        internal: 127.0.0.1 port = 1085
+        external: {OUTSIDE}
+        clientmethod: none
+        socksmethod: {method}
+        user.privileged: root
+        user.unprivileged: root
+        client pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}
+        socks pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}
+        """)
+    t.spawn(["danted", "-f", conf], lambda: listening(1085))
+
+
+def through(t, socks, addresses=(NAME1, FQDN1, NODE1)):
+    """Names from a status file, connections through `socks`."""
+    t.need("curl")
+    page = t.page(3000, host=NODE1)
+    options = ["--status", t.status_file(), "--socks5", socks]
+    for host in addresses:
+        t.tsproxy("curl", "-4", "-sS", f"http://{host}:3000/", options=options).good("a page")
+    assert [seen[3][0] for seen in page.seen] == [OUTSIDE] * len(addresses), page.seen
+    done = t.tsproxy("curl", "-sS", f"http://{NODE1}:3999/", options=options)
+    assert done.bad().status == 7, done
+    t.listen(3001, echo, host=NODE1)
+    program = t.file("many.py", '''
+import asyncio, sys
+async def one(i):
+    r, w = await asyncio.open_connection(sys.argv[1], 3001)
+    w.write(b"%d\\n" % i)
+    return int(await r.readline()) == i
+async def main():
+    print(all(await asyncio.gather(*[one(i) for i in range(30)])))
+asyncio.run(main())
+''')
+    assert t.tsproxy(sys.executable, program, NODE1, options=options).good() == "True\n"
+
+
+@test("microsocks, which loses what is pipelined: curl and thirty asyncio connections")
+def microsocks_plain(t):
+    microsocks(t)
+    through(t, "127.0.0.1:1085")
+
+
+@test("microsocks with user and password; a wrong one is a refused connection")
+def microsocks_password(t):
+    microsocks(t, "-u", "me", "-P", "se:cret")
+    through(t, "me:se:cret@127.0.0.1:1085")
+    done = t.tsproxy("curl", "-sS", f"http://{NODE1}:3000/", options=["--status", t.status_file(), "--socks5",
+                                                                      "me:wrong@127.0.0.1:1085"])
+    assert done.bad().status == 7, done
+
+
+@test("dante: curl and thirty asyncio connections")
+def dante_plain(t):
+    with open("/proc/self/uid_map") as f:
+        if int(f.read().split()[2]) == 1:
+            raise Skip("danted needs a true root")
+    dante(t)
+    through(t, "127.0.0.1:1085")
+
+
+@test("the simulated tailnet with a password, and as a server that does not take pipelined requests")
+def sim_kinds(t):
+    t.need("curl")
+    t.page(3000)
+    for options, socks in ((["--user", "me", "--pass", "secret"], "me:secret@127.0.0.1:1085"),
+                           (["--no-pipeline"], "127.0.0.1:1085"), (["--one-write"], "127.0.0.1:1085"),
+                           (["--honest-codes"], "127.0.0.1:1085")):
+        sim = t.sim("--socks5", "1085", *options)
+        words = ["--status", t.status_file(), "--socks5", socks]
+        t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/", options=words).good("a page")
+        assert t.tsproxy("curl", "-sS", f"http://{NODE1}:3999/", options=words).bad().status == 7
+        assert sim.stats()["targets"][f"{NODE1}:3999"]["refused"] == 1
+        sim.process.terminate()
+        sim.process.wait()
+
+
+@test("an HTTP proxy carries where there is no SOCKS port: found by itself, or named")
+def http_connect(t):
+    t.need("curl")
+    t.page(3000)
+    sim = t.sim("--http", "3128", api="/run/tailscale/tailscaled.sock")
+    t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/").good("a page")
+    assert t.tsproxy("curl", "-sS", f"http://{NODE1}:3999/").bad().status == 7
+    t.tsproxy("curl", "-sS", f"http://{NODE1}:3000/", options=["--http-proxy", "127.0.0.1:3128"]).good("a page")
+    stats = sim.stats()
+    assert stats["http"] == stats["connections"] >= 3, stats
+
+
+@test("no map at all: with nothing but TSPROXY_SOCKS5, tailnet addresses go through it and others do not")
+def socks_only(t):
+    t.need("curl")
+    sim = t.sim("--socks5", "1085")
+    page = t.page(3000)
+    env = {"TSPROXY_SOCKS5": "127.0.0.1:1085"}
+    for host in (NODE1, f"[{NODE1_V6}]"):
+        t.preload("curl", "-sS", f"http://{host}:3000/", env=env).good("a page")
+        t.tsproxy("curl", "-sS", f"http://{host}:3000/", env=env).good("a page")
+    t.preload("curl", "-sS", "http://127.0.0.1:3000/", env=env).good("a page")
+    assert len(page.seen) == 5
+    assert sum(v["connections"] for k, v in sim.stats()["targets"].items() if k.endswith(":3000")) == 4
+
+
+@test("the guide's ALL_PROXY and http_proxy: a program that honours them is not proxied twice")
+def environment(t):
+    t.need("curl", "wget")
+    page = t.page(3000)
+    for env in ({"ALL_PROXY": "socks5://localhost:1080"}, {"ALL_PROXY": "socks5h://localhost:1080"},
+                {"http_proxy": "http://localhost:3128"},
+                {"ALL_PROXY": "socks5://localhost:1080", "http_proxy": "http://localhost:3128"}):
+        sim = t.tailnet()
+        before = len(page.seen)
+        t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/", env=env).good("a page")
+        targets = sim.stats()["targets"]
+        assert len(page.seen) == before + 1
+        node = {k: v["connections"] for k, v in targets.items() if k.endswith(":3000")}
+        assert sum(node.values()) == 1, targets
+        assert not [k for k in targets if k.endswith((":1080", ":3128"))], f"proxied twice: {targets}"
+        t.tsproxy("wget", "-q", "-O", "-", f"http://{NAME1}:3000/", env=env).good("a page")
+        targets = sim.stats()["targets"]
+        assert not [k for k in targets if k.endswith((":1080", ":3128"))], f"proxied twice: {targets}"
+        sim.process.terminate()
+        sim.process.wait()
+
+
+@test("a proxy whose queue is full, or that never answers, holds nobody up who set a timeout")
+def stuck(t):
+    t.need("curl")
+    for options in (["--backlog-full"], ["--greeting", "never"]):
+        sim = t.sim("--socks5", "1085", *options)
+        done = t.preload("curl", "-sS", "-m", "2", f"http://{NODE1}:3000/", env={"TSPROXY_SOCKS5": "127.0.0.1:1085"})
+        assert done.bad().status == 28 and done.seconds < 4, done
+        sim.process.kill()
+        sim.process.wait()
+
+
+@test("every way for a reply to go wrong is a refused connection, and no byte of it reaches the program")
+def broken_replies(t):
+    kinds = ["eof=0", "eof=1", "eof=4", "eof=9", "rst=0", "rst=3", "rst=9", "garbage,eof=20", "reply=2", "reply=5", "reply=255"]
+    rules = [w for i, kind in enumerate(kinds) for w in ("--fault", f"{4000 + i},{kind}")]
+    t.tailnet(*rules)
+    for i in range(len(kinds)):
+        t.listen(4000 + i, lambda c: (c.sendall(b"server"), c.recv(1)))
+    program = t.file("connect.py", '''
+import errno, socket, sys
+for port in range(4000, 4000 + int(sys.argv[2])):
+    for blocking in (True, False):
+        s = socket.socket()
+        s.settimeout(None if blocking else 5)
+        try:
+            s.connect((sys.argv[1], port))
+            print(port, "connected", s.recv(100))
+        except OSError as e:
+            print(port, errno.errorcode[e.errno])
+''')
+    out = t.tsproxy(sys.executable, program, NODE1, len(kinds)).good().splitlines()
+    wanted = [f"{4000 + i} {'EACCES' if kind == 'reply=2' else 'ECONNREFUSED'}" for i, kind in enumerate(kinds)
+              for _ in range(2)]
+    assert out == wanted, out
+
+
+@test("replies that dribble, carry any BND form or come with the server's first bytes cost the program nothing")
+def odd_replies(t):
+    kinds = ["dribble=1/3", "bnd=ipv6", "bnd=domain/255", "bnd=domain/1", "bnd=zero", "glue", "glue,bnd=domain/255",
+             "dribble=3/2,bnd=domain/200,glue"]
+    rules = [w for i, kind in enumerate(kinds) for w in ("--fault", f"{4000 + i},{kind}")]
+    t.tailnet(*rules)
+
+    def serve(c):
+        c.sendall(b"server")
+        echo(c)
+    for i in range(len(kinds)):
+        t.listen(4000 + i, serve)
+    program = t.file("connect.py", '''
+import socket, sys
+for port in range(4000, 4000 + int(sys.argv[2])):
+    for timeout in (None, 5):
+        s = socket.create_connection((sys.argv[1], port), timeout)
+        local = s.getsockname()[0]
+        s.sendall(b"hello")
+        s.shutdown(socket.SHUT_WR)
+        got = b""
+        while part := s.recv(100):
+            got += part
+        print(port, got.decode(), local not in ("127.0.0.1", "0.0.0.0"))
+''')
+    out = t.tsproxy(sys.executable, program, NODE1, len(kinds)).good().splitlines()
+    assert out == [f"{4000 + i} serverhello True" for i in range(len(kinds)) for _ in range(2)], out
+
+
+@test("half-close is passed on where the proxy does, and ends the connection where it does not")
+def half_close(t):
+    t.tailnet("--fault", "4001,half-close=off")
+
+    def count(c):
+        with c:
+            n = 0
+            while data := c.recv(65536):
+                n += len(data)
+            c.sendall(b"%d bytes" % n)
+    t.listen(4000, count)
+    t.listen(4001, count)
+    program = ("import socket, sys\ns = socket.create_connection((sys.argv[1], int(sys.argv[2])), 10)\n"
+               "s.sendall(b'x' * 100000)\ns.shutdown(socket.SHUT_WR)\nprint(s.recv(100))")
+    assert t.tsproxy(sys.executable, "-c", program, NODE1, "4000").good() == "b'100000 bytes'\n"
+    assert t.tsproxy(sys.executable, "-c", program, NODE1, "4001").good() == "b''\n"
