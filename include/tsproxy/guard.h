@@ -46,5 +46,10 @@ struct ts_lock {
 };
 void ts_lock(struct ts_lock *l);
 void ts_unlock(struct ts_lock *l);
+/* A lock that is only ever taken while `outer` is held: signals are blocked by then, and who asks is known, so no kernel call is needed. */
+void ts_lock_within(struct ts_lock *l, const struct ts_lock *outer);
+void ts_unlock_within(struct ts_lock *l);
+/* The calling thread's ID, where it holds the lock. */
+int ts_lock_owner(const struct ts_lock *l);
 
 #endif

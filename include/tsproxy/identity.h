@@ -29,5 +29,7 @@ int ts_identity_write(int fd, const struct ts_identity *id);
 bool ts_identity_read(int fd, struct ts_identity *id);
 /* True where the socket's last connection was ours and failed, and nothing was made of the socket since. */
 bool ts_identity_read_failed(int fd, struct ts_identity *id);
+/* True where either is. */
+bool ts_identity_read_any(int fd, struct ts_identity *id);
 
 #endif

@@ -86,7 +86,7 @@ static uint32_t slot_take(void)
 {
 	uint32_t slot = NONE;
 
-	ts_lock(&pool->lock);
+	ts_lock_within(&pool->lock, &ts_fdtab_lock);
 	if (pool->free_head) {
 		slot = pool->free_head - 1;
 		pool->free_head = pool->flow[slot].next;
@@ -97,7 +97,7 @@ static uint32_t slot_take(void)
 	} else if (pool->used < TS_FLOWS_MAX) {
 		slot = pool->used++;
 	}
-	ts_unlock(&pool->lock);
+	ts_unlock_within(&pool->lock);
 	return slot;
 }
 
@@ -105,7 +105,7 @@ static void slot_give_back(uint32_t slot)
 {
 	struct ts_flow *f = &pool->flow[slot];
 
-	ts_lock(&pool->lock);
+	ts_lock_within(&pool->lock, &ts_fdtab_lock);
 	if (f->state == TS_FLOW_OVER) {
 		f->next = pool->free_head;
 		pool->free_head = slot + 1;
@@ -119,7 +119,7 @@ static void slot_give_back(uint32_t slot)
 		pool->orphan_tail = slot + 1;
 		pool->orphan_count++;
 	}
-	ts_unlock(&pool->lock);
+	ts_unlock_within(&pool->lock);
 }
 
 static uint64_t socket_cookie(int fd)

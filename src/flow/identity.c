@@ -133,6 +133,15 @@ bool ts_identity_read(int fd, struct ts_identity *id)
 	return kernel_name(fd, SYS_getpeername, &kernel) && ts_route_is_proxy(&kernel) && read_record(fd, id) && !id->failed;
 }
 
+bool ts_identity_read_any(int fd, struct ts_identity *id)
+{
+	struct ts_addr kernel;
+
+	if (kernel_name(fd, SYS_getpeername, &kernel))
+		return ts_route_is_proxy(&kernel) && read_record(fd, id) && !id->failed;
+	return read_record(fd, id) && id->failed;
+}
+
 bool ts_identity_read_failed(int fd, struct ts_identity *id)
 {
 	struct ts_addr kernel;

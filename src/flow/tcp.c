@@ -103,7 +103,7 @@ static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, 
 	if (!f)
 		return NULL;
 	f->state = TS_FLOW_STARTING;
-	f->reader_tid = (int)ts_sys(SYS_gettid);
+	f->reader_tid = ts_lock_owner(&ts_fdtab_lock);
 	f->family = family;
 	f->proxy = proxy->addr;
 	f->offline = d->offline;
@@ -248,9 +248,9 @@ static int wait_answer(int fd, bool in_connect, int64_t deadline_ms)
 		if (!(f = lock_flow(fd)))
 			return ended_elsewhere(fd, err);
 		if (err != EINTR && err != EAGAIN) {
-			ts_lock(&f->lock);
+			ts_lock_within(&f->lock, &ts_fdtab_lock);
 			pending = ts_drive_receive(f, fd, true);
-			ts_unlock(&f->lock);
+			ts_unlock_within(&f->lock);
 		}
 		/* recv gives up its time-out with what there is of the answer, not with EAGAIN. */
 		if (pending && !err && ts_now_ms() >= deadline_ms)
@@ -265,6 +265,17 @@ static int wait_answer(int fd, bool in_connect, int64_t deadline_ms)
 		}
 		ts_unlock(&ts_fdtab_lock);
 	}
+}
+
+static int wait_in_charge(int fd, int option, bool in_connect)
+{
+	struct timeouts t;
+	int err;
+
+	timeouts_swap(fd, &t, option);
+	err = wait_answer(fd, in_connect, timeouts_deadline(&t));
+	timeouts_restore(fd, &t);
+	return err;
 }
 
 /* Forgets a flow whose connect to the proxy failed; the kernel's registrations are the program's again. */
@@ -295,7 +306,7 @@ static bool take_charge(int fd, unsigned state, struct ts_addr *proxy, int *fami
 	bool ok = f && f->state == state;
 
 	if (ok) {
-		f->reader_tid = (int)ts_sys(SYS_gettid);
+		f->reader_tid = ts_lock_owner(&ts_fdtab_lock);
 		*proxy = f->proxy;
 		*family = f->family;
 	}
@@ -304,8 +315,11 @@ static bool take_charge(int fd, unsigned state, struct ts_addr *proxy, int *fami
 	return ok;
 }
 
-/* Hands the kernel the connect to the proxy, then says the first words. 0, or -errno; -EINPROGRESS and -EINTR: it goes on by itself. */
-static int reach_proxy(int fd, const struct ts_addr *proxy, int family)
+/*
+ * Hands the kernel the connect to the proxy, then says the first words. 0, or -errno; -EINPROGRESS and -EINTR: it goes on by itself.
+ * `stay`: after 0 this thread remains in charge, to wait for the answer.
+ */
+static int reach_proxy(int fd, const struct ts_addr *proxy, int family, bool stay)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = ts_addr_to_sockaddr(proxy, family, &sa);
@@ -321,7 +335,8 @@ static int reach_proxy(int fd, const struct ts_addr *proxy, int family)
 		f->state = TS_FLOW_CONNECTING;
 	else
 		err = ts_drive_begin(f, fd) ? 0 : -ECONNREFUSED;
-	f->reader_tid = 0;
+	if (err || !stay)
+		f->reader_tid = 0;
 	ts_unlock(&ts_fdtab_lock);
 	return err;
 }
@@ -358,14 +373,13 @@ static bool charge_taken(int fd)
  */
 static int wait_decided(int fd, int option, bool in_connect)
 {
-	struct timeouts t;
 	struct ts_addr proxy;
 	int family, err;
 
 	if (charge_taken(fd))
 		return wait_beside(fd, option);
 	if (take_charge(fd, TS_FLOW_CONNECTING, &proxy, &family)) {
-		err = reach_proxy(fd, &proxy, family);
+		err = reach_proxy(fd, &proxy, family, false);
 		if (err == -EINPROGRESS || err == -EALREADY)
 			return -EAGAIN;
 		if (err && err != -EINTR) {
@@ -377,10 +391,7 @@ static int wait_decided(int fd, int option, bool in_connect)
 	}
 	if (!take_charge(fd, TS_FLOW_HANDSHAKE, &proxy, &family))
 		return 0;
-	timeouts_swap(fd, &t, option);
-	err = wait_answer(fd, in_connect, timeouts_deadline(&t));
-	timeouts_restore(fd, &t);
-	return err;
+	return wait_in_charge(fd, option, in_connect);
 }
 
 int ts_tcp_settle(int fd, int flags, int option)
@@ -461,7 +472,7 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 	if (!f)
 		return -EAGAIN;
 	ts_debug("fd %d: connecting to %a through %a", fd, to, &proxy->addr);
-	err = reach_proxy(fd, &proxy->addr, family);
+	err = reach_proxy(fd, &proxy->addr, family, !nonblocking);
 	if (err == -EINPROGRESS || err == -EINTR)
 		return err;
 	if (err) {
@@ -474,7 +485,7 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 		ts_tcp_check(fd);
 		return -EINPROGRESS;
 	}
-	err = wait_decided(fd, options ? SO_SNDTIMEO : NO_TIMEOUT, true);
+	err = wait_in_charge(fd, options ? SO_SNDTIMEO : NO_TIMEOUT, true);
 	return err == -EAGAIN || err == -EINTR ? interrupted(fd, err) : err;
 }
 

@@ -80,6 +80,21 @@ static bool stream_ended(int fd)
 	return ts_sys(SYS_ppoll, &p, 1, &now, NULL, 0) == 1;
 }
 
+/* Gives the handshake the peeked bytes, answer by answer, and sends what it says to each. Returns how many it used. */
+static size_t digest(struct ts_flow *f, int fd, size_t n, bool *sent)
+{
+	size_t used = 0, step;
+
+	do {
+		step = ts_handshake_input(&f->hs, answer + used, n - used, n == 0);
+		used += step;
+		if (!step && !used && f->hs.state < TS_HS_DONE && stream_ended(fd))
+			used = ts_handshake_input(&f->hs, answer, n, true);
+		*sent = ts_drive_send(f, fd);
+	} while (*sent && step && used < n && f->hs.state < TS_HS_DONE);
+	return used;
+}
+
 int ts_drive_receive(struct ts_flow *f, int fd, bool blocking)
 {
 	size_t room = f->hs.kind == TS_PROXY_HTTP ? sizeof(answer) : 512;
@@ -87,6 +102,7 @@ int ts_drive_receive(struct ts_flow *f, int fd, bool blocking)
 	for (;;) {
 		long n = ts_sys(SYS_recvfrom, fd, answer, room, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
 		size_t used;
+		bool sent;
 
 		if (n == -EAGAIN) {
 			if (!blocking)
@@ -95,12 +111,10 @@ int ts_drive_receive(struct ts_flow *f, int fd, bool blocking)
 		}
 		if (n < 0)
 			return decide_failed(f);
-		used = ts_handshake_input(&f->hs, answer, (size_t)n, n == 0);
-		if (!used && f->hs.state < TS_HS_DONE && stream_ended(fd))
-			used = ts_handshake_input(&f->hs, answer, (size_t)n, true);
+		used = digest(f, fd, (size_t)n, &sent);
 		if (used && ts_sys(SYS_recvfrom, fd, answer, used, MSG_DONTWAIT, NULL, NULL) != (long)used)
 			return decide_failed(f);
-		if (!ts_drive_send(f, fd))
+		if (!sent)
 			return decide_failed(f);
 		if (f->hs.state >= TS_HS_DONE)
 			return 0;
@@ -211,15 +225,15 @@ static int check_connecting(struct ts_flow *f, int fd)
 
 bool ts_drive_has_driver(struct ts_flow *f)
 {
-	int tid = __atomic_load_n(&f->reader_tid, __ATOMIC_RELAXED);
+	int tid = __atomic_load_n(&f->reader_tid, __ATOMIC_RELAXED), self = ts_lock_owner(&ts_fdtab_lock);
 
-	if (tid && tid != (int)ts_sys(SYS_gettid) && ts_sys(SYS_tkill, tid, 0) != -ESRCH)
+	if (tid && tid != self && ts_sys(SYS_tkill, tid, 0) != -ESRCH)
 		return true;
-	if (tid && f->state == TS_FLOW_STARTING && tid == (int)ts_sys(SYS_gettid))
+	if (tid && f->state == TS_FLOW_STARTING && tid == self)
 		return true;	/* a signal handler inside that very connect */
 	if (tid && f->state == TS_FLOW_STARTING)
 		f->state = TS_FLOW_CONNECTING;
-	if (tid && tid != (int)ts_sys(SYS_gettid))
+	if (tid && tid != self)
 		f->reader_tid = 0;	/* cancelled, or a thread of a process that is gone */
 	return false;
 }
@@ -230,13 +244,13 @@ int ts_drive(struct ts_flow *f, int fd)
 
 	if (f->state == TS_FLOW_FAILED)
 		return 0;
-	ts_lock(&f->lock);
+	ts_lock_within(&f->lock, &ts_fdtab_lock);
 	pending = ts_drive_has_driver(f);
 	if (!pending && f->state == TS_FLOW_CONNECTING)
 		pending = check_connecting(f, fd);
 	if (!pending && f->hs.state < TS_HS_DONE)
 		pending = ts_drive_receive(f, fd, false);
-	ts_unlock(&f->lock);
+	ts_unlock_within(&f->lock);
 	if (pending)
 		return 1;
 	if (f->hs.state == TS_HS_DONE)

@@ -117,13 +117,10 @@ static bool steal_dead(struct ts_lock *l, int word, int tid)
 	return r == -ESRCH && __sync_bool_compare_and_swap(&l->word, word, tid);
 }
 
-void ts_lock(struct ts_lock *l)
+static void take(struct ts_lock *l, int tid)
 {
-	uint64_t saved;
-	int tid, word;
+	int word;
 
-	block_signals(&saved);
-	tid = (int)ts_sys(SYS_gettid);
 	for (unsigned spins = 0; !__sync_bool_compare_and_swap(&l->word, 0, tid); spins++) {
 		struct timespec brief = { .tv_nsec = 2000000 };
 
@@ -141,6 +138,20 @@ void ts_lock(struct ts_lock *l)
 		/* Bounded, so that an owner's death is noticed. */
 		ts_sys(SYS_futex, &l->word, FUTEX_WAIT, word | WAITERS, &brief, NULL, 0);
 	}
+}
+
+static void give(struct ts_lock *l)
+{
+	if (__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) & WAITERS)
+		ts_sys(SYS_futex, &l->word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+void ts_lock(struct ts_lock *l)
+{
+	uint64_t saved;
+
+	block_signals(&saved);
+	take(l, (int)ts_sys(SYS_gettid));
 	l->saved_mask = saved;
 }
 
@@ -148,7 +159,21 @@ void ts_unlock(struct ts_lock *l)
 {
 	uint64_t saved = l->saved_mask;
 
-	if (__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) & WAITERS)
-		ts_sys(SYS_futex, &l->word, FUTEX_WAKE, 1, NULL, NULL, 0);
+	give(l);
 	restore_signals(&saved);
+}
+
+int ts_lock_owner(const struct ts_lock *l)
+{
+	return __atomic_load_n(&l->word, __ATOMIC_RELAXED) & ~WAITERS;
+}
+
+void ts_lock_within(struct ts_lock *l, const struct ts_lock *outer)
+{
+	take(l, ts_lock_owner(outer));
+}
+
+void ts_unlock_within(struct ts_lock *l)
+{
+	give(l);
 }
