@@ -100,6 +100,9 @@ static inline uint32_t ts_flow_wake_events(const struct ts_flow *f)
 int ts_fd_highest(void);
 void ts_fd_set_flags(int fd, unsigned set, unsigned clear);
 
+/* Zero-filled memory, `sharing` MAP_PRIVATE or MAP_SHARED, that costs only where it is touched; null where there is none. */
+void *ts_zero_pages(size_t bytes, int sharing);
+
 int64_t ts_now_ms(void);
 
 #endif

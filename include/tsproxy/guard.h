@@ -20,8 +20,20 @@ extern struct ts_conf ts_conf;
 extern bool ts_program_is_go;
 /* AT_SECURE: set-user-ID and the like. The loader drops us there unless installed as trusted; then no refresh is started. */
 extern bool ts_program_is_secure;
-/* True where hooks may act: the object is loaded and not disabled. */
-extern bool ts_enabled;
+/*
+ * True where hooks may act: not disabled. glibc runs a preloaded object's constructor after those of the program's libraries, so the
+ * first hook that one of them calls loads the settings. Async-signal-safe.
+ */
+extern int ts_load_state;
+void ts_load(void);
+static inline bool ts_enabled(void)
+{
+	if (__builtin_expect(__atomic_load_n(&ts_load_state, __ATOMIC_ACQUIRE) == 0, 0))
+		ts_load();
+	return __atomic_load_n(&ts_load_state, __ATOMIC_RELAXED) == 2;
+}
+/* True where the program has put itself into a seccomp sandbox since it was loaded: a system call of ours might kill it. */
+bool ts_newly_sandboxed(void);
 
 /* Directory of libtsproxy.so, ended by '/', from the link map; "" where unknown. */
 const char *ts_object_dir(void);

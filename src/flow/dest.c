@@ -3,6 +3,8 @@
 #include "tsproxy/dest.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
 
 #include "tsproxy/guard.h"
 #include "tsproxy/log.h"
@@ -18,7 +20,7 @@ static int socket_type(int fd)
 
 static struct ts_decision decide(const struct sockaddr *sa, socklen_t len, struct ts_addr *to)
 {
-	if (!ts_enabled || !ts_plausible(sa) || len > sizeof(struct sockaddr_storage) || !ts_addr_from_sockaddr(to, sa, len))
+	if (!ts_enabled() || !ts_plausible(sa) || len > sizeof(struct sockaddr_storage) || !ts_addr_from_sockaddr(to, sa, len))
 		return (struct ts_decision){ .verdict = TS_PASS };
 	return ts_route_decide(to);
 }
@@ -49,10 +51,22 @@ enum ts_verdict ts_dest_connect(int fd, const struct sockaddr *sa, socklen_t len
 	return d->verdict;
 }
 
+/* For IPv4 datagrams Linux takes AF_UNSPEC as AF_INET: udp_sendmsg, raw_sendmsg. */
+static struct ts_decision decide_datagram(const struct sockaddr *sa, socklen_t len, struct ts_addr *to)
+{
+	struct sockaddr_in in;
+
+	if (!ts_plausible(sa) || len < sizeof(in) || sa->sa_family != AF_UNSPEC)
+		return decide(sa, len, to);
+	memcpy(&in, sa, sizeof(in));
+	in.sin_family = AF_INET;
+	return decide((struct sockaddr *)&in, sizeof(in), to);
+}
+
 int ts_dest_send(int fd, const struct sockaddr *sa, socklen_t len, int flags)
 {
 	struct ts_addr to;
-	struct ts_decision d = decide(sa, len, &to);
+	struct ts_decision d = decide_datagram(sa, len, &to);
 	int type;
 
 	if (d.verdict == TS_PASS || (type = socket_type(fd)) < 0)

@@ -2,7 +2,7 @@
 /*
  * Epoll registrations: see epreg.h.
  *
- * Records live in a static array. A tag is an address inside its record: recognised by one subtraction, never equal to a
+ * Records live in one array. A tag is an address inside its record: recognised by one subtraction, never equal to a
  * pointer of the program's, and its offset inside the record tells the record's generation, so that an event that was
  * copied out before its record was reused cannot reach another flow.
  */
@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tsproxy/fdtab.h"
 #include "tsproxy/log.h"
@@ -27,9 +28,19 @@ struct reg {
 	bool used, tagged;
 };
 
-static struct reg regs[REGS_MAX];
+/* Mapped when the first registration is kept. */
+struct table {
+	struct reg regs[REGS_MAX];
+	uint32_t reg_of[TS_FD_MAX];	/* index + 1; 0: none */
+};
+static struct table *table;
 static uint32_t free_head, used;
-static uint32_t reg_of[TS_FD_MAX];	/* index + 1; 0: none */
+
+/* The first registration of `fd`, index + 1. */
+static uint32_t first_of(int fd)
+{
+	return table && (unsigned)fd < TS_FD_MAX ? __atomic_load_n(&table->reg_of[fd], __ATOMIC_RELAXED) : 0;
+}
 
 int ts_tag_count;
 
@@ -40,12 +51,12 @@ static uint64_t tag_of(const struct reg *r)
 
 bool ts_epreg_is_tag(uint64_t data)
 {
-	return data - (uint64_t)(uintptr_t)regs < sizeof(regs);
+	return table && data - (uint64_t)(uintptr_t)table->regs < sizeof(table->regs);
 }
 
 int ts_epreg_tag_fd(uint64_t data)
 {
-	const struct reg *r = &regs[(data - (uint64_t)(uintptr_t)regs) / sizeof(*r)];
+	const struct reg *r = &table->regs[(data - (uint64_t)(uintptr_t)table->regs) / sizeof(*r)];
 
 	return r->used && r->tagged && tag_of(r) == data ? r->fd : -1;
 }
@@ -60,12 +71,12 @@ static bool same_file(int a, int b)
 
 static struct reg *find(int epfd, int fd)
 {
-	for (uint32_t i = reg_of[fd]; i; i = regs[i - 1].next)
-		if (regs[i - 1].epfd == epfd)
-			return &regs[i - 1];
-	for (uint32_t i = reg_of[fd]; i; i = regs[i - 1].next)
-		if (same_file(regs[i - 1].epfd, epfd))
-			return &regs[i - 1];
+	for (uint32_t i = first_of(fd); i; i = table->regs[i - 1].next)
+		if (table->regs[i - 1].epfd == epfd)
+			return &table->regs[i - 1];
+	for (uint32_t i = first_of(fd); i; i = table->regs[i - 1].next)
+		if (same_file(table->regs[i - 1].epfd, epfd))
+			return &table->regs[i - 1];
 	return NULL;
 }
 
@@ -74,23 +85,25 @@ static struct reg *add(int epfd, int fd, const struct epoll_event *ev)
 	struct reg *r;
 	uint32_t i;
 
+	if (!table && !(table = ts_zero_pages(sizeof(*table), MAP_PRIVATE)))
+		return NULL;
 	if (free_head) {
 		i = free_head - 1;
-		free_head = regs[i].next;
+		free_head = table->regs[i].next;
 	} else if (used < REGS_MAX) {
 		i = used++;
 	} else {
 		return NULL;
 	}
-	r = &regs[i];
+	r = &table->regs[i];
 	r->epfd = epfd;
 	r->fd = fd;
 	r->events = ev->events;
 	r->data = ev->data.u64;
 	r->used = true;
 	r->tagged = false;
-	r->next = reg_of[fd];
-	reg_of[fd] = i + 1;
+	r->next = table->reg_of[fd];
+	table->reg_of[fd] = i + 1;
 	return r;
 }
 
@@ -105,9 +118,9 @@ static void set_tagged(struct reg *r, bool tagged)
 
 static void drop(struct reg *r)
 {
-	uint32_t i = (uint32_t)(r - regs) + 1;
+	uint32_t i = (uint32_t)(r - table->regs) + 1;
 
-	for (uint32_t *p = &reg_of[r->fd]; *p; p = &regs[*p - 1].next)
+	for (uint32_t *p = &table->reg_of[r->fd]; *p; p = &table->regs[*p - 1].next)
 		if (*p == i) {
 			*p = r->next;
 			break;
@@ -230,8 +243,8 @@ void ts_epreg_tag(int fd, uint32_t wake)
 {
 	uint32_t next;
 
-	for (uint32_t i = reg_of[fd]; i; i = next) {
-		struct reg *r = &regs[i - 1];
+	for (uint32_t i = first_of(fd); i; i = next) {
+		struct reg *r = &table->regs[i - 1];
 
 		next = r->next;
 		if (!r->tagged && has_fired(r))
@@ -246,8 +259,8 @@ void ts_epreg_untag(int fd)
 {
 	uint32_t next;
 
-	for (uint32_t i = reg_of[fd]; i; i = next) {
-		struct reg *r = &regs[i - 1];
+	for (uint32_t i = first_of(fd); i; i = next) {
+		struct reg *r = &table->regs[i - 1];
 
 		next = r->next;
 		if (!r->tagged)
@@ -263,13 +276,13 @@ void ts_epreg_move(int from, int to, uint32_t wake)
 {
 	uint32_t next;
 
-	for (uint32_t i = reg_of[from]; i; i = next) {
-		struct reg old = regs[i - 1];
+	for (uint32_t i = first_of(from); i; i = next) {
+		struct reg old = table->regs[i - 1];
 		struct epoll_event ev = { .events = old.events, .data.u64 = old.data };
 
 		next = old.next;
 		kernel_ctl(old.epfd, EPOLL_CTL_DEL, from, 0, 0);
-		drop(&regs[i - 1]);
+		drop(&table->regs[i - 1]);
 		if (old.tagged)
 			ts_epreg_ctl_pending(old.epfd, EPOLL_CTL_ADD, to, &ev, wake);
 	}
@@ -277,19 +290,19 @@ void ts_epreg_move(int from, int to, uint32_t wake)
 
 bool ts_epreg_any(int fd)
 {
-	return __atomic_load_n(&reg_of[fd], __ATOMIC_RELAXED) != 0;
+	return first_of(fd) != 0;
 }
 
 void ts_epreg_forget(int fd)
 {
-	while (reg_of[fd])
-		drop(&regs[reg_of[fd] - 1]);
+	for (uint32_t i; (i = first_of(fd));)
+		drop(&table->regs[i - 1]);
 }
 
 int ts_epreg_tagged_in(int epfd, uint32_t *cursor)
 {
 	while (*cursor < used) {
-		const struct reg *r = &regs[(*cursor)++];
+		const struct reg *r = &table->regs[(*cursor)++];
 
 		if (r->used && r->tagged && r->epfd == epfd)
 			return r->fd;

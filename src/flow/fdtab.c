@@ -35,13 +35,23 @@ struct pool {
 };
 static struct pool *pool;
 
-/* This process's view. */
-static uint32_t slot_of[TS_FD_MAX];
-static int next_alias[TS_FD_MAX];	/* fd + 1; 0 ends */
-static struct {
-	uint32_t gen;		/* of the flow, when this process came to know it */
-	int first;		/* fd + 1; 0: none */
-} view[TS_FLOWS_MAX];
+/* This process's view. Mapped with the pool: a process without flows pays for none of it, not even with mlockall. */
+struct tables {
+	uint32_t slot_of[TS_FD_MAX];
+	int next_alias[TS_FD_MAX];	/* fd + 1; 0 ends */
+	struct {
+		uint32_t gen;		/* of the flow, when this process came to know it */
+		int first;		/* fd + 1; 0: none */
+	} view[TS_FLOWS_MAX];
+};
+static struct tables *tables;
+
+void *ts_zero_pages(size_t bytes, int sharing)
+{
+	void *p = (void *)ts_sys(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return (unsigned long)p > -4096ul ? NULL : p;
+}
 
 int64_t ts_now_ms(void)
 {
@@ -67,19 +77,13 @@ void ts_fd_set_flags(int fd, unsigned set, unsigned clear)
 		;
 }
 
-static struct pool *pool_get(void)
+static bool pool_get(void)
 {
-	void *p;
-
-	if (pool)
-		return pool;
-	p = (void *)ts_sys(SYS_mmap, 0, sizeof(struct pool), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if ((unsigned long)p > -4096ul)
-		return NULL;
-	pool = p;
-	pool->lock.shared = 1;
-	return pool;
+	if (!tables)
+		tables = ts_zero_pages(sizeof(*tables), MAP_PRIVATE);
+	if (!pool && (pool = ts_zero_pages(sizeof(*pool), MAP_SHARED)))
+		pool->lock.shared = 1;
+	return tables && pool;
 }
 
 static uint32_t slot_take(void)
@@ -137,9 +141,9 @@ void ts_flow_add_alias(struct ts_flow *f, int fd)
 
 	if ((unsigned)fd >= TS_FD_MAX)
 		return;
-	slot_of[fd] = slot;
-	next_alias[fd] = view[slot].first;
-	view[slot].first = fd + 1;
+	tables->slot_of[fd] = slot;
+	tables->next_alias[fd] = tables->view[slot].first;
+	tables->view[slot].first = fd + 1;
 	ts_fd_set_flags(fd, TS_FD_FLOW, 0);
 	__atomic_add_fetch(&ts_flow_count, 1, __ATOMIC_RELAXED);
 }
@@ -159,8 +163,8 @@ struct ts_flow *ts_flow_new(int fd)
 	f->owner_pid = (int)ts_sys(SYS_getpid);
 	f->cookie = socket_cookie(fd);
 	f->start_ms = ts_now_ms();
-	view[slot].gen = gen;
-	view[slot].first = 0;
+	tables->view[slot].gen = gen;
+	tables->view[slot].first = 0;
 	ts_flow_add_alias(f, fd);
 	return f;
 }
@@ -168,14 +172,14 @@ struct ts_flow *ts_flow_new(int fd)
 /* Takes `fd` out of its flow's chain. Returns the slot. */
 static uint32_t unlink_alias(int fd)
 {
-	uint32_t slot = slot_of[fd];
+	uint32_t slot = tables->slot_of[fd];
 
-	for (int *p = &view[slot].first; *p; p = &next_alias[*p - 1])
+	for (int *p = &tables->view[slot].first; *p; p = &tables->next_alias[*p - 1])
 		if (*p == fd + 1) {
-			*p = next_alias[fd];
+			*p = tables->next_alias[fd];
 			break;
 		}
-	next_alias[fd] = 0;
+	tables->next_alias[fd] = 0;
 	ts_fd_set_flags(fd, 0, TS_FD_FLOW);
 	__atomic_sub_fetch(&ts_flow_count, 1, __ATOMIC_RELAXED);
 	return slot;
@@ -185,7 +189,7 @@ static void release(uint32_t slot)
 {
 	struct ts_flow *f = &pool->flow[slot];
 
-	if (f->gen == view[slot].gen && f->owner_pid == (int)ts_sys(SYS_getpid))
+	if (f->gen == tables->view[slot].gen && f->owner_pid == (int)ts_sys(SYS_getpid))
 		slot_give_back(slot);
 }
 
@@ -196,8 +200,8 @@ void ts_flow_drop_alias(int fd)
 	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
 		return;
 	slot = unlink_alias(fd);
-	if (view[slot].first)
-		ts_epreg_move(fd, view[slot].first - 1, ts_flow_wake_events(&pool->flow[slot]));
+	if (tables->view[slot].first)
+		ts_epreg_move(fd, tables->view[slot].first - 1, ts_flow_wake_events(&pool->flow[slot]));
 	else
 		release(slot);
 }
@@ -209,8 +213,8 @@ struct ts_flow *ts_flow_of(int fd)
 
 	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
 		return NULL;
-	f = &pool->flow[slot_of[fd]];
-	over = f->gen != view[slot_of[fd]].gen || f->state == TS_FLOW_OVER;
+	f = &pool->flow[tables->slot_of[fd]];
+	over = f->gen != tables->view[tables->slot_of[fd]].gen || f->state == TS_FLOW_OVER;
 	if (!over && f->cookie == socket_cookie(fd))
 		return f;
 	if (over)	/* Another process of the family ended it: the socket is as it should be, and so must its registrations be. */
@@ -224,20 +228,20 @@ struct ts_flow *ts_flow_of(int fd)
 
 int ts_flow_first(const struct ts_flow *f)
 {
-	return view[f - pool->flow].first - 1;
+	return tables->view[f - pool->flow].first - 1;
 }
 
 int ts_flow_next(int fd)
 {
-	return next_alias[fd] - 1;
+	return tables->next_alias[fd] - 1;
 }
 
 void ts_flow_end(struct ts_flow *f)
 {
 	uint32_t slot = (uint32_t)(f - pool->flow);
 
-	while (view[slot].first)
-		unlink_alias(view[slot].first - 1);
+	while (tables->view[slot].first)
+		unlink_alias(tables->view[slot].first - 1);
 	f->state = TS_FLOW_OVER;
 	release(slot);
 }

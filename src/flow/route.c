@@ -8,12 +8,14 @@
 #include "tsproxy/route.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "tsproxy/guard.h"
 #include "tsproxy/log.h"
 #include "tsproxy/map.h"
 #include "tsproxy/names.h"
+#include "tsproxy/sys.h"
 
 #define ENDPOINTS_MAX 8
 
@@ -177,6 +179,16 @@ static bool has_proxy(void)
 	return ts_route_proxy(false, false, &p);
 }
 
+/* There may be a map, but this process gave up the right, or has no descriptor left, to open it: a daemon after setuid, for one. */
+static bool map_out_of_reach(void)
+{
+	long fd = ts_conf.map_path[0] ? ts_sys(SYS_openat, AT_FDCWD, ts_conf.map_path, O_RDONLY | O_CLOEXEC) : -ENOENT;
+
+	if (fd >= 0)
+		ts_sys(SYS_close, fd);
+	return fd == -EACCES || fd == -EPERM || fd == -EMFILE || fd == -ENFILE;
+}
+
 /* The whole of Tailscale's ranges, where nothing tells nodes from the rest. */
 static struct ts_decision decide_without_map(const struct ts_addr *to)
 {
@@ -187,6 +199,8 @@ static struct ts_decision decide_without_map(const struct ts_addr *to)
 	ts_live_refresh(false);
 	if (ts_conf.overridden)
 		return deny(to, EHOSTUNREACH, "a tailnet is configured, but there is neither a map nor a proxy");
+	if (map_out_of_reach())
+		return deny(to, EHOSTUNREACH, "the map cannot be opened by this process");
 	return (struct ts_decision){ .verdict = TS_PASS };
 }
 

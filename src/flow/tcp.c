@@ -245,7 +245,13 @@ static int wait_answer(int fd, bool in_connect, int64_t deadline_ms)
 		ssize_t n = ts_real()->recv(fd, peeked, sizeof(peeked), MSG_PEEK);
 		int err = n < 0 ? ts_errno : 0, pending = 1;
 
-		if (!(f = lock_flow(fd)))
+		f = lock_flow(fd);
+		/* Closed by another thread, the number may be another's connect by now, and that one's to read. */
+		if (f && f->reader_tid != ts_lock_owner(&ts_fdtab_lock)) {
+			ts_unlock(&ts_fdtab_lock);
+			f = NULL;
+		}
+		if (!f)
 			return ended_elsewhere(fd, err);
 		if (err != EINTR && err != EAGAIN) {
 			ts_lock_within(&f->lock, &ts_fdtab_lock);
@@ -460,6 +466,9 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 	struct ts_flow *f;
 	int err;
 
+	/* A socket that may use one device only reaches no tailnet, whose device that is not; nor may its bytes for the proxy go there. */
+	if (options && !ts_ip_is_loopback(to->ip) && get_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX))
+		return -ENETUNREACH;
 	if (!(ts_fd_get_flags(fd) & TS_FD_NEW) && ts_identity_read_failed(fd, &last))
 		bound = last.bound;	/* the kernel's local address is what the failed connection left */
 	else

@@ -13,6 +13,7 @@
 #include "tsproxy/wait.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -289,7 +290,8 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 			pending = poll_prepare(fds, copy, n, &forked);	/* what ended before the waker was there */
 		s = slice_of(deadline, again, !forked && (waker >= 0 || !pending || alone));
 		copy[n] = (struct pollfd){ .fd = waker < 0 ? -1 : wakers[waker].fd - 1, .events = POLLIN };
-		r = ts_real()->ppoll(copy, n + 1, s.forever ? NULL : &s.t, mask);
+		/* One more only where there is a waker: `n` may be as many as the kernel allows. */
+		r = ts_real()->ppoll(copy, n + (waker >= 0), s.forever ? NULL : &s.t, mask);
 		if (r < 0) {
 			for (nfds_t i = 0; i < n && ts_errno == EINTR; i++)
 				fds[i].revents = 0;	/* as the kernel leaves them */
@@ -334,7 +336,7 @@ bool ts_wait_select_concerns(int n, const fd_set *r, const fd_set *w, const fd_s
 		if (sets[i] && !ts_plausible(sets[i]))
 			return false;
 	for (int i = 0; i < 3; i++)
-		for (int fd = 0; fd < n; fd++)
+		for (int fd = 0; fd < n && fd <= ts_fd_highest(); fd++)
 			if (set_has(sets[i], fd) && ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_TAGGED_SET))
 				return true;
 	return false;
@@ -389,15 +391,45 @@ static int select_store(fd_set *r, fd_set *w, fd_set *x, const struct pollfd *li
 	return bits;
 }
 
+/*
+ * The kernel looks at no more descriptors than this process's table has room for, whatever the program says: FDSize in
+ * /proc/self/status (proc(5)). Asked only where the sets could be shorter than `n`.
+ */
+static int clamp_to_table(int n)
+{
+	static const char label[] = "\nFDSize:";
+	char buf[2048];
+	long fd, len;
+	int size = 0;
+
+	if (n <= FD_SETSIZE)
+		return n;
+	fd = ts_sys(SYS_openat, AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? 0 : ts_sys(SYS_read, fd, buf, sizeof(buf));
+	if (fd >= 0)
+		ts_sys(SYS_close, fd);
+	for (long i = 0; i + (long)sizeof(label) < len; i++) {
+		if (memcmp(buf + i, label, sizeof(label) - 1) != 0)
+			continue;
+		for (i += sizeof(label) - 1; i < len && buf[i] != '\n'; i++)
+			if (buf[i] >= '0' && buf[i] <= '9')
+				size = size * 10 + (buf[i] - '0');
+	}
+	return size && size < n ? size : n;
+}
+
 int ts_wait_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timespec *timeout, const sigset_t *mask)
 {
 	char stack[STACK_BYTES] __attribute__((aligned(8)));
-	size_t bytes = (size_t)n * sizeof(struct pollfd);
-	struct pollfd *list = scratch_get(bytes, stack);
 	int64_t deadline = deadline_of(timeout);
+	struct pollfd *list;
 	nfds_t count;
+	size_t bytes;
 	int result;
 
+	n = clamp_to_table(n);
+	bytes = (size_t)n * sizeof(struct pollfd);
+	list = scratch_get(bytes, stack);
 	if (!list) {
 		ts_errno = ENOMEM;
 		return -1;

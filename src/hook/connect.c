@@ -14,7 +14,7 @@ int socket(int domain, int type, int protocol)
 {
 	int fd = ts_real()->socket(domain, type, protocol);
 
-	if (fd < 0 || !ts_enabled)
+	if (fd < 0 || !ts_enabled())
 		return fd;
 	if (ts_fd_get_flags(fd))
 		ts_tcp_fd_closing(fd);	/* closed behind our back */
@@ -35,7 +35,7 @@ int connect(int fd, const struct sockaddr *addr, socklen_t len)
 	struct ts_addr to;
 	int r, saved;
 
-	if (!ts_enabled || len > sizeof(struct sockaddr_storage) || !ts_plausible(addr))
+	if (!ts_enabled() || len > sizeof(struct sockaddr_storage) || !ts_plausible(addr))
 		return ts_real()->connect(fd, addr, len);
 	if (ts_fd_has_flow(fd) && is_unspec(addr, len) && ts_tcp_abort(fd))
 		return 0;

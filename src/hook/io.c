@@ -159,11 +159,28 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	CARRIED(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags));
 }
 
+/* MSG_FASTOPEN opens a connection with the first message: each goes by itself. */
+static int send_each(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		ssize_t len = sendmsg(fd, &msgs[i].msg_hdr, flags);
+
+		if (len < 0)
+			return i ? (int)i : -1;
+		msgs[i].msg_len = (unsigned int)len;
+	}
+	return (int)i;
+}
+
 /* As in the kernel, messages before the first that fails are sent and counted. */
 int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 {
 	int err = 0;
 
+	if (flags & MSG_FASTOPEN)
+		return send_each(fd, msgs, n, flags);
 	for (unsigned int i = 0; i < n && ts_plausible(msgs); i++) {
 		const struct msghdr *m = &msgs[i].msg_hdr;
 

@@ -39,7 +39,7 @@ EXPORT int getaddrinfo(const char *node, const char *service, const struct addri
 	const struct ts_real *real = ts_real();
 	struct ts_map_answer a;
 
-	if (!ts_enabled || !node || (hints && (hints->ai_flags & AI_NUMERICHOST ||
+	if (!ts_enabled() || !node || (hints && (hints->ai_flags & AI_NUMERICHOST ||
 					       (hints->ai_family != AF_UNSPEC && !is_family(hints->ai_family)))))
 		return real->getaddrinfo(node, service, hints, res);
 	switch (ts_names_ask(node, hosts_family(hints), &a)) {
@@ -126,7 +126,7 @@ EXPORT int gethostbyname2_r(const char *name, int family, struct hostent *ret, c
 	enum ts_ask whose = TS_ASK_LIBC;
 	struct ts_map_answer a;
 
-	if (ts_enabled && name && is_family(family))
+	if (ts_enabled() && name && is_family(family))
 		whose = ts_names_ask(name, family, &a);
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname2_r(name, family, ret, buf, len, result, herr);
@@ -139,7 +139,7 @@ EXPORT int gethostbyname_r(const char *name, struct hostent *ret, char *buf, siz
 	enum ts_ask whose = TS_ASK_LIBC;
 	struct ts_map_answer a;
 
-	if (ts_enabled && name)
+	if (ts_enabled() && name)
 		whose = ts_names_ask(name, AF_INET, &a);
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname_r(name, ret, buf, len, result, herr);
@@ -152,7 +152,7 @@ EXPORT struct hostent *gethostbyname(const char *name)
 	enum ts_ask whose = TS_ASK_LIBC;
 	struct ts_map_answer a;
 
-	if (ts_enabled && name)
+	if (ts_enabled() && name)
 		whose = ts_names_ask(name, AF_INET, &a);
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname(name);
@@ -165,7 +165,7 @@ EXPORT struct hostent *gethostbyname2(const char *name, int family)
 	enum ts_ask whose = TS_ASK_LIBC;
 	struct ts_map_answer a;
 
-	if (ts_enabled && name && is_family(family))
+	if (ts_enabled() && name && is_family(family))
 		whose = ts_names_ask(name, family, &a);
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname2(name, family);
@@ -181,7 +181,7 @@ static enum ts_ask ask_addr(const void *addr, socklen_t len, int *family, struct
 	enum ts_ask whose;
 	struct ts_addr key;
 
-	if (!ts_enabled || !addr || !is_family(*family) || len < (*family == AF_INET ? 4 : 16))
+	if (!ts_enabled() || !addr || !is_family(*family) || len < (*family == AF_INET ? 4 : 16))
 		return TS_ASK_LIBC;
 	if (*family == AF_INET)
 		ts_addr_set4(&key, addr, 0);
@@ -247,7 +247,7 @@ EXPORT int getnameinfo(const struct sockaddr *addr, socklen_t len, char *host, s
 	size_t n;
 	int ret;
 
-	if (ts_enabled && host && host_cap && !(flags & NI_NUMERICHOST) && addr &&
+	if (ts_enabled() && host && host_cap && !(flags & NI_NUMERICHOST) && addr &&
 	    ts_addr_from_sockaddr(&key, addr, len))
 		whose = ts_names_ask_addr(key.ip, &a);
 	if (whose == TS_ASK_LIBC)

@@ -63,7 +63,7 @@ int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	if (pending(fd))
 		return ts_result(-ENOTCONN);
 	r = ts_real()->getpeername(fd, addr, len);
-	if (r != 0 || !ts_enabled || !addr || !is_inet(addr, room))
+	if (r != 0 || !ts_enabled() || !addr || !is_inet(addr, room))
 		return r;
 	if (kernel_answer(fd, SYS_getpeername, addr, room, *len, &kernel, &family) && ts_route_is_proxy(&kernel) && ts_identity_read(fd, &id))
 		answer(&id.peer, family, addr, room, len);
@@ -97,7 +97,7 @@ int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 	struct ts_addr kernel;
 	int family, r = ts_real()->getsockname(fd, addr, len);
 
-	if (r != 0 || !ts_enabled || !addr || !is_inet(addr, room))
+	if (r != 0 || !ts_enabled() || !addr || !is_inet(addr, room))
 		return r;
 	if (!kernel_answer(fd, SYS_getsockname, addr, room, *len, &kernel, &family) || !ts_route_may_meet_proxy(kernel.ip))
 		return r;
@@ -124,7 +124,7 @@ static int v6only(int fd, void *value, socklen_t *len)
 	struct ts_identity id;
 	int r = ts_real()->getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, value, len);
 
-	if (r == 0 && ts_enabled && *len == sizeof(int) &&
+	if (r == 0 && ts_enabled() && *len == sizeof(int) &&
 	    ((pending(fd) && ts_tcp_v6only(fd)) || (ts_identity_read_any(fd, &id) && id.v6only)))
 		*(int *)value = 1;
 	return r;
@@ -160,8 +160,9 @@ static bool unusual(int level, int name)
 {
 	if (level == IPPROTO_TCP)
 		return name == TCP_FASTOPEN_CONNECT;
-	return level == SOL_SOCKET && (name == SO_RCVLOWAT || name == SO_RCVTIMEO_OLD || name == SO_SNDTIMEO_OLD ||
-				       name == SO_RCVTIMEO_NEW || name == SO_SNDTIMEO_NEW);
+	return level == SOL_SOCKET &&
+	       (name == SO_RCVLOWAT || name == SO_RCVTIMEO_OLD || name == SO_SNDTIMEO_OLD || name == SO_RCVTIMEO_NEW ||
+		name == SO_SNDTIMEO_NEW || name == SO_BINDTODEVICE || name == SO_BINDTOIFINDEX);
 }
 
 int setsockopt(int fd, int level, int name, const void *value, socklen_t len)

@@ -9,15 +9,17 @@
 #include <sys/syscall.h>
 
 #include "syscall.h"
+#include "tsproxy/fdtab.h"
 #include "tsproxy/map.h"
 #include "tsproxy/names.h"
+#include "tsproxy/wait.h"
 
 /* io_uring works beside every hook. Where a tailnet is, it is said not to exist, and programs (libuv) take their other way. */
 static bool refuse_io_uring(void)
 {
 	struct ts_map_header h;
 
-	return ts_enabled && (ts_conf.socks5.set || (ts_live_header(&h) == 0 && !(h.flags & TS_MAP_TUN)));
+	return ts_enabled() && (ts_conf.socks5.set || (ts_live_header(&h) == 0 && !(h.flags & TS_MAP_TUN)));
 }
 
 #define SYS_EPOLL_PWAIT2 441	/* Linux 5.11; the same number everywhere, and older headers lack it */
@@ -28,10 +30,38 @@ struct pselect_mask {
 	size_t size;
 };
 
+/*
+ * Calls whose libc wrappers do more than the kernel (a cancellation point, a time-out that is not updated): where nothing is pending
+ * that they touch, the kernel's own call is made.
+ */
+static bool leaves_us_cold(long n, long a, long b, long c, long d)
+{
+	switch (n) {
+	case SYS_read:
+	case SYS_write:
+	case SYS_readv:
+	case SYS_writev:
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_recvmmsg:
+		return !ts_fd_has_flow((int)a);
+	case SYS_close:
+		return !ts_fd_get_flags((int)a);
+	case SYS_ppoll:
+		return !ts_wait_poll_concerns((const void *)a, (nfds_t)b);
+	case SYS_pselect6:
+		return !ts_wait_select_concerns((int)a, (const void *)b, (const void *)c, (const void *)d);
+	default:
+		return false;
+	}
+}
+
 long ts_syscall_hooked(long n, long a, long b, long c, long d, long e, long f)
 {
 	const struct pselect_mask *mask = (const void *)f;
 
+	if (leaves_us_cold(n, a, b, c, d))
+		return ts_real()->syscall(n, a, b, c, d, e, f);
 	switch (n) {
 	case SYS_socket:
 		return socket((int)a, (int)b, (int)c);

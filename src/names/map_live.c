@@ -161,7 +161,7 @@ bool ts_live_look(void)
 {
 	bool changed;
 
-	if (ts_conf.map_path[0] == '\0' || ts_process() != TS_SELF)
+	if (ts_conf.map_path[0] == '\0' || ts_newly_sandboxed() || ts_process() != TS_SELF)
 		return false;
 	ts_lock(&lock);
 	changed = follow();
@@ -177,7 +177,7 @@ static void look_if_due(int64_t now)
 
 	if (ts_live_within(now, last, some ? LOOK_NS : LOOK_MISSING_NS))
 		return;
-	if (ts_conf.map_path[0] == '\0' || ts_process() != TS_SELF)
+	if (ts_conf.map_path[0] == '\0' || ts_newly_sandboxed() || ts_process() != TS_SELF)
 		return;
 	/* One thread looks and the others go on with what there is; where there is none yet, they wait for it. */
 	if (some && !__atomic_compare_exchange_n(&looked, &last, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))

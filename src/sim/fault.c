@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rules of what goes wrong. A rule names a target and the settings that it changes; later rules win, setting by setting. */
+/* Rules of what goes wrong: each names a target and the settings that it changes; later ones win, setting by setting. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One epoll set, level-triggered, and a binary heap of timers: thousands of delayed answers must cost no more than one. */
+/* One epoll set, level-triggered, and a heap of timers: thousands of delayed answers must cost no more than one. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -18,6 +18,8 @@ static uint8_t scratch[SCRATCH];
 
 void ts_sim_pipe_put(struct ts_sim_pipe *p, const void *data, size_t n)
 {
+	if (!n)
+		return;
 	if (p->off + p->len + n > p->cap) {
 		size_t cap = p->len + n < 512 ? 512 : p->len + n;
 		uint8_t *buf = ts_sim_alloc(cap);

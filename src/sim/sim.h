@@ -268,6 +268,28 @@ void ts_sim_relay_pace(struct ts_sim_timer *timer);
 int ts_sim_udp_start(struct ts_sim_conn *c, struct ts_addr *bnd);	/* 0 or -errno */
 void ts_sim_udp_stop(struct ts_sim_conn *c);
 
+/* --- options.c --- */
+
+#define TS_SIM_LISTEN_MAX 16
+
+struct ts_sim_listen_spec {
+	enum ts_sim_kind kind;
+	struct ts_addr addr, forward;
+	char peer[64];
+};
+
+struct ts_sim_options {
+	struct ts_sim_listen_spec listen[TS_SIM_LISTEN_MAX];
+	unsigned listen_count;
+	const char *localapi_path;
+	bool status_only, die_with_parent;
+};
+
+extern struct ts_sim_options ts_sim_options;
+
+/* 0; 1 where that was all (--help); -errno where something is wrong and has been said. */
+int ts_sim_options_parse(char **argv);
+
 /* --- status.c, localapi.c --- */
 
 void ts_sim_status_write(FILE *f);

@@ -152,7 +152,7 @@ static void put_addr(struct ts_wr *w, const struct ts_addr *addr)
 	ts_wr_be16(w, addr->port);
 }
 
-/* The address that the far side sees: this node's own, of the target's family; what the host dialled sees the host's. */
+/* What the far side sees: this node's own address, of the target's family; what the host dialled sees the host's. */
 static void put_bnd(struct ts_wr *w, const struct ts_sim_conn *c)
 {
 	static const struct ts_addr zero = { .ip = { [10] = 0xff, [11] = 0xff } };

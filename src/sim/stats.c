@@ -65,7 +65,8 @@ static void write_target(FILE *f, const struct ts_sim_target *t, const char *sep
 		fprintf(f, ":%u", t->addr.port);
 	else
 		fputs(text, f);
-	fprintf(f, "\": {\"connections\": %lu, \"refused\": %lu, \"up\": %lu, \"down\": %lu, \"udp_up\": %lu, \"udp_down\": %lu}",
+	fprintf(f, "\": {\"connections\": %lu, \"refused\": %lu, \"up\": %lu, \"down\": %lu, "
+		"\"udp_up\": %lu, \"udp_down\": %lu}",
 		t->connections, t->refused, t->up, t->down, t->udp_up, t->udp_down);
 }
 

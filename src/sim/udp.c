@@ -38,7 +38,9 @@ static void on_target(struct ts_sim_event *ev, uint32_t events)
 	struct ts_wr w = ts_wr_over(header, sizeof(header));
 	bool is4 = ts_addr_is4(&t->addr);
 	struct iovec iov[2];
-	struct msghdr msg = { .msg_name = &t->udp->client, .msg_namelen = t->udp->client_len, .msg_iov = iov, .msg_iovlen = 2 };
+	struct msghdr msg = {
+		.msg_name = &t->udp->client, .msg_namelen = t->udp->client_len, .msg_iov = iov, .msg_iovlen = 2,
+	};
 	ssize_t n;
 
 	(void)events;

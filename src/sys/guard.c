@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "tsproxy/elfaux.h"
@@ -15,23 +16,39 @@
 #include "tsproxy/sys.h"
 
 struct ts_conf ts_conf;
-bool ts_program_is_go, ts_program_is_secure, ts_enabled;
+bool ts_program_is_go, ts_program_is_secure;
+int ts_load_state;	/* 0 not yet, 1 being loaded or disabled, 2 loaded */
 
 extern char **environ;
 
+static int seccomp_at_load;
+
 /*
- * Runs when the object is loaded, before the program. Kept small: every process of a login shell pays for it. The real functions
- * are found later, at the first hooked call, and the map is opened when the first question is asked.
+ * Kept small: every process of a login shell pays for it. The real functions are found later, at the first hooked call, and the
+ * map is opened when the first question is asked.
  */
-__attribute__((constructor)) static void load(void)
+void ts_load(void)
 {
+	if (!environ || !__sync_bool_compare_and_swap(&ts_load_state, 0, 1))
+		return;
 	ts_conf_load(&ts_conf, environ);
 	if (ts_conf.disable)
 		return;
 	ts_spawn_save_env(environ);
+	seccomp_at_load = (int)ts_sys(SYS_prctl, PR_GET_SECCOMP);
 	ts_program_is_secure = getauxval(AT_SECURE) != 0;
 	ts_program_is_go = ts_program_has_go_note();
-	__atomic_store_n(&ts_enabled, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&ts_load_state, 2, __ATOMIC_RELEASE);
+}
+
+__attribute__((constructor)) static void load_early(void)
+{
+	ts_load();
+}
+
+bool ts_newly_sandboxed(void)
+{
+	return seccomp_at_load == 0 && ts_sys(SYS_prctl, PR_GET_SECCOMP) > 0;
 }
 
 const char *ts_object_dir(void)

@@ -11,6 +11,7 @@
 #include "tsproxy/real.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,8 @@
 #include <sys/auxv.h>
 
 #include "tsproxy/elfaux.h"
+#include "tsproxy/guard.h"
+#include "tsproxy/sys.h"
 
 struct ts_real ts_real_table;
 int ts_real_ready;
@@ -162,6 +165,18 @@ static size_t search(const struct symbols *o, void *found[COUNT])
 	return missing;
 }
 
+/* Stands for a function that this libc lacks: only a program that looked for it by dlsym and found our hook can call it. */
+static long missing(void)
+{
+	ts_errno = ENOSYS;
+	return -1;
+}
+
+static void missing_closefrom(int first)
+{
+	ts_sys(SYS_close_range, first, ~0u, 0);
+}
+
 void ts_real_resolve(void)
 {
 	void *found[COUNT] = { 0 };
@@ -179,6 +194,8 @@ void ts_real_resolve(void)
 	for (size_t i = 0; i < COUNT; i++, name += strlen(name) + 1) {
 		if (!found[i] && !found[0] && dlsym)
 			found[i] = dlsym((void *)-1l /* RTLD_NEXT */, name);
+		if (!found[i])
+			found[i] = strcmp(name, "closefrom") == 0 ? (void *)missing_closefrom : (void *)missing;
 		__atomic_store_n(&table[i], found[i], __ATOMIC_RELAXED);
 	}
 	__atomic_store_n(&ts_real_syscall, (void *)ts_real_table.syscall, __ATOMIC_RELAXED);
