@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rules of what goes wrong: each names a target and the settings that it changes; later ones win, setting by setting. */
+/* What goes wrong: each rule names a target and the settings that it changes; later ones win, setting by setting. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -206,7 +206,7 @@ CASE(congestion)
 
 CASE(buffers)
 {
-	int fd = sock(0), v = 8192;
+	int fd = sock(0), v = 32768;
 
 	T(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &v, sizeof(v)));
 	T(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &v, sizeof(v)));
