@@ -31,7 +31,8 @@ def processes():
 
 
 def left(tmp):
-    return os.listdir(tmp) + [line for line in processes() if "tsproxy-sim" in line or "postgres" in line or "http.server" in line]
+    servers = ("tsproxy-sim", "postgres", "http.server")
+    return os.listdir(tmp) + [line for line in processes() if any(server in line for server in servers)]
 
 
 @test("shows all it promises in under a minute, without colours in a file, and leaves nothing")

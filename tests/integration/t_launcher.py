@@ -73,7 +73,7 @@ def states(t):
         sim.process.wait()
 
 
-@test("no proxy port, or something else behind it: one line; inside the program the honest errno and a reason in the log")
+@test("no proxy port, or something else behind it: one line; inside the honest errno, and why in the log")
 def no_proxy(t):
     t.need("curl")
     t.sim("--socks5", "0", api=API)
@@ -101,7 +101,8 @@ def not_served(t):
 import ("C"; "fmt"; "net"; "os")
 func main() { a, err := net.LookupHost(os.Args[1]); fmt.Println(a, err != nil) }
 """)
-    env = {"GOCACHE": f"{t.dir}/cache", "GOPATH": f"{t.dir}/gopath", "CGO_ENABLED": "1", "GOTOOLCHAIN": "local", "GOFLAGS": ""}
+    env = {"GOCACHE": f"{t.dir}/cache", "GOPATH": f"{t.dir}/gopath", "CGO_ENABLED": "1", "GOTOOLCHAIN": "local",
+           "GOFLAGS": ""}
     t.run(["go", "build", "-o", "../look", "."], env=env, cwd=f"{t.dir}/go", timeout=150).good()
     one_line(t.tsproxy("./look", NAME1), "Go program", status=126)
     assert t.preload("./look", FQDN1).good() == "[] true\n"
@@ -114,7 +115,8 @@ def transparent(t):
     assert t.tsproxy("sh", "-c", "kill -TERM $$").status == -signal.SIGTERM
     assert t.tsproxy("cat", stdin="through\n").good() == "through\n"
     assert t.tsproxy("printf", "%s|", "a b", "", "*").good() == "a b||*|"
-    p = subprocess.Popen([t.build("tsproxy"), "--", "sh", "-c", "echo $$"], env=t.env, stdout=subprocess.PIPE, text=True)
+    p = subprocess.Popen([t.build("tsproxy"), "--", "sh", "-c", "echo $$"], env=t.env,
+                         stdout=subprocess.PIPE, text=True)
     assert int(p.communicate()[0]) == p.pid
     out = t.tsproxy("sh", "-c", "echo $LD_PRELOAD", env={"LD_PRELOAD": "/nonexistent.so"}).out
     assert out.strip().endswith("libtsproxy.so:/nonexistent.so"), out
@@ -201,5 +203,6 @@ def ranges(t):
     t.page(3000)
     t.tsproxy("curl", "-sS", "http://192.0.2.5:3000/", options=["--route", "192.0.2.0/24"]).good("a page")
     assert sim.stats()["targets"]["192.0.2.5:3000"]["connections"] == 1
-    assert t.tsproxy("curl", "-sS", "-m", "5", f"http://{NODE1}:3000/", options=["--exclude", f"{NODE1}/32"]).status == 7
+    done = t.tsproxy("curl", "-sS", "-m", "5", f"http://{NODE1}:3000/", options=["--exclude", f"{NODE1}/32"])
+    assert done.status == 7, done
     assert f"{NODE1}:3000" not in sim.stats()["targets"]

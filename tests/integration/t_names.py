@@ -10,10 +10,9 @@ from harness import FQDN1, NAME1, NODE1, NODE1_V6, SUFFIX, test, until
 
 
 def look_up(t, name):
-    """getaddrinfo without AI_ADDRCONFIG: with that (getent's choice) libc finds nothing on a machine of loopback alone."""
-    return t.tsproxy(sys.executable, "-c",
-                     "import socket, sys; print(*{x[4][0] for x in socket.getaddrinfo(sys.argv[1], 80, socket.AF_INET)})",
-                     name)
+    """getaddrinfo without AI_ADDRCONFIG: with it (as getent) libc finds nothing on loopback alone."""
+    program = "import socket as s, sys; print(*{x[4][0] for x in s.getaddrinfo(sys.argv[1], 80, s.AF_INET)})"
+    return t.tsproxy(sys.executable, "-c", program, name)
 
 
 @test("getent: hosts, ahosts, ahostsv4, ahostsv6 and an address back to its name, without one DNS packet")

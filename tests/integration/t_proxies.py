@@ -163,7 +163,8 @@ def stuck(t):
 
 @test("every way for a reply to go wrong is a refused connection, and no byte of it reaches the program")
 def broken_replies(t):
-    kinds = ["eof=0", "eof=1", "eof=4", "eof=9", "rst=0", "rst=3", "rst=9", "garbage,eof=20", "reply=2", "reply=5", "reply=255"]
+    kinds = ["eof=0", "eof=1", "eof=4", "eof=9", "rst=0", "rst=3", "rst=9", "garbage,eof=20", "reply=2",
+             "reply=5", "reply=255"]
     rules = [w for i, kind in enumerate(kinds) for w in ("--fault", f"{4000 + i},{kind}")]
     t.tailnet(*rules)
     for i in range(len(kinds)):

@@ -29,7 +29,8 @@ def psql(t):
     sim = t.tailnet()
     env = postgres(t)
     t.tsproxy("psql", "-h", NAME1, "-Atc", "select 6 * 7", env=env).good("42")
-    out = t.tsproxy("psql", "-h", NAME1, "-Atc", "select repeat('x', 100) from generate_series(1, 20000)", env=env).good()
+    query = "select repeat('x', 100) from generate_series(1, 20000)"
+    out = t.tsproxy("psql", "-h", NAME1, "-Atc", query, env=env).good()
     assert len(out) == 20000 * 101
     t.tsproxy("psql", "-h", NODE1, "-c", "create table t (n int)", "-c", "copy t from stdin", env=env,
               stdin="\n".join(map(str, range(1000))) + "\n").good("COPY 1000")
@@ -130,13 +131,14 @@ def ssh_copies(t):
     t.tsproxy("scp", "-q", "-F", config, data, f"{NAME1}:{t.dir}/there").good()
     t.tsproxy("scp", "-q", "-F", config, f"{NAME1}:{t.dir}/there", f"{t.dir}/back").good()
     t.run(["cmp", data, f"{t.dir}/back"]).good()
-    env = {"GIT_SSH_COMMAND": f"ssh -F {config}", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a",
-           "GIT_COMMITTER_EMAIL": "a@b"}
+    env = {"GIT_SSH_COMMAND": f"ssh -F {config}", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b",
+           "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
     t.run(["git", "init", "-q", "--bare", "-b", "main", f"{t.dir}/repo.git"]).good()
     url = f"ssh://{NAME1}{t.dir}/repo.git"
     t.tsproxy("git", "clone", "-q", url, "work", env=env).good()
     t.file("work/file", "text\n")
-    for words in (["add", "file"], ["commit", "-q", "-m", "one"], ["push", "-q", "origin", "HEAD:main"], ["fetch", "-q"]):
+    for words in (["add", "file"], ["commit", "-q", "-m", "one"], ["push", "-q", "origin", "HEAD:main"],
+                  ["fetch", "-q"]):
         t.tsproxy("git", "-C", "work", *words, env=env).good()
     t.run(["git", "-C", f"{t.dir}/repo.git", "log", "--oneline", "main"]).good("one")
 

@@ -209,7 +209,8 @@ def sim_backlog(t):
     assert sock.connect_ex((host, int(port))) == 115
     with open("/proc/net/tcp") as f:
         local = f"{sock.getsockname()[1]:04X}"
-        assert any(line.split()[1].endswith(local) and line.split()[3] == "02" for line in list(f)[1:]), "not in SYN_SENT"
+        states = [line.split()[3] for line in list(f)[1:] if line.split()[1].endswith(local)]
+    assert states == ["02"], f"not in SYN_SENT: {states}"
     sim.signal(signal.SIGUSR2)
     sock.setblocking(True)
     sock.settimeout(10)
@@ -337,7 +338,8 @@ def sim_options(t):
         done = t.run([sim_program, *words]).bad(status=2)
         assert done.err.count("\n") == 1, done
     t.run([sim_program, "--help"]).good("--node NAME")
-    config = t.file("world", "# a world\nnode a,100.64.0.1,self\nnode b,100.64.0.2,route=10.1.0.0/16\nstate Stopped\ntun\n")
+    config = t.file("world", "# a world\nnode a,100.64.0.1,self\nnode b,100.64.0.2,route=10.1.0.0/16\n"
+                    "state Stopped\ntun\n")
     status = json.loads(t.run([sim_program, "--config", config, "--status-json"]).good())
     assert status["TUN"] and status["BackendState"] == "Stopped"
     assert [p["PrimaryRoutes"] for p in status["Peer"].values()] == [["10.1.0.0/16"]]

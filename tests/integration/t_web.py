@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""HTTP clients of several kinds, by address, short name and full name, through a daemon that is found with nothing set."""
+"""HTTP clients of several kinds, by address and by name, through a daemon that is found with nothing set."""
 import json
 
 from harness import FQDN1, NAME1, NODE1, NODE1_V6, listening, test

@@ -127,7 +127,7 @@ class Sim:
                     return json.load(f)
             except FileNotFoundError:
                 return None
-        return until(lambda: (s := fresh()) and s["sequence"] >= self._sequence and s, "counts of the simulated tailnet")
+        return until(lambda: (s := fresh()) and s["sequence"] >= self._sequence and s, "counts of the tailnet")
 
     def signal(self, number):
         self.process.send_signal(number)
