@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Between tcp.c (how a connect begins and is waited for) and tcp_drive.c (how it advances and ends). ts_fdtab_lock is held throughout. */
+/*
+ * Between the parts of one connect: tcp.c (how it begins), tcp_wait.c (how it is waited for), tcp_drive.c (how it advances and ends),
+ * tcp_ops.c (what else happens to it). ts_fdtab_lock is held where nothing else is said.
+ */
 #ifndef TSPROXY_FLOW_TCP_H
 #define TSPROXY_FLOW_TCP_H
 
+#include <fcntl.h>
+#include <sys/socket.h>
+
 #include "tsproxy/fdtab.h"
+#include "tsproxy/sys.h"
 
 /* Whether another thread's connect is in charge of the flow: it reads the answer, others must leave it there. */
 bool ts_drive_has_driver(struct ts_flow *f);
@@ -26,5 +33,48 @@ int ts_drive_finish_failed(struct ts_flow *f, int fd, int err, bool blocking);
 int ts_drive_errno(const struct ts_flow *f);
 /* Makes the kernel withhold readiness until the rest of the answer is there. */
 void ts_drive_arm(struct ts_flow *f, int fd, const uint8_t *p, size_t have);
+
+/* The flow of `fd` with ts_fdtab_lock taken, or null, and nothing is locked. */
+struct ts_flow *ts_flow_lock(int fd);
+
+/* --- tcp_wait.c; without the lock --- */
+
+#define TS_NO_TIMEOUT 0	/* for `option`: the descriptor is known to have none */
+
+/*
+ * Waits on a pending flow whose descriptor blocks; `option` as in ts_tcp_settle. 0: connected, nothing to wait for, or failed and not
+ * `in_connect`. Else -errno: the connection's error, or -EINTR or -EAGAIN (time-out), with the flow left pending.
+ */
+int ts_tcp_wait(int fd, int option, bool in_connect);
+/* The same for a thread that is in charge of the flow already. */
+int ts_tcp_wait_in_charge(int fd, int option, bool in_connect);
+/*
+ * Hands the kernel the connect to the proxy, then says the first words. 0, or -errno; -EINPROGRESS and -EINTR: it goes on by itself.
+ * `stay`: after 0 this thread remains in charge, to wait for the answer.
+ */
+int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, bool stay);
+/* Forgets a flow whose connect to the proxy failed; the kernel's registrations are the program's again. */
+void ts_tcp_cancel(int fd);
+/* What a failed connect to the proxy means to the program; says why in the log. -errno for -errno. */
+int ts_tcp_proxy_errno(int err, const struct ts_addr *proxy);
+
+static inline int ts_sock_get_int(int fd, int level, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	return ts_sys(SYS_getsockopt, fd, level, name, &value, &len) == 0 ? value : 0;
+}
+
+static inline void ts_sock_set_int(int fd, int level, int name, int value)
+{
+	ts_sys(SYS_setsockopt, fd, level, name, &value, sizeof(value));
+}
+
+static inline bool ts_sock_is_nonblocking(int fd)
+{
+	return ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK;
+}
+
 
 #endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* What else a program does with a socket whose connection is being made, and where its descriptors come and go: see tcp.h. */
+#include "tsproxy/tcp.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "tcp.h"
+#include "tsproxy/epreg.h"
+#include "tsproxy/sys.h"
+#include "tsproxy/wait.h"
+
+struct ts_flow *ts_flow_lock(int fd)
+{
+	struct ts_flow *f;
+
+	ts_lock(&ts_fdtab_lock);
+	f = ts_flow_of(fd);
+	if (!f)
+		ts_unlock(&ts_fdtab_lock);
+	return f;
+}
+
+enum ts_tcp_status ts_tcp_check(int fd)
+{
+	short wake;
+	bool forked = false;
+
+	return ts_tcp_check_wake(fd, &wake, &forked);
+}
+
+enum ts_tcp_status ts_tcp_check_wake(int fd, short *wake, bool *forked)
+{
+	enum ts_tcp_status status = TS_TCP_NONE;
+	struct ts_flow *f;
+
+	if (ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
+		return TS_TCP_NONE;
+	if (ts_drive(f, fd)) {
+		status = TS_TCP_PENDING;
+		*wake = (short)ts_flow_wake_events(f);
+		*forked |= f->forked;
+	} else if (ts_flow_of(fd)) {
+		status = TS_TCP_FAILED;
+	}
+	ts_unlock(&ts_fdtab_lock);
+	return status;
+}
+
+int ts_tcp_error(int fd, int err)
+{
+	struct ts_flow *f;
+
+	if (err != ECONNREFUSED || ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
+		return err;
+	if (f->state == TS_FLOW_FAILED) {
+		err = f->err;
+		ts_flow_end(f);
+	}
+	ts_unlock(&ts_fdtab_lock);
+	return err;
+}
+
+int ts_tcp_abort(int fd)
+{
+	struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+	struct ts_flow *f;
+
+	if (ts_tcp_check(fd) != TS_TCP_PENDING || !(f = ts_flow_lock(fd)))
+		return 0;
+	ts_sock_set_int(fd, SOL_SOCKET, SO_RCVLOWAT, f->lowat);
+	ts_sys(SYS_connect, fd, &unspec, sizeof(unspec));
+	ts_unlock(&ts_fdtab_lock);
+	ts_tcp_cancel(fd);
+	return 1;
+}
+
+bool ts_tcp_target(int fd, struct ts_addr *out)
+{
+	struct ts_flow *f;
+
+	if (ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
+		return false;
+	*out = f->hs.target;
+	ts_unlock(&ts_fdtab_lock);
+	return true;
+}
+
+bool ts_tcp_v6only(int fd)
+{
+	struct ts_flow *f;
+	bool v6only;
+
+	if (ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
+		return false;
+	v6only = f->v6only;
+	ts_unlock(&ts_fdtab_lock);
+	return v6only;
+}
+
+bool ts_tcp_set_lowat(int fd, int value)
+{
+	struct ts_flow *f;
+
+	if (ts_tcp_check(fd) != TS_TCP_PENDING || !(f = ts_flow_lock(fd)))
+		return false;
+	f->lowat = value < 0 ? 0x7fffffff : value ? value : 1;	/* as sock_setsockopt does */
+	ts_unlock(&ts_fdtab_lock);
+	return true;
+}
+
+bool ts_tcp_get_lowat(int fd, int *value)
+{
+	struct ts_flow *f;
+
+	if (ts_tcp_check(fd) != TS_TCP_PENDING || !(f = ts_flow_lock(fd)))
+		return false;
+	*value = f->lowat;
+	ts_unlock(&ts_fdtab_lock);
+	return true;
+}
+
+void ts_tcp_forking(void)
+{
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	for (int fd = 0; fd <= ts_fd_highest(); fd++) {
+		struct ts_flow *f = ts_flow_of(fd);
+
+		if (f)
+			f->forked = true;
+	}
+	ts_unlock(&ts_fdtab_lock);
+}
+
+void ts_tcp_fd_closing(int fd)
+{
+	if (!(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_WAKER)) && !ts_epreg_any(fd)) {
+		ts_fd_set_flags(fd, 0, 0xff);
+		return;
+	}
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	if (ts_flow_of(fd))
+		ts_flow_drop_alias(fd);
+	if (ts_fd_get_flags(fd) & TS_FD_WAKER)
+		ts_wait_forget_waker(fd);
+	ts_epreg_forget(fd);
+	ts_fd_set_flags(fd, 0, 0xff);
+	ts_unlock(&ts_fdtab_lock);
+}
+
+void ts_tcp_fd_duplicated(int from, int to)
+{
+	struct ts_flow *f;
+
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	f = ts_flow_of(from);
+	if (f) {
+		ts_flow_add_alias(f, to);
+		ts_fd_set_flags(to, TS_FD_TRACKED, 0);
+	} else {
+		/* Two numbers for one socket that is not connecting: whoever connects must ask the kernel where it is registered. */
+		ts_epreg_forget(from);
+		ts_fd_set_flags(from, 0, TS_FD_NEW | TS_FD_TRACKED);
+		ts_fd_set_flags(to, ts_fd_get_flags(from) & TS_FD_OPTIONS, 0);
+	}
+	ts_unlock(&ts_fdtab_lock);
+}
+
+int ts_tcp_epoll_ctl(int epfd, int op, int fd, const struct epoll_event *ev)
+{
+	struct ts_flow *f;
+	int r = 1;
+
+	if (ts_process() != TS_SELF)
+		return 1;
+	ts_lock(&ts_fdtab_lock);
+	f = ts_flow_of(fd);
+	if (f && f->state != TS_FLOW_FAILED && ts_drive(f, fd))
+		r = ts_epreg_ctl_pending(epfd, op, fd, ev, ts_flow_wake_events(f));
+	else if (ts_fd_get_flags(fd) & TS_FD_TRACKED)
+		r = ts_epreg_ctl_tracked(epfd, op, fd, ev);
+	ts_unlock(&ts_fdtab_lock);
+	return r;
+}

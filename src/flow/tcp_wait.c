@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How blocking calls wait for a connection that is being made: see tcp.h.
+ *
+ * A blocking connect waits in recv(MSG_PEEK), not in poll(): poll always fails with EINTR, while recv is restarted under
+ * SA_RESTART as a native connect is. One thread is in charge of a flow and reads the proxy's answer; others wait beside it.
+ */
+#include "tsproxy/tcp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+
+#include "tcp.h"
+#include "tsproxy/epreg.h"
+#include "tsproxy/identity.h"
+#include "tsproxy/log.h"
+#include "tsproxy/real.h"
+#include "tsproxy/sys.h"
+#include "tsproxy/wait.h"
+
+struct timeouts {
+	struct timeval own, now;
+	bool changed;
+};
+
+/* The wait in recv must obey what rules a connect, SO_SNDTIMEO, and not SO_RCVTIMEO: socket(7). */
+static void timeouts_swap(int fd, struct timeouts *t, int option)
+{
+	socklen_t len = sizeof(t->own);
+
+	memset(t, 0, sizeof(*t));
+	if (option == TS_NO_TIMEOUT)
+		return;
+	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t->own, &len);
+	t->now = t->own;
+	if (option == SO_SNDTIMEO)
+		ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &t->now, &len);
+	t->changed = memcmp(&t->own, &t->now, sizeof(t->own)) != 0;
+	if (t->changed)
+		ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t->now, sizeof(t->now));
+}
+
+static int64_t timeouts_deadline(const struct timeouts *t)
+{
+	if (!t->now.tv_sec && !t->now.tv_usec)
+		return INT64_MAX;
+	return ts_now_ms() + t->now.tv_sec * 1000 + t->now.tv_usec / 1000;
+}
+
+static void timeouts_restore(int fd, const struct timeouts *t)
+{
+	if (t->changed)
+		ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t->own, sizeof(t->own));
+}
+
+/* Ends a decided flow from a thread that waited for it: `in_connect`, which reports a failure itself. Lock held. */
+static int finish_waited(struct ts_flow *f, int fd, bool in_connect)
+{
+	int err;
+
+	if (f->hs.state == TS_HS_DONE)
+		return ts_drive_finish_connected(f, fd);
+	err = ts_drive_finish_failed(f, fd, ts_drive_errno(f), in_connect);
+	return in_connect ? -err : 0;
+}
+
+/* The flow is gone while this thread waited: completed by a forked process, or shut down or closed by another thread. */
+static int ended_elsewhere(int fd, int err)
+{
+	struct ts_identity id;
+
+	if (ts_identity_read(fd, &id))
+		return 0;
+	return err == EINTR || err == EAGAIN ? -err : -ECONNRESET;	/* what tcp_disconnect leaves */
+}
+
+/*
+ * Reads the proxy's answer with a blocking descriptor until it is decided. 0 connected, or failed and not `in_connect` (the next
+ * call tells); else -errno: the connection's error, or -EINTR or -EAGAIN (time-out), with the flow left pending.
+ */
+static int wait_answer(int fd, bool in_connect, int64_t deadline_ms)
+{
+	uint8_t peeked[64];
+	struct ts_flow *f;
+	int result;
+
+	for (;;) {
+		ssize_t n = ts_real()->recv(fd, peeked, sizeof(peeked), MSG_PEEK);
+		int err = n < 0 ? ts_errno : 0, pending = 1;
+
+		f = ts_flow_lock(fd);
+		/* Closed by another thread, the number may be another's connect by now, and that one's to read. */
+		if (f && f->reader_tid != ts_lock_owner(&ts_fdtab_lock)) {
+			ts_unlock(&ts_fdtab_lock);
+			f = NULL;
+		}
+		if (!f)
+			return ended_elsewhere(fd, err);
+		if (err != EINTR && err != EAGAIN) {
+			ts_lock_within(&f->lock, &ts_fdtab_lock);
+			pending = ts_drive_receive(f, fd, true);
+			ts_unlock_within(&f->lock);
+		}
+		/* recv gives up its time-out with what there is of the answer, not with EAGAIN. */
+		if (pending && !err && ts_now_ms() >= deadline_ms)
+			err = EAGAIN;
+		if (!pending || err) {
+			f->reader_tid = 0;
+			if (pending)
+				ts_drive_arm(f, fd, peeked, 0);
+			result = pending ? -err : finish_waited(f, fd, in_connect);
+			ts_unlock(&ts_fdtab_lock);
+			return result;
+		}
+		ts_unlock(&ts_fdtab_lock);
+	}
+}
+
+int ts_tcp_wait_in_charge(int fd, int option, bool in_connect)
+{
+	struct timeouts t;
+	int err;
+
+	timeouts_swap(fd, &t, option);
+	err = wait_answer(fd, in_connect, timeouts_deadline(&t));
+	timeouts_restore(fd, &t);
+	return err;
+}
+
+/* Forgets a flow whose connect to the proxy failed; the kernel's registrations are the program's again. */
+void ts_tcp_cancel(int fd)
+{
+	struct ts_flow *f = ts_flow_lock(fd);
+
+	if (!f)
+		return;
+	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias))
+		ts_epreg_untag(alias);
+	ts_flow_end(f);
+	ts_wait_wake();
+	ts_unlock(&ts_fdtab_lock);
+}
+
+/* The proxy did not answer at all: for the program, nobody listens there. */
+int ts_tcp_proxy_errno(int err, const struct ts_addr *proxy)
+{
+	ts_warn("proxy %a: %e", proxy, -err);
+	return err == -ECONNRESET || err == -EPIPE ? -ECONNREFUSED : err;
+}
+
+/* Puts the calling thread in charge of a flow in `state`. False where the flow is not there or elsewhere. */
+static bool take_charge(int fd, unsigned state, struct ts_addr *proxy, int *family)
+{
+	struct ts_flow *f = ts_flow_lock(fd);
+	bool ok = f && f->state == state;
+
+	if (ok) {
+		f->reader_tid = ts_lock_owner(&ts_fdtab_lock);
+		*proxy = f->proxy;
+		*family = f->family;
+	}
+	if (f)
+		ts_unlock(&ts_fdtab_lock);
+	return ok;
+}
+
+/*
+ * Hands the kernel the connect to the proxy, then says the first words. 0, or -errno; -EINPROGRESS and -EINTR: it goes on by itself.
+ * `stay`: after 0 this thread remains in charge, to wait for the answer.
+ */
+int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, bool stay)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = ts_addr_to_sockaddr(proxy, family, &sa);
+	int err = ts_real()->connect(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : -ts_errno;
+	struct ts_flow *f;
+
+	if (err && err != -EINPROGRESS && err != -EINTR && err != -EALREADY)
+		return err;
+	if (!(f = ts_flow_lock(fd)))
+		return -ECONNABORTED;	/* closed or shut down by another thread */
+	/* Over loopback the connection stands already, though a non-blocking connect says EINPROGRESS. */
+	if (err && (ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) != TCP_ESTABLISHED)
+		f->state = TS_FLOW_CONNECTING;
+	else
+		err = ts_drive_begin(f, fd) ? 0 : -ECONNREFUSED;
+	if (err || !stay)
+		f->reader_tid = 0;
+	ts_unlock(&ts_fdtab_lock);
+	return err;
+}
+
+/* Another thread is in charge of the flow: waits beside it. */
+static int wait_beside(int fd, int option)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	struct timeval limit = { 0 };
+	socklen_t len = sizeof(limit);
+	struct timespec t;
+	int r;
+
+	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, option, &limit, &len);
+	t.tv_sec = limit.tv_sec;
+	t.tv_nsec = limit.tv_usec * 1000;
+	r = ts_wait_poll(&p, 1, limit.tv_sec || limit.tv_usec ? &t : NULL, NULL);
+	return r < 0 ? -EINTR : r == 0 ? -EAGAIN : 0;
+}
+
+static bool charge_taken(int fd)
+{
+	struct ts_flow *f = ts_flow_lock(fd);
+	bool taken = f && ts_drive_has_driver(f);
+
+	if (f)
+		ts_unlock(&ts_fdtab_lock);
+	return taken;
+}
+
+/*
+ * Waits on a pending flow whose descriptor blocks; `option` as in ts_tcp_settle. 0 connected, nothing to wait for, or failed and not
+ * `in_connect`; else as wait_answer.
+ */
+int ts_tcp_wait(int fd, int option, bool in_connect)
+{
+	struct ts_addr proxy;
+	int family, err;
+
+	if (charge_taken(fd))
+		return wait_beside(fd, option);
+	if (take_charge(fd, TS_FLOW_CONNECTING, &proxy, &family)) {
+		err = ts_tcp_reach_proxy(fd, &proxy, family, false);
+		if (err == -EINPROGRESS || err == -EALREADY)
+			return -EAGAIN;
+		if (err && err != -EINTR) {
+			ts_tcp_cancel(fd);
+			return ts_tcp_proxy_errno(err, &proxy);
+		}
+		if (err)
+			return err;
+	}
+	if (!take_charge(fd, TS_FLOW_HANDSHAKE, &proxy, &family))
+		return 0;
+	return ts_tcp_wait_in_charge(fd, option, in_connect);
+}
+
+int ts_tcp_settle(int fd, int flags, int option)
+{
+	if (ts_tcp_check(fd) != TS_TCP_PENDING)
+		return 0;
+	if (flags & MSG_DONTWAIT || ts_sock_is_nonblocking(fd))
+		return -EAGAIN;
+	return ts_tcp_wait(fd, option, false);
+}
