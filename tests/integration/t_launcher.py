@@ -7,12 +7,24 @@ import signal
 import subprocess
 import sys
 
-from harness import API, NAME1, NODE1, FQDN1, Skip, test
+from harness import API, NAME1, NODE1, FQDN1, Skip, test, until
 
 
 def whole_user_namespace():
     with open("/proc/self/uid_map") as f:
         return int(f.read().split()[2]) > 1
+
+
+def commands():
+    """Names of the programs that run in this namespace."""
+    names = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm") as f:
+                names.add(f.read().strip())
+        except OSError:
+            pass    # it ended meanwhile
+    return names
 
 
 def one_line(done, *texts, status):
@@ -185,7 +197,8 @@ def damaged_map(t):
         damages.append(give_away)
     for damage in damages:
         for run in (t.preload, t.tsproxy):
-            # No trace of an earlier refresh: after one that left no good map, programs ask again only a minute later.
+            # No earlier refresh still at work in the background, and no trace of one: after one that left no good map, programs ask again only a minute later.
+            until(lambda: "tsproxy-sync" not in commands(), "end of the last refresh")
             shutil.rmtree(folder, ignore_errors=True)
             t.launcher("sync").good()
             assert os.stat(path).st_mode & 0o777 == 0o600 and os.stat(folder).st_mode & 0o777 == 0o700
