@@ -16,12 +16,12 @@ def whole_user_namespace():
 
 
 def commands():
-    """Names of the programs that run in this namespace."""
+    """Names of the programs that run in this namespace; those that only wait to be reaped have no words left."""
     names = set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{pid}/comm") as f:
-                names.add(f.read().strip())
+            with open(f"/proc/{pid}/cmdline") as f:
+                names.add(os.path.basename(f.read().split("\0")[0]))
         except OSError:
             pass    # it ended meanwhile
     return names
@@ -197,7 +197,8 @@ def damaged_map(t):
         damages.append(give_away)
     for damage in damages:
         for run in (t.preload, t.tsproxy):
-            # No earlier refresh still at work in the background, and no trace of one: after one that left no good map, programs ask again only a minute later.
+            # No earlier refresh at work in the background, and no trace of one: after one that left no good map,
+            # programs ask again only a minute later.
             until(lambda: "tsproxy-sync" not in commands(), "end of the last refresh")
             shutil.rmtree(folder, ignore_errors=True)
             t.launcher("sync").good()
