@@ -52,7 +52,7 @@ class Way:
 class Bench:
     def __init__(self, build, folder):
         self.build, self.folder = build, folder
-        self.missing, self.lines, self.targets = [], [], []
+        self.missing, self.lines, self.targets, self.started = [], [], [], []
         self.base = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "HOME": folder, "LC_ALL": "C.UTF-8",
                      "XDG_RUNTIME_DIR": "/run/user/0"}
         self.ways = [Way("native"), self.tsproxy(), *self.peers()]
@@ -112,11 +112,16 @@ class Bench:
 
     # --- running ---
 
+    def place(self, cpus):
+        """Puts the servers and what is started from here on those processors."""
+        for pid in [0, *(p.pid for p in self.started)]:
+            os.sched_setaffinity(pid, cpus)
+
     def start(self, *argv, ready=None):
         p = subprocess.Popen(argv, env=self.base, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL)
         until(ready, f"start of {argv[0]}")
-        return p
+        self.started.append(p)
 
     def servers(self):
         sim = os.path.join(self.build, "tsproxy-sim")
@@ -225,6 +230,15 @@ class Bench:
     # --- 3: connecting ---
 
     def connects(self):
+        """Twice: who waits on which processor for whom is worth more than all that is compared, and differs from run to run."""
+        cpus = os.sched_getaffinity(0)
+        self.place({max(cpus)})
+        self.connect_table("Client, proxy and server share one processor, so that a time is the work of all on the way: this is compared.",
+                           True)
+        self.place(cpus)
+        self.connect_table("As the kernel places them: nearer to life, but one way's figure differs by a third from run to run.", False)
+
+    def connect_table(self, how, compared):
         proxies = [("simulated tailnet", SIM)] + ([("microsocks", MICROSOCKS)] if self.microsocks else [])
         columns = [("connect by address", NODE), ("connect by name", NAME)]
         clients = [*((w.name, w, "") for w in self.ways), ("own SOCKS5", self.ways[0], "{}"), ("own SOCKS5, at once", self.ways[0], "+{}")]
@@ -251,15 +265,17 @@ class Bench:
                 for _, host in columns:
                     s = samples.get((name, port, host))
                     row.append(f"{statistics.median(s):.0f}" if s else "-" if not possible(name, port, host) else "fails")
-            rows.append(row + self.connect_calls(name, dict((n, (w, o)) for n, w, o in clients)[name]))
-        self.say("\n## Connect, send a line, get it back, close (us)\n")
-        self.say("Through the simulated tailnet, which takes greeting and request at once, and through microsocks, which does not. "
-                 "System calls: of one more in the same process.")
-        self.table(["", *heads, "calls, address", "calls, name"], rows)
+            rows.append(row + (self.connect_calls(name, dict((n, (w, o)) for n, w, o in clients)[name]) if compared else []))
+        if compared:
+            self.say("\n## Connect, send a line, get it back, close (us)\n")
+            self.say("Through the simulated tailnet, which takes greeting and request at once, and through microsocks, which does not. "
+                     "System calls: of one more in the same process.")
+        self.say("\n" + how)
+        self.table(["", *heads, *(["calls, address", "calls, name"] if compared else [])], rows)
         for what, host in columns:
             for proxy, port in proxies:
                 ours, own = (samples.get((n, port, host)) for n in ("tsproxy", "own SOCKS5"))
-                if ours and own:
+                if compared and ours and own:
                     a, b = statistics.median(ours), statistics.median(own)
                     self.target(f"{what}, {proxy}, of a client's own SOCKS5", a / b, 1.05, f"{a:.0f} us to {b:.0f} us")
 

@@ -33,7 +33,8 @@
 #define PAUSE_NS (2 * TS_NS_PER_S)	/* between two beginnings */
 #define FAILED_NS (60 * TS_NS_PER_S)	/* after a failure */
 #define WAIT_NS TS_NS_PER_S
-#define POLL_NS (2 * TS_NS_PER_MS)
+#define POLL_MIN_NS TS_NS_PER_MS
+#define POLL_MAX_NS (50 * TS_NS_PER_MS)
 #define PATH_MAX_LEN (TS_CONF_PATH_MAX + 64)
 
 /*
@@ -123,17 +124,19 @@ static long lock_bytes(int fd, int cmd, short type, struct flock *l, off_t first
 }
 
 /* Decides under the lock whose turn it is, and stamps the file where it is ours. */
-static enum claim claim(int fd, int64_t now)
+static enum claim claim(int fd)
 {
-	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { now / TS_NS_PER_S, now % TS_NS_PER_S } };
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
 	struct flock l;
 	struct stat st;
-	int64_t begun;
+	int64_t now, begun;
 
 	if (lock_bytes(fd, F_OFD_SETLK, F_WRLCK, &l, BEGINNING_BYTE, 1) == -EAGAIN)
 		return CLAIM_OTHER;
 	if (ts_sys(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) != 0)
 		return CLAIM_NO;
+	/* Read under the lock: by a time from before it, a beginning meanwhile would lie in the future. */
+	now = ts_live_now();
 	begun = st.st_mtim.tv_sec * TS_NS_PER_S + st.st_mtim.tv_nsec;
 	if (st.st_size) {
 		if (ts_live_within(now, begun, PAUSE_NS))
@@ -145,6 +148,7 @@ static enum claim claim(int fd, int64_t now)
 	} else {
 		ts_sys(SYS_pwrite64, fd, "\n", 1, 0);
 	}
+	times[1] = (struct timespec){ now / TS_NS_PER_S, now % TS_NS_PER_S };
 	ts_sys(SYS_utimensat, fd, NULL, times, 0);
 	return CLAIM_OURS;
 }
@@ -156,7 +160,7 @@ static bool from_stdin(void)
 	return status && status[0] == '-' && status[1] == '\0';
 }
 
-static enum claim begin(int64_t now)
+static enum claim begin(void)
 {
 	char path[PATH_MAX_LEN], helper[PATH_MAX_LEN];
 	enum claim whose = CLAIM_OURS;
@@ -169,7 +173,7 @@ static enum claim begin(int64_t now)
 		return CLAIM_NO;
 	fd = open_lock(path, &st);
 	if (fd >= 0)
-		whose = claim(fd, now);
+		whose = claim(fd);
 	else
 		ts_debug("refresh: %s: %e", path, -fd);
 	if (whose == CLAIM_OURS && ts_spawn_helper(helper, path) != 0)
@@ -211,18 +215,23 @@ static int64_t monotonic(void)
 
 /*
  * Until the map has changed, the refresh is over, or the time is. The helper frees its lock when it ends, after its
- * last rename.
+ * last rename. Looks every eighth of the time waited so far, or the looking of many processes at once would take the
+ * processor from the one that they wait for.
  */
 static bool await(void)
 {
-	const struct timespec brief = { 0, POLL_NS };
-	int64_t end = monotonic() + WAIT_NS;
+	struct timespec brief = { 0, POLL_MIN_NS };
+	int64_t begun = monotonic(), waited;
 
 	while ((__atomic_load_n(&next_try, __ATOMIC_ACQUIRE) & BEGINNING) || running()) {
 		if (ts_live_look())
 			return true;
-		if (monotonic() >= end)
+		waited = monotonic() - begun;
+		if (waited >= WAIT_NS)
 			break;
+		brief.tv_nsec = waited / 8 < POLL_MIN_NS ? POLL_MIN_NS : waited / 8;
+		if (brief.tv_nsec > POLL_MAX_NS)
+			brief.tv_nsec = POLL_MAX_NS;
 		ts_sys(SYS_nanosleep, &brief, NULL);
 	}
 	__atomic_fetch_and(&next_try, ~(int64_t)RUNNING, __ATOMIC_RELAXED);
@@ -262,7 +271,7 @@ static bool refresh(int64_t now, bool wait)
 		__atomic_store_n(&next_try, next, __ATOMIC_RELEASE);
 		return true;
 	}
-	whose = begin(now);
+	whose = begin();
 	__atomic_store_n(&next_try, whose == CLAIM_NO ? next : next | RUNNING, __ATOMIC_RELEASE);
 	return wait && whose != CLAIM_NO && await();
 }
