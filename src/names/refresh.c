@@ -3,13 +3,10 @@
  * Has the map made anew by tsproxy-sync, at most once per 2 s for all processes that use the map, and not within 60 s
  * of a failure.
  *
- * What the processes share is one file beside the map, MAP.refresh:
- *   its time   when a refresh was last begun (with one byte in it, so that a file just made says nothing yet);
- *   its locks  byte 0: a process is beginning one; byte 1: one is running. tsproxy-sync holds that through its
- *              standard input, so its end, even a violent one, frees it. They are locks of open file
- *              descriptions (fcntl(2)), because those can be looked at without being taken.
- * A failure needs no mark: it is a refresh that is over, and whose map is older than its beginning. Where no such file
- * can be made (a read-only home) only this process's own memory of its last attempt limits it.
+ * What the processes share is one file beside the map, MAP.refresh (refresh.h). A refresh has failed that is over and
+ * was never said to be done: a map that is missing although it was done has been removed since, and is made again.
+ * Where no such file can be made (a read-only home) only this process's own memory of its last attempt limits it.
+ * Where a watch (`tsproxy sync --watch`) keeps the map current there is nothing to do.
  *
  * What came from the launcher's standard input (TSPROXY_STATUS=-) cannot be asked again.
  */
@@ -25,6 +22,7 @@
 #include "tsproxy/guard.h"
 #include "tsproxy/log.h"
 #include "tsproxy/names.h"
+#include "tsproxy/refresh.h"
 #include "tsproxy/spawn.h"
 #include "tsproxy/sys.h"
 
@@ -51,7 +49,7 @@ static bool lock_path(char out[PATH_MAX_LEN])
 	struct ts_wr w = ts_wr_over(out, PATH_MAX_LEN);
 
 	ts_wr_str(&w, ts_conf.map_path);
-	ts_wr_str(&w, ".refresh");
+	ts_wr_str(&w, TS_REFRESH_SUFFIX);
 	return ts_wr_end(&w);
 }
 
@@ -115,12 +113,19 @@ enum claim {
 	CLAIM_OURS,
 };
 
-#define BEGINNING_BYTE 0
+_Static_assert((int)TS_REFRESH_RUNNING == TS_SPAWN_LOCK_BYTE, "what the helper holds is what is looked at here");
 
 static long lock_bytes(int fd, int cmd, short type, struct flock *l, off_t first, off_t count)
 {
 	*l = (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = first, .l_len = count };
 	return ts_sys(SYS_fcntl, fd, cmd, l);
+}
+
+static bool is_held(int fd, off_t first, off_t count)
+{
+	struct flock l;
+
+	return lock_bytes(fd, F_OFD_GETLK, F_WRLCK, &l, first, count) == 0 && l.l_type != F_UNLCK;
 }
 
 /* Decides under the lock whose turn it is, and stamps the file where it is ours. */
@@ -130,8 +135,9 @@ static enum claim claim(int fd)
 	struct flock l;
 	struct stat st;
 	int64_t now, begun;
+	char said = TS_REFRESH_BEGUN;
 
-	if (lock_bytes(fd, F_OFD_SETLK, F_WRLCK, &l, BEGINNING_BYTE, 1) == -EAGAIN)
+	if (lock_bytes(fd, F_OFD_SETLK, F_WRLCK, &l, TS_REFRESH_BEGINNING, 1) == -EAGAIN)
 		return CLAIM_OTHER;
 	if (ts_sys(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) != 0)
 		return CLAIM_NO;
@@ -141,13 +147,14 @@ static enum claim claim(int fd)
 	if (st.st_size) {
 		if (ts_live_within(now, begun, PAUSE_NS))
 			return CLAIM_OTHER;
-		if (lock_bytes(fd, F_OFD_GETLK, F_WRLCK, &l, TS_SPAWN_LOCK_BYTE, 1) == 0 && l.l_type != F_UNLCK)
+		if (is_held(fd, TS_REFRESH_RUNNING, 1))
 			return CLAIM_NO;	/* it hangs, and has been waited for */
-		if (ts_live_within(now, begun, FAILED_NS) && ts_live_made() < begun)
+		ts_sys(SYS_pread64, fd, &said, 1, 0);
+		if (said != TS_REFRESH_DONE && ts_live_within(now, begun, FAILED_NS) && ts_live_made() < begun)
 			return CLAIM_NO;
-	} else {
-		ts_sys(SYS_pwrite64, fd, "\n", 1, 0);
 	}
+	said = TS_REFRESH_BEGUN;
+	ts_sys(SYS_pwrite64, fd, &said, 1, 0);
 	times[1] = (struct timespec){ now / TS_NS_PER_S, now % TS_NS_PER_S };
 	ts_sys(SYS_utimensat, fd, NULL, times, 0);
 	return CLAIM_OURS;
@@ -160,6 +167,19 @@ static bool from_stdin(void)
 	return status && status[0] == '-' && status[1] == '\0';
 }
 
+/* A watch sees to the map, and has not lost the daemon. A missing map is beyond it. */
+static bool watched(const char *path)
+{
+	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	bool held;
+
+	if (fd < 0)
+		return false;
+	held = is_held(fd, TS_REFRESH_CURRENT, 1);
+	ts_sys(SYS_close, fd);
+	return held && ts_live_made() != 0;
+}
+
 static enum claim begin(void)
 {
 	char path[PATH_MAX_LEN], helper[PATH_MAX_LEN];
@@ -168,7 +188,7 @@ static enum claim begin(void)
 	struct stat st;
 	int fd;
 
-	if (from_stdin() || !ts_conf.map_path[0] || !lock_path(path) || !find_helper(helper) ||
+	if (from_stdin() || !ts_conf.map_path[0] || !lock_path(path) || watched(path) || !find_helper(helper) ||
 	    !ts_spawn_allowed())
 		return CLAIM_NO;
 	fd = open_lock(path, &st);
@@ -180,7 +200,7 @@ static enum claim begin(void)
 		whose = CLAIM_NO;
 	if (fd >= 0) {
 		/* Said aloud, because a child that another thread makes meanwhile shares the description. */
-		lock_bytes(fd, F_OFD_SETLK, F_UNLCK, &l, BEGINNING_BYTE, 1);
+		lock_bytes(fd, F_OFD_SETLK, F_UNLCK, &l, TS_REFRESH_BEGINNING, 1);
 		ts_sys(SYS_close, fd);
 	}
 	return whose;
@@ -189,7 +209,6 @@ static enum claim begin(void)
 static bool running(void)
 {
 	char path[PATH_MAX_LEN];
-	struct flock l;
 	struct stat st;
 	bool held;
 	int fd;
@@ -199,8 +218,7 @@ static bool running(void)
 	fd = open_lock(path, &st);
 	if (fd < 0)
 		return false;
-	held = lock_bytes(fd, F_OFD_GETLK, F_WRLCK, &l, BEGINNING_BYTE, TS_SPAWN_LOCK_BYTE + 1) == 0 &&
-	       l.l_type != F_UNLCK;
+	held = is_held(fd, TS_REFRESH_BEGINNING, TS_REFRESH_RUNNING + 1);
 	ts_sys(SYS_close, fd);
 	return held;
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "../names/map_write.h"
+#include "tsproxy/refresh.h"
 #include "tsproxy/tool.h"
 
 #define LOCK_WAIT_MS 20000 /* longer than any one source takes */
@@ -116,6 +117,40 @@ static bool wants_proxy(const struct ts_tailnet *tn)
 	return true;
 }
 
+/* Tells those who wait that their refresh did not fail. Its time, when it was begun, stays. */
+static void mark_done(const char *path)
+{
+	const char done = TS_REFRESH_DONE;
+	const char *name;
+	struct timespec times[2];
+	char file[300];
+	struct stat st;
+	int dir_fd = ts_map_open_dir(path, &name), fd;
+
+	if (dir_fd < 0)
+		return;
+	snprintf(file, sizeof(file), "%s" TS_REFRESH_SUFFIX, name);
+	fd = openat(dir_fd, file, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	close(dir_fd);
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size && pwrite(fd, &done, 1, 0) == 1) {
+		times[0] = st.st_atim;
+		times[1] = st.st_mtim;
+		futimens(fd, times);
+	}
+	close(fd);
+}
+
+/* Somebody else began and ended one while we waited for the lock: that one is as good. */
+static bool made_since(const struct ts_map *m, int64_t began)
+{
+	int64_t made = ts_map_header(m).made_ns;
+
+	/* One from the future was made before the clock was set back. */
+	return made >= began && made <= now_ns(CLOCK_REALTIME);
+}
+
 static int make(const struct ts_conf *conf, struct ts_map_settings *set, const struct ts_map *old)
 {
 	struct ts_tailnet tn;
@@ -144,6 +179,8 @@ static int make(const struct ts_conf *conf, struct ts_map_settings *set, const s
 	err = ts_map_install(conf->map_path, data, len);
 	if (err)
 		say_place(conf->map_path, err);
+	else
+		mark_done(conf->map_path);
 out:
 	free(data);
 	ts_tailnet_free(&tn);
@@ -171,8 +208,7 @@ int ts_sync(const struct ts_conf *conf)
 		ts_settings_free(&set);
 		return 1;
 	}
-	/* Somebody else began and ended one while we waited for the lock: that one is as good. */
-	if (warn_about_old(conf->map_path, &old) != 0 || ts_map_header(&old).made_ns < began)
+	if (warn_about_old(conf->map_path, &old) != 0 || !made_since(&old, began))
 		err = make(conf, &set, &old);
 	ts_map_unload(&old);
 	close(lock_fd);

@@ -18,26 +18,11 @@
  */
 #include "names_state.h"
 
-static int started(void)
-{
-	char path[600], line[64];
-	int n = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/started", getenv("TEST_DIR"));
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f))
-		n++;
-	if (f)
-		fclose(f);
-	return n;
-}
-
 static void say(const char *title, const char *name)
 {
 	const char *address = look_up(name);
 
-	printf("%s %s started %d\n", title, address, started());
+	printf("%s %s started %d\n", title, address, syncs_started());
 }
 
 static double now(void)

@@ -12,9 +12,8 @@
 
 int main(void)
 {
-	char path[600], line[64];
-	int gate[2], found = 0, started = 0, status;
-	FILE *f;
+	char byte;
+	int gate[2], found = 0, status;
 
 	if (pipe(gate) != 0)
 		return 1;
@@ -22,17 +21,13 @@ int main(void)
 		if (fork() != 0)
 			continue;
 		close(gate[1]);
-		if (read(gate[0], line, 1) != 0)
+		if (read(gate[0], &byte, 1) != 0)
 			_exit(2);
 		_exit(strcmp(look_up("db"), "100.64.0.2") != 0);
 	}
 	close(gate[1]);
 	while (wait(&status) > 0)
 		found += status == 0;
-	snprintf(path, sizeof(path), "%s/started", getenv("TEST_DIR"));
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f))
-		started++;
-	printf("found it %d\nstarted %d\n", found, started);
+	printf("found it %d\nstarted %d\n", found, syncs_started());
 	return 0;
 }

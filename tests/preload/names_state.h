@@ -86,6 +86,56 @@ static inline void write_status(const char *state, int tun, int last, int nodes)
 	rename(tmp, getenv("TEST_STATUS"));
 }
 
+/* Makes the map `seconds` older (less: it comes from the future), by rename. Its header: include/tsproxy/map.h. */
+static inline void age_map(long long seconds)
+{
+	enum { HEADER_LEN = 12, MADE = 40, SUPERSEDED_BACK = 12, CHECKSUM_BACK = 8 };
+	const char *map = getenv("TEST_MAP");
+	unsigned long long sum = 0xcbf29ce484222325ull;
+	unsigned char head[1024];
+	char tmp[600], command[1300];
+	unsigned len;
+	long long made;
+	int fd;
+
+	snprintf(tmp, sizeof(tmp), "%s.aged", map);
+	snprintf(command, sizeof(command), "cp --sparse=always -p %s %s", map, tmp);
+	unsetenv("LD_PRELOAD");
+	if (system(command) != 0)
+		abort();
+	fd = open(tmp, O_RDWR);
+	if (pread(fd, head, sizeof(head), 0) != sizeof(head))
+		abort();
+	memcpy(&len, head + HEADER_LEN, sizeof(len));
+	memcpy(&made, head + MADE, sizeof(made));
+	made -= seconds * 1000000000ll;
+	memcpy(head + MADE, &made, sizeof(made));
+	memset(head + len - SUPERSEDED_BACK, 0, SUPERSEDED_BACK);
+	for (unsigned i = 0; i < len; i++)
+		sum = (sum ^ head[i]) * 0x100000001b3ull;
+	memcpy(head + len - CHECKSUM_BACK, &sum, sizeof(sum));
+	if (pwrite(fd, head, len, 0) != (ssize_t)len)
+		abort();
+	close(fd);
+	rename(tmp, map);
+}
+
+/* How often tsproxy-sync was started (sync_counted.sh). */
+static inline int syncs_started(void)
+{
+	char path[600], line[64];
+	int n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/started", getenv("TEST_DIR"));
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		n++;
+	if (f)
+		fclose(f);
+	return n;
+}
+
 /* A file's bytes in place of the map's, in place (truncated and written) or by rename. */
 static inline void overwrite_map(const char *bytes, size_t len, int by_rename)
 {
