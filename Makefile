@@ -34,13 +34,15 @@ LAUNCHER_SRC := $(filter-out src/cli/cmd_%.c,$(wildcard src/cli/*.c)) $(BASE_SRC
 # What the sub-commands share. Each src/cli/cmd_NAME.c is the program tsproxy-NAME.
 TOOL_SRC := $(wildcard src/tool/*.c) src/names/map_read.c $(wildcard src/names/map_write*.c src/names/status*.c) \
 	$(wildcard src/socks5/*.c) $(BASE_SRC)
+# What they share with the launcher: where the parts are, and which programs can be served.
+COMMAND_SRC := $(addprefix src/cli/,elf.c environ.c parts.c program.c say.c)
 COMMANDS := $(patsubst src/cli/cmd_%.c,%,$(wildcard src/cli/cmd_*.c))
 SIM_SRC := $(wildcard src/sim/*.c) $(wildcard src/socks5/*.c) $(BASE_SRC)
 
 obj = $(patsubst src/%.c,$(B)/$(1)/%.o,$(2))
 OBJECT_O := $(call obj,object,$(OBJECT_SRC))
 LAUNCHER_O := $(call obj,launcher,$(LAUNCHER_SRC))
-TOOL_O := $(call obj,tool,$(TOOL_SRC))
+TOOL_O := $(call obj,tool,$(TOOL_SRC) $(COMMAND_SRC))
 SIM_O := $(call obj,tool,$(SIM_SRC))
 
 TOOL_LIBS = $(shell $(PKG_CONFIG) --libs jansson inih)
@@ -85,9 +87,14 @@ $(B)/tsproxy-sim: $(SIM_O)
 	$(call say,CC)
 	$(Q)$(CC) $(SAN) -o $@ $^
 
-$(COMMANDS:%=$(B)/tsproxy-%): $(B)/tsproxy-%: $(B)/tool/cli/cmd_%.o $(TOOL_O)
+# An archive: a sub-command gets only what it uses, and a library only where something of it is used.
+$(B)/tool/libtool.a: $(TOOL_O)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(COMMANDS:%=$(B)/tsproxy-%): $(B)/tsproxy-%: $(B)/tool/cli/cmd_%.o $(B)/tool/libtool.a
 	$(call say,CC)
-	$(Q)$(CC) $(SAN) -o $@ $^ $(TOOL_LIBS)
+	$(Q)$(CC) $(SAN) -o $@ $^ -Wl,--as-needed $(TOOL_LIBS)
 
 $(B)/object/%.o: src/%.c
 	@mkdir -p $(@D)

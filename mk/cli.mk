@@ -3,11 +3,13 @@
 LAUNCHER_LDFLAGS += -Wl,-z,noseparate-code -Wl,--gc-sections -Wl,--build-id=none
 
 # Where an installation keeps its parts, should they not lie beside the launcher. Rebuilt when these change.
-$(B)/launcher/cli/parts.o: BASE_CFLAGS += -DTSPROXY_LIBDIR='"$(libdir)"' -DTSPROXY_LIBEXECDIR='"$(libexecdir)"'
-$(B)/launcher/cli/parts.o: $(B)/launcher/folders
+FOLDERS := -DTSPROXY_LIBDIR='"$(libdir)"' -DTSPROXY_LIBEXECDIR='"$(libexecdir)"' -DTSPROXY_BINDIR='"$(bindir)"'
+$(B)/launcher/cli/parts.o: BASE_CFLAGS += $(FOLDERS)
+$(B)/tool/cli/parts.o: TOOL_CFLAGS += $(FOLDERS)
+$(B)/launcher/cli/parts.o $(B)/tool/cli/parts.o: $(B)/launcher/folders
 $(B)/launcher/folders: FORCE
 	@mkdir -p $(@D)
-	@echo '$(libdir) $(libexecdir)' | cmp -s - $@ || echo '$(libdir) $(libexecdir)' > $@
+	@echo '$(libdir) $(libexecdir) $(bindir)' | cmp -s - $@ || echo '$(libdir) $(libexecdir) $(bindir)' > $@
 
 .PHONY: FORCE
 FORCE:
@@ -47,5 +49,5 @@ $(CLI):
 	@mkdir -p $@
 
 .PHONY: check-cli
-check-cli: $(B)/tsproxy $(CLI_BUILT) ## the launcher (T=part of a name)
+check-cli: $(B)/tsproxy $(B)/tsproxy-env $(CLI_BUILT) ## the launcher (T=part of a name)
 	@tests/cli/run.py $(B) $(T)

@@ -39,11 +39,6 @@ fuzz: $(FUZZ:%=$(B)/fuzz/%) ## fuzz each target for FUZZ_SECONDS (T=part of a na
 			-artifact_prefix=$(B)/fuzz/ $(B)/fuzz/corpus/$$t tests/fuzz/corpus/$${t#fuzz_} || exit 1; \
 	done
 
-$(B)/unit/libtool.a: $(TOOL_O)
-	@mkdir -p $(@D)
-	@rm -f $@
-	@$(AR) rcs $@ $^
-
 $(B)/unit/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_CFLAGS) -c -o $@ $<
@@ -53,14 +48,14 @@ $(B)/unit/%.o: tests/fuzz/%.c
 	$(CC) $(UNIT_CFLAGS) -c -o $@ $<
 
 define unit_program
-$(B)/unit/test_$(1): $(B)/unit/test_$(1).o $(patsubst src/%.c,$(B)/tool/%.o,$(UNIT_SRC_$(1))) $(B)/unit/libtool.a
+$(B)/unit/test_$(1): $(B)/unit/test_$(1).o $(patsubst src/%.c,$(B)/tool/%.o,$(UNIT_SRC_$(1))) $(B)/tool/libtool.a
 	$$(CC) $$(SAN) -o $$@ $$^ $$(UNIT_LIBS)
 endef
 # Runs the programs themselves.
 $(B)/unit/test_tool_cli: | $(B)/tsproxy-sync $(B)/tsproxy-resolve $(B)/tsproxy-status
 $(foreach t,$(UNIT:test_%=%),$(eval $(call unit_program,$(t))))
 
-$(FUZZ:%=$(B)/unit/%): $(B)/unit/%: $(B)/unit/%.o $(B)/unit/driver.o $(B)/unit/libtool.a
+$(FUZZ:%=$(B)/unit/%): $(B)/unit/%: $(B)/unit/%.o $(B)/unit/driver.o $(B)/tool/libtool.a
 	$(CC) $(SAN) -o $@ $^ $(TOOL_LIBS)
 
 $(B)/fuzz/%: tests/fuzz/%.c $(TOOL_SRC)

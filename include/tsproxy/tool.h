@@ -27,6 +27,9 @@ void ts_tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* `s` made fit for a terminal: what is no printable UTF-8 becomes '?'. Returns `out`. */
 const char *ts_tool_printable(const char *s, size_t len, char *out, size_t cap);
 
+/* Ends standard output: 0, or 1 where it did not take everything (said). */
+int ts_tool_flush(void);
+
 /* --- settings (settings.c, settings_file.c) --- */
 
 /*
@@ -158,6 +161,8 @@ int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, stru
 int ts_options_take(int *argc, char **argv);
 /* Removes `name` from argv; true where it was there. */
 bool ts_options_flag(int *argc, char **argv, const char *name);
+/* Removes "--name VALUE" or "--name=VALUE"; *value is left as it is where there is none. 0, or 2 (said). */
+int ts_options_value(int *argc, char **argv, const char *name, const char **value);
 /* An option that is left over is wrong: says so. Takes a "--" out. 0 or 2. */
 int ts_options_end(int *argc, char **argv);
 /* The text for --help: what all take. */

@@ -10,8 +10,9 @@ enum ts_exit {
 	TS_EXIT_NOT_FOUND = 127,
 };
 
-void ts_help_print(void);
-void ts_help_version(int json);
+/* Exit statuses: 1 where standard output does not take it. */
+int ts_help_print(void);
+int ts_help_version(int json);
 
 /* Writes "tsproxy: ", the strings and a newline to standard error, in one write(2). */
 #define ts_say(...) ts_say_parts((const char *const[]){ __VA_ARGS__, (const char *)0 })

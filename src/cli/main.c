@@ -57,8 +57,7 @@ static int help(char **args, struct ts_environ *env)
 	if (args[0] && is_command(args[0]) && strcmp(args[0], "run") != 0 && strcmp(args[0], "help") != 0 &&
 	    strcmp(args[0], "version") != 0)
 		return exec_command(args[0], ask, false, env);
-	ts_help_print();
-	return 0;
+	return ts_help_print();
 }
 
 static int command_line(struct ts_options *opt, char **args, struct ts_environ *env)
@@ -70,17 +69,13 @@ static int command_line(struct ts_options *opt, char **args, struct ts_environ *
 		return ret;
 	if (opt->help)
 		return help(opt->words, env);
-	if (opt->version) {
-		ts_help_version(opt->json);
-		return 0;
-	}
+	if (opt->version)
+		return ts_help_version(opt->json);
 	word = opt->words[0];
 	if (word && !opt->literal && strcmp(word, "help") == 0)
 		return help(opt->words + 1, env);
-	if (word && !opt->literal && strcmp(word, "version") == 0) {
-		ts_help_version(opt->json || (opt->words[1] && strcmp(opt->words[1], "--json") == 0));
-		return 0;
-	}
+	if (word && !opt->literal && strcmp(word, "version") == 0)
+		return ts_help_version(opt->json || (opt->words[1] && strcmp(opt->words[1], "--json") == 0));
 	if (word && !opt->literal && strcmp(word, "run") == 0) {
 		args = opt->words + 1;
 		opt->literal = true;	/* a second "run" is a program */

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "help.h"
@@ -179,6 +180,25 @@ static int judge_file(const struct setting *s, const char *value, struct ts_envi
 	return 0;
 }
 
+/* Whether lines can go to the end of `file`, which need not be there yet; errno says why not. */
+static bool may_append(const char *file)
+{
+	struct stat st;
+	char *folder;
+
+	if (stat(file, &st) == 0 && S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		return false;
+	}
+	if (access(file, W_OK) == 0)
+		return true;
+	if (errno != ENOENT)
+		return false;
+	folder = ts_join(file);
+	strrchr(folder, '/')[1] = '\0';
+	return access(folder, W_OK | X_OK) == 0;
+}
+
 static int judge_log(const struct setting *s, const char *value, struct ts_environ *env)
 {
 	const char *file = strchr(value, ':');
@@ -197,6 +217,9 @@ static int judge_log(const struct setting *s, const char *value, struct ts_envir
 	}
 	if (ts_log_set(spec) != 0)
 		return refuse(s, value, "want error, warn, info or debug, and :FILE where it shall go to a file");
+	file = strchr(spec, ':');
+	if (file && !may_append(file + 1))
+		return refuse(s, value, strerror(errno));
 	if (spec != value)
 		ts_environ_set(env, ts_join(VARIABLE_PREFIX, s->variable), spec);
 	return 0;

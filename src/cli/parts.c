@@ -11,39 +11,38 @@
 
 #include "environ.h"
 
-/* The launcher's folder, ended by '/', and the one above it; null without /proc. */
-static const char *own_dir(const char **above)
+#define LEVELS 3	/* our own folder, and two above it: libexec/tsproxy/ lies that deep */
+
+/* Our own folder and those above it, each ended by '/'; "" where there is none, as without /proc. */
+static const char *folder(int level)
 {
-	static char dir[PATH_MAX], parent[PATH_MAX];
+	static char dirs[LEVELS][PATH_MAX];
 	ssize_t n;
 
-	*above = parent;
-	if (dir[0])
-		return dir;
-	n = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
-	while (n > 0 && dir[n - 1] != '/')
-		n--;
-	if (n <= 0) {
-		dir[0] = '\0';
-		return NULL;
+	if (dirs[0][0])
+		return dirs[level];
+	n = readlink("/proc/self/exe", dirs[0], sizeof(dirs[0]) - 1);
+	for (int i = 0; n > 0 && i < LEVELS; i++) {
+		/* The name is cut behind its last folder; behind "/" nothing is left. */
+		n -= i > 0;
+		while (n > 0 && dirs[0][n - 1] != '/')
+			n--;
+		if (i > 0)
+			memcpy(dirs[i], dirs[0], (size_t)n);
+		dirs[i][n > 0 ? n : 0] = '\0';
 	}
-	dir[n] = '\0';
-	for (n--; n > 0 && dir[n - 1] != '/'; n--)
-		;
-	memcpy(parent, dir, (size_t)n);
-	return dir;
+	return dirs[level];
 }
 
-/* The first that is there: beside us, under `installed` in the folder above us, in `fixed`. */
+/* The first that is there: beside us, under `installed` in the folders above us, in `fixed`. */
 static const char *look(const char *name, const char *installed, const char *fixed, int mode)
 {
-	const char *above, *dir = own_dir(&above), *file;
+	const char *file;
 
-	if (dir) {
-		file = ts_join(dir, name);
-		if (access(file, mode) == 0)
-			return file;
-		file = ts_join(above, installed, name);
+	for (int i = 0; i < LEVELS; i++) {
+		if (!folder(i)[0])
+			continue;
+		file = ts_join(folder(i), i ? installed : "", name);
 		if (access(file, mode) == 0)
 			return file;
 	}
@@ -59,4 +58,9 @@ const char *ts_parts_object(void)
 const char *ts_parts_command(const char *command)
 {
 	return look(ts_join("tsproxy-", command), "libexec/tsproxy/", TSPROXY_LIBEXECDIR, X_OK);
+}
+
+const char *ts_parts_launcher(void)
+{
+	return look("tsproxy", "bin/", TSPROXY_BINDIR, X_OK);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Where the other parts of tsproxy lie: beside this launcher (a build tree), else where `make install` puts them. */
+/*
+ * Where the other parts of tsproxy lie: beside this program (a build tree), else where `make install` puts them. For
+ * the launcher and for the sub-commands, which lie in libexec.
+ */
 #ifndef TSPROXY_CLI_PARTS_H
 #define TSPROXY_CLI_PARTS_H
 
@@ -7,5 +10,7 @@
 const char *ts_parts_object(void);
 /* The absolute name of the program tsproxy-`command`, or null where there is none. */
 const char *ts_parts_command(const char *command);
+/* The absolute name of the launcher, or null where there is none. */
+const char *ts_parts_launcher(void);
 
 #endif

@@ -3,6 +3,7 @@
  * Lines for people. Much of what they quote comes from a daemon, a file or a peer: nothing in it may drive the
  * terminal.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,4 +83,12 @@ void ts_tool_warn(const char *fmt, ...)
 	va_start(ap, fmt);
 	say("warning: ", fmt, ap);
 	va_end(ap);
+}
+
+int ts_tool_flush(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	ts_tool_error("standard output: %s", strerror(errno));
+	return 1;
 }

@@ -164,6 +164,34 @@ bool ts_options_flag(int *argc, char **argv, const char *name)
 	return found;
 }
 
+int ts_options_value(int *argc, char **argv, const char *name, const char **value)
+{
+	size_t len = strlen(name);
+	int kept = 1, i;
+
+	for (i = 1; i < *argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strncmp(argv[i], name, len) == 0 && argv[i][len] == '=') {
+			*value = argv[i] + len + 1;
+		} else if (strcmp(argv[i], name) != 0) {
+			argv[kept++] = argv[i];
+			continue;
+		} else if (i + 1 < *argc && argv[i + 1][0]) {
+			*value = argv[++i];
+		} else {
+			*value = "";
+		}
+		if (!**value) {
+			ts_tool_error("%s needs a value", name);
+			return 2;
+		}
+	}
+	while (i < *argc)
+		argv[kept++] = argv[i++];
+	argv[kept] = NULL;
+	*argc = kept;
+	return 0;
+}
+
 int ts_options_end(int *argc, char **argv)
 {
 	for (int i = 1; i < *argc; i++) {

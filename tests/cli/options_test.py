@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Options, the variables they become, sub-commands, and every wrong word."""
 import os
+import subprocess
 
 from harness import one_line, same, test
 
@@ -50,6 +51,8 @@ def wrong_words_are_one_line_and_2(w):
             (['--status', 'none', 'true'], 'none', 'No such file'), (['--mode', 'x', 'true'], 'auto'),
             (['--mode', 'supervise', 'true'], 'yet'), (['--inbound', 'true'], '--inbound', 'yet'),
             (['--dns-route', 'a=1.1.1.1', 'true'], '--dns-route', 'yet'), (['--log', 'loud', 'true'], 'debug'),
+            (['--log', 'debug:/nonexistent/log', 'true'], '/nonexistent/log', 'No such file'),
+            (['--log', 'debug:/', 'true'], 'debug:/', 'Is a directory'),
             (['--remote-name', 'a b', 'true'], '--remote-name'), (['--json', 'true'], '--json')):
         status, out, err = w.run(*args)
         same((args, status, out), (args, 2, ''))
@@ -133,3 +136,20 @@ def after_two_dashes_a_word_is_a_program(w):
 def the_program_keeps_its_own_options(w):
     same(w.run('echo', '--json', '-p', '--', 'x'), (0, '--json -p -- x\n', ''))
     same(w.run('run', 'echo', '-h'), (0, '-h\n', ''))
+
+
+@test
+def output_that_is_full_is_told(w):
+    for word in '--version', '--help', 'version', 'help', 'env':
+        if word == 'env':
+            w.install(f'{w.build}/tsproxy-env', 'bin/tsproxy-env')
+        with open('/dev/full', 'w') as full:
+            p = subprocess.run([w.launcher, word], env=w.env, stdout=full, stderr=subprocess.PIPE, text=True)
+        same((word, p.returncode), (word, 1))
+        one_line(p.stderr, 'No space')
+
+
+@test
+def help_fits_a_screen(w):
+    lines = w.run('--help')[1].splitlines()
+    assert len(lines) <= 24 and max(map(len, lines)) <= 80, (len(lines), max(map(len, lines)))

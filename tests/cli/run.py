@@ -4,7 +4,8 @@
 import sys
 
 import harness
-import options_test      # noqa: F401 (registers its tests)
+import env_test          # noqa: F401 (registers its tests)
+import options_test      # noqa: F401
 import program_test      # noqa: F401
 import refresh_test      # noqa: F401
 import run_test          # noqa: F401

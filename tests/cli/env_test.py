@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""`tsproxy env` in each shell: what its evaluation leaves in the environment of the programs below."""
+import os
+import shutil
+import subprocess
+
+from harness import Skip, one_line, same, test
+
+POSIX = 'eval "$(tsproxy {})"'
+FISH = 'tsproxy {} | source'
+SHELLS = {'bash': POSIX, 'dash': POSIX, 'zsh': POSIX, 'fish': FISH}
+ARGUMENTS = {'bash': ['--norc', '--noprofile'], 'zsh': ['-f'], 'fish': ['--no-config'], 'dash': []}
+ASAN = 'verify_asan_link_order=0'
+
+
+def shell(w, name, script, env=None, strict=True):
+    """Runs a script and returns what `env` printed at its end. `strict`: in the shell's most unforgiving mode."""
+    if not shutil.which(name):
+        raise Skip(f'{name} is not installed')
+    if not os.path.exists(w.path('bin/tsproxy-env')):
+        w.install(f'{w.build}/tsproxy-env', 'bin/tsproxy-env')
+    mode = 'set -eu\n' if strict and name != 'fish' else ''
+    p = subprocess.run([name, *ARGUMENTS[name], '-c', f'{mode}{script}\nenv -0'], cwd=w.dir, timeout=60,
+                       env={**w.env, 'PATH': w.path('bin') + ':' + os.environ['PATH'], **(env or {})},
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    same((name, p.returncode, p.stderr), (name, 0, ''))
+    return dict(line.split('=', 1) for line in p.stdout.split('\0') if line)
+
+
+def evaluate(name, *words):
+    return '\n'.join(SHELLS[name].format(w) for w in words)
+
+
+def in_every_shell(function):
+    for name in SHELLS:
+        def one(w, name=name):
+            function(w, name)
+        one.__name__ = f'{function.__name__}_{name}'
+        one.__doc__ = function.__doc__
+        test(one)
+
+
+@in_every_shell
+def env_puts_the_object_in_front(w, name):
+    env = shell(w, name, evaluate(name, 'env'))
+    same((env['LD_PRELOAD'], env['ASAN_OPTIONS'], 'TSPROXY_ENV' in env), (w.object, ASAN, False))
+
+
+@in_every_shell
+def env_twice_is_once(w, name):
+    once, twice = (shell(w, name, evaluate(name, *['env -p work'] * n)) for n in (1, 2))
+    for env in once, twice:
+        env.pop('_', None)
+    same(twice, once)
+
+
+@in_every_shell
+def env_keeps_what_the_user_preloads(w, name):
+    """Its order too; another build's object goes."""
+    os.mkdir(w.path('old'))
+    old = w.install(w.object, 'old/libtsproxy.so')
+    env = shell(w, name, evaluate(name, 'env'), {'LD_PRELOAD': f'./bin/libtsproxy.so {w.object}:{old}'})
+    same(env['LD_PRELOAD'], w.object)
+    other, third = w.install(w.object, 'a.so'), w.install(w.object, 'b.so')
+    env = shell(w, name, evaluate(name, 'env', 'env'), {'LD_PRELOAD': f'{other} {third}'})
+    same(env['LD_PRELOAD'], f'{w.object}:{other}:{third}')
+
+
+@in_every_shell
+def env_takes_settings_along(w, name):
+    if name == 'fish':
+        script = r"tsproxy --route 10.0.0.0/8 --remote-name corp.example --log 'debug:a \'b\\c.log' env | source"
+    else:
+        script = r'''eval "$(tsproxy --route 10.0.0.0/8 --remote-name corp.example --log "debug:a 'b\\c.log" env)"'''
+    env = shell(w, name, script, {'TSPROXY_ROUTE': '10.9.0.0/16'})
+    same((env['TSPROXY_ROUTE'], env['TSPROXY_REMOTE_NAME'], env['TSPROXY_LOG']),
+         ('10.0.0.0/8', 'corp.example', 'debug:' + w.path("a 'b\\c.log")))
+    same(env['TSPROXY_ENV'].split(), ['TSPROXY_ROUTE', 'TSPROXY_REMOTE_NAME', 'TSPROXY_LOG'])
+
+
+@in_every_shell
+def env_off_undoes_it(w, name):
+    """What the user had set himself stays."""
+    other = w.install(w.object, 'a.so')
+    before = {'LD_PRELOAD': other, 'TSPROXY_PROFILE': 'work', 'ASAN_OPTIONS': 'detect_leaks=0'}
+    env = shell(w, name, evaluate(name, '--exit-node env', 'env --off'), before)
+    same({k: v for k, v in env.items() if k in before or k.startswith('TSPROXY_')}, before)
+    env = shell(w, name, evaluate(name, 'env', 'env --off', 'env --off'))
+    same([k for k in env if k.startswith(('TSPROXY_', 'LD_', 'ASAN_', 'tsproxy_'))], [])
+
+
+@in_every_shell
+def env_in_a_file_undoes_itself_when_tsproxy_is_removed(w, name):
+    other = w.install(w.object, 'a.so')
+    shell(w, name, f'tsproxy env --shell {name} > kept')
+    source = 'source ./kept' if name == 'fish' else '. ./kept'
+    same(shell(w, name, source)['LD_PRELOAD'], w.object)
+    os.rename(w.object, w.path('gone'))
+    # The loader says that it misses the object in every program that starts before the shell has read the file.
+    env = shell(w, name, source, {'LD_PRELOAD': other})
+    same(env['LD_PRELOAD'], other)
+    same('LD_PRELOAD' in shell(w, name, source), False)
+
+
+@test
+def env_without_quotes_is_evaluated_as_well(w):
+    for name in 'bash', 'dash':
+        same(shell(w, name, 'eval $(tsproxy env -p work)')['TSPROXY_PROFILE'], 'work')
+
+
+@test
+def env_knows_the_shell_that_asks(w):
+    """Not the one that the user logs in with."""
+    env = shell(w, 'bash', evaluate('bash', 'env'), {'SHELL': '/usr/bin/fish'})
+    same(env['LD_PRELOAD'], w.object)
+
+
+@test
+def env_refuses_what_cannot_be(w):
+    w.install(f'{w.build}/tsproxy-env', 'bin/tsproxy-env')
+    for args, status, part in ((['env', '--shell', 'csh'], 2, 'csh'), (['env', 'A=1'], 2, 'tsproxy -- env'),
+                               (['env', '--shell'], 2, 'needs a value'), (['env', '--nonsense'], 2, '--nonsense'),
+                               (['--status', '-', 'env'], 1, 'name a file')):
+        got, out, err = w.run(*args)
+        same((args, got, out), (args, status, ''))
+        one_line(err, part)
+    os.rename(w.object, w.path('gone'))
+    got, out, err = w.run('env', '--shell', 'sh')
+    same((got, out), (1, ''))
+    one_line(err, 'libtsproxy.so is missing')
+
+
+@test
+def env_refuses_a_folder_that_ld_preload_cannot_name(w):
+    os.mkdir(w.path('a b'))
+    for name in 'tsproxy', 'tsproxy-env', 'libtsproxy.so':
+        w.install(w.object if name.endswith('.so') else f'{w.build}/{name}', 'a b/' + name)
+    w.launcher = w.path('a b/tsproxy')
+    got, out, err = w.run('env', '--shell', 'sh')
+    same((got, out), (1, ''))
+    one_line(err, 'move tsproxy elsewhere')
