@@ -35,7 +35,7 @@ LAUNCHER_SRC := $(filter-out src/cli/cmd_%.c,$(wildcard src/cli/*.c)) $(BASE_SRC
 TOOL_SRC := $(wildcard src/tool/*.c) src/names/map_read.c $(wildcard src/names/map_write*.c src/names/status*.c) \
 	$(wildcard src/socks5/*.c) $(BASE_SRC)
 # What they share with the launcher: where the parts are, and which programs can be served.
-COMMAND_SRC := $(addprefix src/cli/,elf.c environ.c parts.c program.c say.c)
+COMMAND_SRC := $(addprefix src/cli/,elf.c environ.c parts.c program.c say.c) $(wildcard src/command/*.c)
 COMMANDS := $(patsubst src/cli/cmd_%.c,%,$(wildcard src/cli/cmd_*.c))
 SIM_SRC := $(wildcard src/sim/*.c) $(wildcard src/socks5/*.c) $(BASE_SRC)
 

@@ -22,6 +22,11 @@
  * ts_tool_quiet.
  */
 void ts_tool_quiet(void);
+/* For a while, no line at all. The first error since then, "" where there is none. */
+void ts_tool_mute(bool on);
+const char *ts_tool_muted(void);
+/* Whether standard output is a terminal that shall have colours (NO_COLOR, no-color.org). */
+bool ts_tool_colours(void);
 void ts_tool_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void ts_tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* `s` made fit for a terminal: what is no printable UTF-8 becomes '?'. Returns `out`. */
@@ -50,6 +55,9 @@ int ts_settings_read_file(struct ts_map_settings *set, const char *path, const c
 
 /* Where a status comes from when nothing is configured, in order: LocalAPI sockets, then the tailscale command. */
 int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out);
+/* The same before it is parsed; *from: its place, in words. 0 (*text, malloc'd, is the caller's), or -errno with `why`. */
+int ts_source_text(const struct ts_map_settings *set, char **text, size_t *len, const char **from,
+		   char why[TS_WHY_MAX]);
 /* Each returns 0 (and *text, malloc'd, is the caller's), or -errno with a reason in `why`. -ENOENT: no such source. */
 int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_MAX]);
 int ts_source_localapi(const char *path, bool explicitly, char **text, size_t *len, char why[TS_WHY_MAX]);

@@ -91,5 +91,5 @@ int main(int argc, char **argv)
 	}
 	json_decref(list);
 	ts_map_unload(&map);
-	return fflush(stdout) == 0 ? ret : 1;
+	return ts_tool_flush() ? 1 : ret;
 }

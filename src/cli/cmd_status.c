@@ -11,6 +11,7 @@ static const char usage[] = "usage: tsproxy status [options] [--json]\n"
 			    "Shows the tailnet's nodes, the proxy that carries connections, and the map's age.\n"
 			    "  --json                one object\n";
 
+#define PLAIN "\033[0m"
 #define NAME_MAX_TEXT (TS_NAME_MAX + 3)
 
 struct row {
@@ -95,11 +96,21 @@ static void cell(const char *s, int wide)
 	printf("%s%*s", s, wide - width(s) + 2, "");
 }
 
+static const char *state_colour(uint32_t flags)
+{
+	if (flags & TS_NODE_EXPIRED)
+		return "\033[31m";
+	if (!(flags & TS_NODE_ONLINE_KNOWN))
+		return "";
+	return flags & TS_NODE_ONLINE ? "\033[32m" : "\033[2m";
+}
+
 static void print_table(const struct ts_map *m)
 {
 	static const char *const titles[] = { "ADDRESS", "NAME", "OS", "STATE" };
 	char carrier[TS_ADDR_TEXT_MAX + 16];
 	const char *through = via(m, carrier, sizeof(carrier));
+	bool colour = ts_tool_colours();
 	int wide[4];
 	struct ts_map_node n;
 	struct row r;
@@ -112,14 +123,18 @@ static void print_table(const struct ts_map *m)
 		for (int c = 0; c < 4; c++)
 			wide[c] = width(cells[c]) > wide[c] ? width(cells[c]) : wide[c];
 	}
+	if (colour)
+		printf("\033[1m");
 	for (int c = 0; c < 4; c++)
 		cell(titles[c], wide[c]);
-	printf("VIA\n");
+	printf("VIA%s\n", colour ? PLAIN : "");
 	for (uint32_t i = 0; ts_walk_node(m, i, &n); i++) {
 		make_row(m, &n, &r);
-		for (int c = 0; c < 4; c++)
+		for (int c = 0; c < 3; c++)
 			cell(cells[c], wide[c]);
-		printf("%s\n", n.flags & TS_NODE_EXPIRED ? "-" : through);
+		fputs(colour ? state_colour(n.flags) : "", stdout);
+		cell(cells[3], wide[3]);
+		printf("%s%s\n", colour ? PLAIN : "", n.flags & TS_NODE_EXPIRED ? "-" : through);
 	}
 }
 
@@ -261,5 +276,5 @@ int main(int argc, char **argv)
 		print_rest(&map, conf.map_path);
 	}
 	ts_map_unload(&map);
-	return fflush(stdout) == 0 ? 0 : 1;
+	return ts_tool_flush();
 }

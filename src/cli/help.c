@@ -23,9 +23,9 @@ static const char help_text[] =
 	"  --log LEVEL[:FILE]      error, warn, info or debug, to standard error or FILE\n"
 	"  --json  where a sub-command prints      -h, --help      -V, --version\n"
 	"Sub-commands (after -- a first word is always a program):\n"
-	"  env      serve a whole shell        status   the tailnet's nodes\n"
+	"  doctor   find what is wrong         status   the tailnet's nodes\n"
 	"  sync     ask the daemon now         resolve  what a name stands for, and why\n"
-	"  run      the same as none           help, version\n"
+	"  env      serve a whole shell        run, help, version\n"
 	"Exit status: the command's; 127 not found, 126 cannot be served, 2 wrong use.\n"
 	"TSPROXY_DISABLE=1 switches everything off. More: help COMMAND, man tsproxy.\n";
 

@@ -6,15 +6,37 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tsproxy/tool.h"
 
-static bool quiet;
+static bool quiet, mute;
+static char muted[1024];
 
 void ts_tool_quiet(void)
 {
 	quiet = true;
+}
+
+void ts_tool_mute(bool on)
+{
+	mute = on;
+	if (on)
+		muted[0] = '\0';
+}
+
+const char *ts_tool_muted(void)
+{
+	return muted;
+}
+
+bool ts_tool_colours(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
 /* Length of the printable UTF-8 character at `s`, 0 where there is none: C0, DEL, C1, broken sequences. */
@@ -62,6 +84,11 @@ static void say(const char *what, const char *fmt, va_list ap)
 	char text[1024], safe[1024];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
+	if (mute) {
+		if (!*what && !muted[0])
+			ts_tool_printable(text, strlen(text), muted, sizeof(muted));
+		return;
+	}
 	fprintf(stderr, "tsproxy: %s%s\n", what, ts_tool_printable(text, strlen(text), safe, sizeof(safe)));
 }
 

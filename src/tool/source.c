@@ -164,25 +164,32 @@ static int read_usual(char **text, size_t *len, const char **from, char why[TS_W
 	return err;
 }
 
+int ts_source_text(const struct ts_map_settings *set, char **text, size_t *len, const char **from,
+		   char why[TS_WHY_MAX])
+{
+	const char *socket = set->socket;
+
+	*from = set->status;
+	if (*from && **from)
+		return ts_source_file(*from, text, len, why);
+	if (!socket || !*socket)
+		socket = getenv("TS_SOCKET");
+	if (!socket || !*socket)
+		return read_usual(text, len, from, why);
+	*from = socket;
+	return ts_source_localapi(socket, true, text, len, why);
+}
+
 int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out)
 {
-	const char *from = set->status, *socket = set->socket;
 	char why[TS_WHY_MAX] = "", bad[TS_STATUS_WHY_MAX] = "";
 	char *text = NULL;
+	const char *from;
 	size_t len = 0;
 	int err;
 
 	memset(out, 0, sizeof(*out));
-	if (!socket || !*socket)
-		socket = getenv("TS_SOCKET");
-	if (from && *from) {
-		err = ts_source_file(from, &text, &len, why);
-	} else if (socket && *socket) {
-		from = socket;
-		err = ts_source_localapi(socket, true, &text, &len, why);
-	} else {
-		err = read_usual(&text, &len, &from, why);
-	}
+	err = ts_source_text(set, &text, &len, &from, why);
 	if (err) {
 		ts_tool_error("%s", why);
 		return err;

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon, what it says of itself, who listens where its proxies usually are, and the map made from it all. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "doctor.h"
+
+#define START_DAEMON "tsproxy up, or start tailscaled with --tun=userspace-networking --socks5-server=localhost:1055"
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s ? s : "";
+}
+
+/* A peer that is online and tells the port at which its daemon answers others: what a trial connect can reach. */
+static void find_peer(struct ts_doctor *d, json_t *root)
+{
+	const char *key;
+	json_t *peer, *url;
+	size_t i;
+
+	json_object_foreach(json_object_get(root, "Peer"), key, peer) {
+		if (!json_is_true(json_object_get(peer, "Online")))
+			continue;
+		json_array_foreach(json_object_get(peer, "PeerAPIURL"), i, url) {
+			unsigned port;
+
+			if (sscanf(json_string_value(url) ? json_string_value(url) : "", "http://%200[0-9.]:%u",
+				   d->api_node, &port) == 2 && port && port < 65536) {
+				d->api_port = (uint16_t)port;
+				return;
+			}
+		}
+	}
+	d->api_node[0] = '\0';
+}
+
+static void judge_state(struct ts_doctor *d, json_t *root)
+{
+	const char *state = text_of(root, "BackendState");
+	json_t *me = json_object_get(root, "Self");
+
+	if (strcmp(state, "Running") == 0)
+		ts_doctor_add(d, TS_OK, "login", "logged in as %s\n", text_of(me, "DNSName"));
+	else if (strcmp(state, "NeedsLogin") == 0 || strcmp(state, "NoState") == 0)
+		ts_doctor_add(d, TS_FAIL, "login", "not logged in\ntsproxy up, or tailscale up");
+	else if (strcmp(state, "NeedsMachineAuth") == 0)
+		ts_doctor_add(d, TS_FAIL, "login", "waits to be approved\nan admin of the tailnet approves this machine");
+	else
+		ts_doctor_add(d, TS_FAIL, "login", "the daemon is %s\ntsproxy up, or tailscale up",
+			      *state ? state : "in no state that it tells");
+	if (json_is_true(json_object_get(root, "TUN"))) {
+		ts_doctor_add(d, TS_NOTE, "mode", "the kernel routes the tailnet itself (TUN): programs need no tsproxy,"
+						  " and it steps aside\n");
+		return;
+	}
+	if (json_is_false(json_object_get(root, "TUN")))
+		ts_doctor_add(d, TS_OK, "mode", "userspace networking: programs need a proxy, or tsproxy\n");
+	d->reachable = strcmp(state, "Running") == 0;
+}
+
+static bool is_installed(void)
+{
+	const char *path = getenv("PATH");
+	char file[4096];
+
+	for (path = path ? path : "/usr/bin"; *path; path += strcspn(path, ":"), path += *path == ':') {
+		snprintf(file, sizeof(file), "%.*s/tailscaled", (int)strcspn(path, ":"), path);
+		if (access(file, X_OK) == 0)
+			return true;
+	}
+	return access("/usr/sbin/tailscaled", X_OK) == 0 || access("/usr/local/sbin/tailscaled", X_OK) == 0;
+}
+
+void ts_doctor_daemon(struct ts_doctor *d)
+{
+	char why[TS_WHY_MAX] = "", *text = NULL;
+	const char *from = NULL;
+	size_t len = 0;
+	json_t *root;
+	int err = ts_source_text(&d->set, &text, &len, &from, why);
+
+	if (err) {
+		ts_doctor_add(d, TS_FAIL, "daemon", "%s\n%s", why,
+			      is_installed() ? START_DAEMON : "install tailscale, then: tsproxy up");
+		return;
+	}
+	root = json_loadb(text, len, 0, NULL);
+	free(text);
+	d->reachable = true;
+	if (!json_is_object(root)) {
+		ts_doctor_add(d, TS_OK, "daemon", "the tailnet's status comes from %s, as a table\n", from);
+	} else {
+		ts_doctor_add(d, TS_OK, "daemon", "tailscaled %.*s, by %s\n",
+			      (int)strcspn(text_of(root, "Version"), "-"), text_of(root, "Version"), from);
+		d->reachable = false;
+		judge_state(d, root);
+		find_peer(d, root);
+	}
+	json_decref(root);
+}
+
+/* --- who listens, read from the kernel's table as ss does --- */
+
+#define LISTEN_MAX 16
+
+struct listeners {
+	struct ts_addr at[LISTEN_MAX];
+	unsigned count;
+};
+
+static void consider(struct ts_doctor *d, struct listeners *l, const struct ts_addr *a)
+{
+	static const uint16_t usual[] = { 1055, 1080, 3128 };
+	struct ts_endpoint e;
+	bool wanted = false;
+
+	for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++)
+		wanted |= a->port == usual[i];
+	for (unsigned i = 0; d->have_map && ts_map_endpoint(&d->map, i, &e) == 1; i++)
+		wanted |= ts_ip_is_loopback(e.addr.ip) && a->port == e.addr.port;
+	for (unsigned i = 0; i < l->count; i++)
+		wanted &= !ts_addr_equal(&l->at[i], a);
+	if (wanted && l->count < LISTEN_MAX)
+		l->at[l->count++] = *a;
+}
+
+/* "0100007F:0438": the address in 32-bit words of the machine's own byte order. */
+static bool parse_local(const char *hex, unsigned port, struct ts_addr *out)
+{
+	uint8_t ip[16] = { 0 };
+	size_t words = strlen(hex) / 8;
+	bool any = true;
+
+	for (size_t i = 0; i < words && i < 4; i++) {
+		uint32_t word;
+
+		if (sscanf(hex + 8 * i, "%8x", &word) != 1)
+			return false;
+		memcpy(ip + 4 * i, &word, 4);
+		any &= word == 0;
+	}
+	if (any || words == 1)
+		ts_addr_set4(out, any ? (const uint8_t[4]){ 127, 0, 0, 1 } : ip, (uint16_t)port);
+	else
+		ts_addr_set6(out, ip, (uint16_t)port);
+	return ts_ip_is_loopback(out->ip);
+}
+
+static void read_listeners(struct ts_doctor *d, const char *path, struct listeners *l)
+{
+	FILE *f = fopen(path, "re");
+	char line[512], hex[33];
+	unsigned port, state;
+	struct ts_addr a;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, " %*d: %32[0-9A-F]:%x %*s %x", hex, &port, &state) == 3 && state == 0x0a &&
+		    parse_local(hex, port, &a))
+			consider(d, l, &a);
+	if (f)
+		fclose(f);
+}
+
+static bool describe(struct ts_doctor *d, const struct ts_addr *at)
+{
+	struct ts_endpoint e = { .addr = *at, .kind = TS_PROXY_SOCKS5, .flags = TS_PROXY_CONFIGURED };
+	enum ts_probe_result socks = ts_probe(&e), http;
+	char text[TS_ADDR_TEXT_MAX];
+	uint8_t flags = e.flags;
+
+	ts_addr_format(at, text);
+	e.kind = TS_PROXY_HTTP;
+	e.flags = 0;
+	http = ts_probe(&e);
+	if (socks == TS_PROBE_OK)
+		ts_doctor_add(d, TS_OK, "port", "%s speaks SOCKS5%s%s%s\n", text, flags & TS_PROXY_PIPELINE ?
+			      ", pipelined" : "", flags & TS_PROXY_UDP ? ", with UDP" : "", http == TS_PROBE_OK ?
+			      ", and HTTP" : "");
+	else if (http == TS_PROBE_OK)
+		ts_doctor_add(d, TS_OK, "port", "%s speaks HTTP\n", text);
+	else if (socks == TS_PROBE_AUTH || http == TS_PROBE_AUTH)
+		ts_doctor_add(d, TS_NOTE, "port", "%s is a proxy that wants a user and a password\n"
+						  "name it: --socks5 USER:PASSWORD@%s", text, text);
+	else
+		ts_doctor_add(d, TS_NOTE, "port", "%s listens, but is no proxy\n", text);
+	return socks == TS_PROBE_OK || http == TS_PROBE_OK;
+}
+
+void ts_doctor_proxies(struct ts_doctor *d)
+{
+	struct listeners l = { .count = 0 };
+	struct ts_endpoint e;
+	bool found = false;
+	char text[80];
+
+	read_listeners(d, "/proc/net/tcp", &l);
+	read_listeners(d, "/proc/net/tcp6", &l);
+	for (unsigned i = 0; i < l.count; i++)
+		found |= describe(d, &l.at[i]);
+	if (d->have_map && ts_map_endpoint(&d->map, 0, &e) == 1 && (found || !ts_ip_is_loopback(e.addr.ip)))
+		ts_doctor_add(d, TS_OK, "carrier", "connections go through %s%s\n", ts_walk_endpoint(&e, text, sizeof(text)),
+			      e.user[0] ? ", with user and password" : "");
+	else if (d->reachable)
+		ts_doctor_add(d, TS_FAIL, "carrier", "no proxy is known that could carry a connection%s\n%s",
+			      l.count ? "" : " (127.0.0.1:1055, 1080 and 3128 are closed)",
+			      START_DAEMON " --outbound-http-proxy-listen=localhost:3128");
+}
+
+void ts_doctor_map(struct ts_doctor *d)
+{
+	struct timespec now;
+	struct ts_map_header h;
+	double age;
+	int ret;
+
+	if (!d->conf.map_path[0]) {
+		ts_doctor_add(d, TS_FAIL, "map", "there is no place for the map\nset XDG_RUNTIME_DIR or HOME");
+		return;
+	}
+	/* What it warns about is found and told here, each with its remedy. */
+	ts_tool_mute(true);
+	ret = ts_sync_load(&d->conf, &d->map);
+	ts_tool_mute(false);
+	if (ret) {
+		ts_doctor_add(d, TS_FAIL, "map", "%s could not be made: %s\n", d->conf.map_path, ts_tool_muted());
+		return;
+	}
+	d->have_map = true;
+	h = ts_map_header(&d->map);
+	clock_gettime(CLOCK_REALTIME, &now);
+	age = (double)(now.tv_sec * 1000000000ll + now.tv_nsec - h.made_ns) / 1e9;
+	/* It was asked for just now: an old one means that no other could be made. */
+	ts_doctor_add(d, age > 30 ? TS_WARN : TS_OK, "map", "%s, %.1f s old, %u nodes\n%s", d->conf.map_path, age,
+		      h.nodes.count, age > 30 ? ts_tool_muted() : "");
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* This environment: who else takes part, whether a program can be served, and what people type first and in vain. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../cli/program.h"
+#include "doctor.h"
+
+static void judge_preloaded(struct ts_doctor *d, const char *entry)
+{
+	static const char *const rivals[] = { "proxychains", "torsocks", "tsocks", "libdsocks", "graftcp" };
+
+	for (size_t i = 0; i < sizeof(rivals) / sizeof(*rivals); i++)
+		if (strstr(entry, rivals[i])) {
+			ts_doctor_add(d, TS_WARN, "conflict", "%s is preloaded as well: a connection could be proxied twice"
+							      "\ntake it out of LD_PRELOAD", entry);
+			return;
+		}
+	if (!strstr(entry, "libtsproxy.so"))
+		ts_doctor_add(d, TS_NOTE, "preload", "%s is preloaded too, and is kept\n", entry);
+}
+
+static void preloads(struct ts_doctor *d)
+{
+	const char *at = getenv("LD_PRELOAD");
+	bool ours = false;
+
+	while (at && *at) {
+		size_t len = strcspn(at, ": ");
+		char entry[4096];
+
+		snprintf(entry, sizeof(entry), "%.*s", (int)len, at);
+		ours |= strstr(entry, "libtsproxy.so") != NULL;
+		if (len)
+			judge_preloaded(d, entry);
+		at += len + (at[len] != '\0');
+	}
+	if (ours)
+		ts_doctor_add(d, TS_OK, "shell", "this shell's programs are served\n");
+	else
+		ts_doctor_add(d, TS_NOTE, "shell", "this shell's programs are not served by themselves\n"
+						   "tsproxy -- COMMAND, or eval \"$(tsproxy env)\" for all of them");
+}
+
+static bool is_carrier(const struct ts_doctor *d, const struct ts_endpoint *proxy)
+{
+	struct ts_endpoint e;
+
+	for (unsigned i = 0; d->have_map && ts_map_endpoint(&d->map, i, &e) == 1; i++)
+		if (ts_addr_equal(&e.addr, &proxy->addr))
+			return true;
+	return false;
+}
+
+/* NO_PROXY keeps the tailnet's names away from that proxy, as far as a glance tells. */
+static bool left_out(const struct ts_doctor *d)
+{
+	const char *no = getenv("no_proxy"), *end;
+	char suffix[TS_NAME_MAX + 1] = "";
+
+	if (!no || !*no)
+		no = getenv("NO_PROXY");
+	if (d->have_map)
+		ts_map_suffix(&d->map, suffix);
+	end = strstr(suffix, ".ts.net");
+	return no && (strcmp(no, "*") == 0 || (suffix[0] && strstr(no, suffix)) || (end && strstr(no, end)));
+}
+
+static void proxy_variables(struct ts_doctor *d)
+{
+	static const char *const names[] = { "ALL_PROXY", "all_proxy", "http_proxy", "https_proxy", "HTTPS_PROXY" };
+	char at[TS_ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		const char *value = getenv(names[i]);
+		struct ts_endpoint e;
+
+		if (!value || !*value)
+			continue;
+		if (!ts_proxy_parse_url(value, i < 2 ? TS_PROXY_SOCKS5 : TS_PROXY_HTTP, &e)) {
+			ts_doctor_add(d, TS_WARN, "environment", "%s names no proxy that tsproxy knows, or a host without"
+								 " address\ncorrect it, or unset it", names[i]);
+			continue;
+		}
+		ts_addr_format(&e.addr, at);
+		if (is_carrier(d, &e) || ts_ip_is_loopback(e.addr.ip))
+			ts_doctor_add(d, TS_OK, "environment", "%s is %s: programs that read it go there by themselves,"
+							       " once\n", names[i], at);
+		else if (left_out(d))
+			ts_doctor_add(d, TS_OK, "environment", "%s is %s, and NO_PROXY leaves the tailnet out\n", names[i],
+				      at);
+		else
+			ts_doctor_add(d, TS_WARN, "environment", "%s is %s: programs that read it ask that proxy for the"
+				      " tailnet's machines\nadd .ts.net and 100.64.0.0/10 to NO_PROXY", names[i], at);
+	}
+	if (getenv("PROXYCHAINS_CONF_FILE") && getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "proxychains"))
+		ts_doctor_add(d, TS_WARN, "conflict", "this shell runs under proxychains\nleave it: tsproxy takes its place");
+	if (getenv("TSPROXY_DISABLE"))
+		ts_doctor_add(d, TS_WARN, "environment", "TSPROXY_DISABLE is set: nothing is served here\nunset it");
+}
+
+void ts_doctor_shell(struct ts_doctor *d)
+{
+	preloads(d);
+	proxy_variables(d);
+}
+
+void ts_doctor_program(struct ts_doctor *d, const char *name)
+{
+	static const char *const why[][2] = {
+		[TS_PROGRAM_BROKEN] = { "cannot be executed by this kernel", "" },
+		[TS_PROGRAM_FOREIGN] = { "is for another kind of processor than libtsproxy.so", "install tsproxy for it too" },
+		[TS_PROGRAM_STATIC] = { "is a static program, which loads no library: tsproxy cannot serve it yet, and does"
+					" not start it", "use a dynamic build, or its own proxy settings" },
+		[TS_PROGRAM_GO] = { "is a Go program, whose system calls pass by every library: tsproxy cannot serve it yet,"
+				    " and does not start it", "most Go programs read HTTPS_PROXY or ALL_PROXY" },
+		[TS_PROGRAM_PRIVILEGED] = { "is set-user-ID, set-group-ID or has capabilities: the loader leaves every"
+					    " preloaded library out", "start tsproxy from inside it (sudo tsproxy -- ...)" },
+		[TS_PROGRAM_UNREADABLE] = { "cannot be read: whether it can be served is not known", "" },
+	};
+	char file[PATH_MAX], safe[512];
+	struct ts_program p;
+	int err = ts_program_find(name, getenv("PATH"), file);
+
+	ts_tool_printable(name, strlen(name), safe, sizeof(safe));
+	if (err) {
+		ts_doctor_add(d, TS_FAIL, "program", "%s: %s\n", safe, err == -ENOENT ? "command not found" : strerror(-err));
+		return;
+	}
+	ts_program_check(file, getenv("PATH"), &p);
+	if (p.verdict == TS_PROGRAM_OK)
+		ts_doctor_add(d, TS_OK, "program", "%s (%s) can be served\n", safe, file);
+	else
+		ts_doctor_add(d, p.verdict == TS_PROGRAM_UNREADABLE ? TS_WARN : TS_FAIL, "program", "%s%s%s %s\n%s", safe,
+			      strcmp(p.culprit, name) == 0 ? "" : ": ", strcmp(p.culprit, name) == 0 ? "" : p.culprit,
+			      why[p.verdict][0], why[p.verdict][1]);
+}
+
+void ts_doctor_answers(struct ts_doctor *d)
+{
+	if (!d->reachable)
+		return;
+	ts_doctor_add(d, TS_NOTE, "ping", "ping NODE cannot work: no proxy carries ICMP, and ping is privileged\n"
+					  "tailscale ping NODE, or tsproxy doctor NODE:PORT");
+	ts_doctor_add(d, TS_NOTE, "dig", "dig and nslookup ask DNS servers themselves, which know nothing of the tailnet\n"
+					 "tsproxy resolve NODE, or getent hosts NODE");
+}

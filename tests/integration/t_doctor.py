@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""tsproxy doctor: each thing that can be wrong is found, told with its remedy, and decides the exit status."""
+import json
+import os
+import pty
+import shutil
+
+from harness import API, FQDN1, NAME1, NODE1, test
+
+
+def findings(t, *words, status, **more):
+    """{check: [(level, text, fix)]}"""
+    done = t.launcher("doctor", "--json", *words, **more)
+    assert done.status == status and not done.err, done
+    found = json.loads(done.out)
+    by_check = {}
+    for f in found["checks"]:
+        by_check.setdefault(f["check"], []).append((f["level"], f["text"], f["fix"] or ""))
+    worst = max((f["level"] for f in found["checks"]), key=["ok", "note", "warn", "fail"].index)
+    assert found["worst"] == worst, found
+    return by_check
+
+
+def one(found, check, level, *parts):
+    lines = [f for f in found.get(check, []) if f[0] == level and all(p in f[1] + " " + f[2] for p in parts)]
+    assert lines, f"no {level} about {check} with {parts}: {json.dumps(found, indent=1)}"
+
+
+@test("doctor on a tailnet that works: every check is ok, and the status 0")
+def healthy(t):
+    t.tailnet()
+    t.page(3000)
+    found = findings(t, f"{NAME1}:3000", status=0)
+    for check, *parts in (("versions", "tsproxy", "Linux"), ("library", "libtsproxy.so", "loads"),
+                          ("daemon", "1.102.5", "tailscaled.sock"), ("login", "logged in"), ("mode", "userspace"),
+                          ("map", "default.map", "nodes"), ("port", "127.0.0.1:1080", "SOCKS5"),
+                          ("port", "127.0.0.1:3128", "HTTP"), ("carrier", "socks5 127.0.0.1:1080"),
+                          ("name", NAME1), ("connect", f"{NAME1} port 3000", "ms")):
+        one(found, check, "ok", *parts)
+    one(found, "ping", "note", "tailscale ping")
+    one(found, "dig", "note", "getent hosts")
+    one(found, "shell", "note", "tsproxy env")
+    assert "supervisor" in found, found
+
+
+@test("doctor without a node takes one that is online; a preloaded shell changes nothing but that line")
+def own_choice(t):
+    t.tailnet()
+    one(findings(t, status=0), "connect", "ok", FQDN1, "refused")
+    found = findings(t, status=0, env={"LD_PRELOAD": t.build("libtsproxy.so")})
+    one(found, "shell", "ok", "are served")
+    one(found, "port", "ok", "127.0.0.1:1080")
+    one(found, "connect", "ok", FQDN1)
+
+
+@test("doctor: no daemon, a stopped one, one that is logged out, one without proxies, one with a TUN")
+def daemons(t):
+    found = findings(t, status=3)
+    one(found, "daemon", "fail", "no tailscaled", "tsproxy up")
+    one(found, "map", "fail", "default.map")
+    for options, check, level, *parts in ((["--state", "Stopped"], "login", "fail", "Stopped", "tsproxy up"),
+                                          (["--state", "NeedsLogin"], "login", "fail", "not logged in"),
+                                          (["--tun"], "mode", "note", "steps aside")):
+        shutil.rmtree("/run/user/0/tsproxy", ignore_errors=True)
+        sim = t.tailnet(*options)
+        found = findings(t, status=0 if level == "note" else 3)
+        one(found, check, level, *parts)
+        assert "connect" not in found, found
+        sim.process.terminate()
+        sim.process.wait()
+    shutil.rmtree("/run/user/0/tsproxy", ignore_errors=True)
+    t.sim("--socks5", "0", api=API)
+    one(findings(t, status=3), "carrier", "fail", "1055", "tsproxy up")
+
+
+@test("doctor: a chosen port where nobody listens, and a name that is nobody's, fail; a port that is no proxy is named")
+def unreachable(t):
+    t.tailnet()
+    t.page(1055)
+    found = findings(t, f"{NAME1}:3999", status=3)
+    one(found, "connect", "fail", "3999", "refused", "does it listen")
+    one(found, "port", "note", "127.0.0.1:1055", "no proxy")
+    found = findings(t, "nobody:3000", status=3)
+    one(found, "name", "fail", "nobody", "tsproxy resolve")
+    t.page(3000)
+    found = findings(t, f"{NODE1}:3000", status=0)
+    one(found, "connect", "ok", NODE1)
+
+
+@test("doctor: proxy variables that are the carrier, that lead elsewhere, that NO_PROXY keeps apart")
+def environment(t):
+    t.tailnet()
+    found = findings(t, status=0, env={"ALL_PROXY": "socks5://localhost:1080", "http_proxy": "http://localhost:3128"})
+    one(found, "environment", "ok", "ALL_PROXY", "127.0.0.1:1080")
+    one(found, "environment", "ok", "http_proxy", "127.0.0.1:3128")
+    other = {"http_proxy": "http://me:secret@192.0.2.1:8080"}
+    found = findings(t, status=1, env=other)
+    one(found, "environment", "warn", "http_proxy", "192.0.2.1:8080", "NO_PROXY")
+    assert "secret" not in json.dumps(found)
+    one(findings(t, status=0, env={**other, "NO_PROXY": ".ts.net"}), "environment", "ok", "NO_PROXY")
+    one(findings(t, status=1, env={"ALL_PROXY": "ftp://x"}), "environment", "warn", "ALL_PROXY")
+
+
+@test("doctor judges programs: dynamic, script, static, missing")
+def programs(t):
+    t.need("gcc")
+    t.tailnet()
+    source = t.file("static.c", "int main(void) { return 0; }\n")
+    t.run(["gcc", "-static", "-o", "static", source]).good()
+    t.file("script", "#!/usr/bin/env bash\n", 0o755)
+    found = findings(t, "--", "ls", "./script", status=0)
+    assert [f[0] for f in found["program"]] == ["ok", "ok"], found
+    found = findings(t, "--", "./static", "nowhere", status=3)
+    one(found, "program", "fail", "static program", "does not start it")
+    one(found, "program", "fail", "nowhere", "not found")
+
+
+@test("doctor refuses what it does not know; colours on a terminal only, none with NO_COLOR")
+def output(t):
+    t.tailnet()
+    for words in (["a", "b"], ["--nonsense"]):
+        done = t.launcher("doctor", *words).bad(status=2)
+        assert done.err.startswith("tsproxy: ") and done.err.count("\n") == 1, done
+    for command in "doctor", "status":
+        assert "\033" not in t.launcher(command).good()
+        assert "\033[" in on_terminal(t, command)
+        assert "\033" not in on_terminal(t, command, NO_COLOR="1")
+        assert "\033" not in on_terminal(t, command, TERM="dumb")
+
+
+def on_terminal(t, command, **env):
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(t.build("tsproxy"), ["tsproxy", command], {**t.env, "TERM": "xterm", **env})
+    out = b""
+    while True:
+        try:
+            data = os.read(fd, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        out += data
+    os.close(fd)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, out
+    return out.decode()
