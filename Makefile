@@ -13,6 +13,7 @@ bindir ?= $(prefix)/bin
 libdir ?= $(prefix)/lib
 libexecdir ?= $(prefix)/libexec/tsproxy
 mandir ?= $(prefix)/share/man
+unitdir ?= $(prefix)/lib/systemd/user
 DESTDIR ?=
 O ?= -O2
 SAN ?=

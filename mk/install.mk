@@ -4,6 +4,7 @@
 MAN1 := $(wildcard man/*.1)
 MAN5 := $(wildcard man/*.5)
 MAN7 := $(wildcard man/*.7)
+UNITS := $(patsubst contrib/systemd/%.in,$(B)/systemd/%,$(wildcard contrib/systemd/*.in))
 
 # $(call put,mode,files,folder)
 define put
@@ -15,16 +16,24 @@ define put
 
 endef
 
-install: all ## install under DESTDIR and prefix (/usr/local)
+# Made anew each time: where the programs go may have changed.
+.PHONY: $(UNITS)
+$(UNITS): $(B)/systemd/%: contrib/systemd/%.in
+	@mkdir -p $(@D)
+	@sed 's|@bindir@|$(bindir)|' $< > $@
+
+install: all $(UNITS) ## install under DESTDIR and prefix (/usr/local)
 	$(call put,644,$(B)/libtsproxy.so,$(libdir))
 	$(call put,755,$(COMMANDS:%=$(B)/tsproxy-%),$(libexecdir))
 	$(call put,755,$(B)/tsproxy,$(bindir))
 	$(if $(MAN1),$(call put,644,$(MAN1),$(mandir)/man1))
 	$(if $(MAN5),$(call put,644,$(MAN5),$(mandir)/man5))
 	$(if $(MAN7),$(call put,644,$(MAN7),$(mandir)/man7))
+	$(call put,644,$(UNITS),$(unitdir))
 
 uninstall: ## remove what `make install` put there
 	rm -f '$(DESTDIR)$(bindir)/tsproxy' '$(DESTDIR)$(libdir)/libtsproxy.so' \
 		$(foreach c,$(COMMANDS),'$(DESTDIR)$(libexecdir)/tsproxy-$(c)') \
+		$(foreach f,$(UNITS),'$(DESTDIR)$(unitdir)/$(notdir $(f))') \
 		$(foreach f,$(MAN1) $(MAN5) $(MAN7),'$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(f)))/$(notdir $(f))')
 	-rmdir '$(DESTDIR)$(libexecdir)' 2>/dev/null

@@ -38,6 +38,7 @@ enum ts_map_flag {
 	TS_MAP_NO_MAGICDNS = 2,	/* MagicDNS is off in this tailnet (names still resolve: they are all that we have) */
 	TS_MAP_NO_SHORT_NAMES = 4,
 	TS_MAP_EXIT_NODE = 8,	/* settings say: carry the selected exit node's default route */
+	TS_MAP_REFUSES_ROUTES = 16,	/* the daemon takes no subnet routes: none is among the ranges */
 };
 
 struct ts_map_section {

@@ -48,6 +48,7 @@ struct ts_tailnet {
 	enum ts_map_state state;
 	bool tun;
 	bool no_magicdns;
+	bool refuses_routes; /* the daemon does not take its peers' subnet routes: they are listed, and not carried */
 	bool has_self; /* nodes[0] is this node */
 	struct ts_slice suffix;
 	struct ts_status_node *nodes;
@@ -73,6 +74,8 @@ int ts_status_parse(const char *text, size_t len, struct ts_tailnet *out,
 		    char why[TS_STATUS_WHY_MAX]); /* tells them apart */
 int ts_status_parse_json(const char *text, size_t len, struct ts_tailnet *out, char why[TS_STATUS_WHY_MAX]);
 int ts_status_parse_text(const char *text, size_t len, struct ts_tailnet *out, char why[TS_STATUS_WHY_MAX]);
+/* Whether the daemon's preferences (JSON) say that it takes no subnet routes. False where they do not say. */
+bool ts_status_refuses_routes(const char *text, size_t len);
 void ts_tailnet_free(struct ts_tailnet *tn);
 
 /* For the two parsers. A new node, cleared, whose addresses and routes are those added after it; null: no memory. */

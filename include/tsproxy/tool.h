@@ -27,6 +27,8 @@ void ts_tool_mute(bool on);
 const char *ts_tool_muted(void);
 /* Whether standard output is a terminal that shall have colours (NO_COLOR, no-color.org). */
 bool ts_tool_colours(void);
+/* For a program that goes on for long: from now on a line that was said is not said again before ts_tool_anew(). */
+void ts_tool_anew(void);
 void ts_tool_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void ts_tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* `s` made fit for a terminal: what is no printable UTF-8 becomes '?'. Returns `out`. */
@@ -61,6 +63,14 @@ int ts_source_text(const struct ts_map_settings *set, char **text, size_t *len, 
 /* Each returns 0 (and *text, malloc'd, is the caller's), or -errno with a reason in `why`. -ENOENT: no such source. */
 int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_MAX]);
 int ts_source_localapi(const char *path, bool explicitly, char **text, size_t *len, char why[TS_WHY_MAX]);
+/* Whether the daemon at that socket was told not to take its peers' subnet routes. False where it does not say. */
+bool ts_source_refuses_routes(const char *path, bool explicitly);
+/*
+ * A stream of the daemon's changes, one JSON object a line behind an HTTP head: from the socket at `path`, or from the
+ * one that ts_source_read would ask. A descriptor, or -errno with a reason.
+ */
+int ts_source_bus(const char *path, bool explicitly, char why[TS_WHY_MAX]);
+int ts_source_watch(const struct ts_map_settings *set, char why[TS_WHY_MAX]);
 int ts_source_command(char **text, size_t *len, char why[TS_WHY_MAX]);
 /*
  * Reads `fd` to its end or to TS_STATUS_MAX (-EFBIG). idle_ms: the longest pause, total_ms: in all; 0: none.
@@ -107,6 +117,14 @@ int ts_sync(const struct ts_conf *conf);
  * made. 0 or an exit status.
  */
 int ts_sync_load(const struct ts_conf *conf, struct ts_map *out);
+
+/* --- keeping it current (watch.c) --- */
+
+/*
+ * Follows the daemon and makes the map whenever that tells of a change; outlives the daemon's restarts. Returns only
+ * where it cannot begin: an exit status of tsproxy-sync, all said.
+ */
+int ts_watch(const struct ts_conf *conf);
 
 /* --- explaining (explain.c) --- */
 

@@ -170,6 +170,8 @@ static void print_rest(const struct ts_map *m, const char *path)
 		printf("# carrier: %s\n", h.flags & TS_MAP_TUN ? "the kernel (TUN)" : "none");
 	printf("# tailnet: %s%s%s\n", ts_walk_state(h.state), h.suffix.len ? ", " : "",
 	       ts_walk_text(m, h.suffix, text, sizeof(text)));
+	if (h.flags & TS_MAP_REFUSES_ROUTES)
+		puts("# subnet routes: not taken by the daemon (tailscale set --accept-routes)");
 	printf("# map: %s, %.1f s old\n", path, age_s(m));
 }
 
@@ -242,8 +244,9 @@ static void print_json(const struct ts_map *m, const char *path)
 	for (unsigned i = 0; ts_map_endpoint(m, i, &e) == 1; i++)
 		json_array_append_new(endpoints, endpoint_json(&e));
 	ts_map_suffix(m, suffix);
-	root = json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:s, s:f}", "state", ts_walk_state(h.state), "suffix", suffix,
-			 "tun", (h.flags & TS_MAP_TUN) != 0, "carriers", endpoints, "nodes", nodes, "ranges",
+	root = json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:s, s:f}", "state", ts_walk_state(h.state), "suffix", suffix,
+			 "tun", (h.flags & TS_MAP_TUN) != 0, "accept-routes",
+			 (h.flags & TS_MAP_REFUSES_ROUTES) == 0, "carriers", endpoints, "nodes", nodes, "ranges",
 			 ranges_json(m), "map", path, "age", age_s(m));
 	json_dumpf(root, stdout, JSON_INDENT(2));
 	putchar('\n');

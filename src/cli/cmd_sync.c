@@ -4,21 +4,23 @@
 
 #include "tsproxy/tool.h"
 
-static const char usage[] = "usage: tsproxy sync [options] [--print]\n"
+static const char usage[] = "usage: tsproxy sync [options] [--print | --watch]\n"
 			    "Makes the map of the tailnet that names and addresses are looked up in.\n"
-			    "  --print               show what the map holds\n";
+			    "  --print               show what the map holds\n"
+			    "  --watch               go on, and keep it current\n";
 
 int main(int argc, char **argv)
 {
 	struct ts_conf conf;
 	struct ts_map map;
-	bool print;
+	bool print, watch;
 	int ret, err;
 
 	ret = ts_options_begin(&argc, argv, usage, NULL, &conf);
 	if (ret)
 		return ret < 0 ? 0 : ret;
 	print = ts_options_flag(&argc, argv, "--print");
+	watch = ts_options_flag(&argc, argv, "--watch");
 	ret = ts_options_end(&argc, argv);
 	if (ret)
 		return ret;
@@ -26,6 +28,12 @@ int main(int argc, char **argv)
 		ts_tool_error("sync takes no arguments; see --help");
 		return 2;
 	}
+	if (watch && print) {
+		ts_tool_error("--watch goes on for ever, so there is nothing to --print at its end");
+		return 2;
+	}
+	if (watch)
+		return ts_watch(&conf);
 	ret = ts_sync(&conf);
 	if (!print || ret == 2)
 		return ret;

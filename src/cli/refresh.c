@@ -30,10 +30,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "environ.h"
 #include "help.h"
 #include "parts.h"
 #include "tsproxy/buf.h"
 #include "tsproxy/map.h"
+#include "tsproxy/refresh.h"
 #include "tsproxy/sys.h"
 
 #define OLD_NS (10 * INT64_C(1000000000))
@@ -77,6 +79,20 @@ static const char *status_file(const struct ts_environ *env)
 	return file && *file && strcmp(file, "-") != 0 ? file : NULL;
 }
 
+/* Whether a watch keeps the map current: then it is as good as new at any age. */
+static bool is_watched(const char *path)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = TS_REFRESH_CURRENT, .l_len = 1 };
+	int fd = open(ts_join(path, TS_REFRESH_SUFFIX), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	bool held;
+
+	if (fd < 0)
+		return false;
+	held = fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
+	close(fd);
+	return held;
+}
+
 static enum age age_of(const char *path, const char *source)
 {
 	int64_t made = made_ns(path), now = clock_ns(CLOCK_REALTIME);
@@ -87,7 +103,7 @@ static enum age age_of(const char *path, const char *source)
 	if (source && stat(source, &st) == 0 &&
 	    st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec + MTIME_GRAIN_NS > made)
 		return AGE_MISSING;
-	return made <= now && now - made <= OLD_NS ? AGE_FRESH : AGE_OLD;
+	return (made <= now && now - made <= OLD_NS) || is_watched(path) ? AGE_FRESH : AGE_OLD;
 }
 
 static void close_all(void)

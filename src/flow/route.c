@@ -211,6 +211,12 @@ static bool is_private(const uint8_t ip[16])
 	return ip[12] == 10 || (ip[12] == 172 && (ip[13] & 0xf0) == 16) || (ip[12] == 192 && ip[13] == 168);
 }
 
+/* The daemon is asked all the same: what it lists may be late. */
+static bool is_away(uint32_t node_flags)
+{
+	return node_flags & TS_NODE_EXPIRED || (node_flags & TS_NODE_ONLINE_KNOWN && !(node_flags & TS_NODE_ONLINE));
+}
+
 static struct ts_decision decide_by_map(const struct ts_addr *to, const struct ts_map_header *h)
 {
 	const struct ts_decision pass = { .verdict = TS_PASS };
@@ -238,7 +244,7 @@ static struct ts_decision decide_by_map(const struct ts_addr *to, const struct t
 	}
 	if (!running)
 		return deny(to, ENETUNREACH, "the daemon is stopped or logged out");
-	return carry(is_node && node.node_flags & TS_NODE_ONLINE_KNOWN && !(node.node_flags & TS_NODE_ONLINE));
+	return carry(is_node && is_away(node.node_flags));
 }
 
 struct ts_decision ts_route_decide(const struct ts_addr *to)

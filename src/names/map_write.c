@@ -28,7 +28,7 @@ static void add_ranges(struct ts_build *b)
 		/* This node's own subnets are its host's business. */
 		if (n->flags & TS_NODE_SELF)
 			continue;
-		for (uint32_t r = 0; r < n->route_count; r++) {
+		for (uint32_t r = 0; r < n->route_count && !b->tn->refuses_routes; r++) {
 			const struct ts_prefix *p = &b->tn->routes[n->route_first + r];
 
 			if (p->bits != 0 && !(p->bits == 96 && ts_ip_is4(p->ip)))
@@ -127,7 +127,8 @@ static void head(const struct ts_build *b, struct ts_map_header *h)
 	h->header_len = sizeof(*h);
 	h->state = b->tn->state;
 	h->flags = (b->tn->tun ? TS_MAP_TUN : 0) | (b->tn->no_magicdns ? TS_MAP_NO_MAGICDNS : 0) |
-		   (b->set->no_short_names ? TS_MAP_NO_SHORT_NAMES : 0) | (b->set->exit_node ? TS_MAP_EXIT_NODE : 0);
+		   (b->set->no_short_names ? TS_MAP_NO_SHORT_NAMES : 0) | (b->set->exit_node ? TS_MAP_EXIT_NODE : 0) |
+		   (b->tn->refuses_routes ? TS_MAP_REFUSES_ROUTES : 0);
 	h->self_node = b->tn->has_self ? 0 : TS_MAP_NONE;
 	h->suffix = b->suffix_str;
 	clock_gettime(CLOCK_REALTIME, &now);

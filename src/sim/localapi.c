@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* LocalAPI on a unix socket: HTTP, one request to a connection. */
+/*
+ * LocalAPI on a unix socket: HTTP, one request to a connection. Besides what the daemon has, /sim/OPTION?VALUE applies
+ * an option of ours to the running world, so that a test can change the tailnet under those who watch it.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +22,24 @@ struct request {
 	size_t len;
 	char *reply;
 	size_t reply_len, sent;
+	struct request *next_watcher;
+	bool watches;	/* stays open: a line for each change */
 };
+
+/* What a watcher must ask for, or it is told nothing of its peers (NotifyPeerChanges, NotifyPeerPatches). */
+#define MASK_PEERS (1ul << 12 | 1ul << 15)
 
 static struct ts_sim_event listener = { .fd = -1 };
 static char socket_path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+static struct request *watchers;
 
 static void end(struct request *q)
 {
+	for (struct request **at = &watchers; *at; at = &(*at)->next_watcher)
+		if (*at == q) {
+			*at = q->next_watcher;
+			break;
+		}
 	ts_sim_event_close(&q->ev);
 	free(q->reply);
 	q->reply = NULL;
@@ -45,7 +59,78 @@ static void send_reply(struct request *q)
 			break;
 		q->sent += (size_t)n;
 	}
-	end(q);
+	if (!q->watches || q->sent < q->reply_len) {
+		end(q);
+		return;
+	}
+	free(q->reply);
+	q->reply = NULL;
+	ts_sim_watch(&q->ev, EPOLLIN);
+}
+
+/* ipn.State */
+static int state_number(void)
+{
+	static const char *const names[] = { "NoState", "InUseOtherUser", "NeedsLogin", "NeedsMachineAuth", "Stopped", "Starting",
+					     "Running" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(names[i], ts_sim_world.state) == 0)
+			return (int)i;
+	return 0;
+}
+
+/* A change of peers reaches those who asked for it, any other all. Who does not read is dropped, as by the daemon. */
+static void notify(const char *line, bool peers)
+{
+	struct request *next;
+
+	for (struct request *q = watchers; q; q = next) {
+		const char *mask = strstr(q->head, "mask=");
+
+		next = q->next_watcher;
+		if (peers && !(mask && strtoul(mask + 5, NULL, 10) & MASK_PEERS))
+			continue;
+		if (q->reply || send(q->ev.fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)strlen(line))
+			end(q);
+	}
+}
+
+/* "/sim/OPTION?VALUE " */
+static bool change(char *request)
+{
+	char *name = request, *value = strchr(name, '?'), *stop = strchr(name, ' ');
+	char line[80];
+	bool peers;
+
+	if (!value || !stop || value > stop)
+		return false;
+	*value++ = '\0';
+	*stop = '\0';
+	if (ts_sim_options_apply(name, value) != 0)
+		return false;
+	peers = strcmp(name, "node") == 0 || strcmp(name, "many") == 0;
+	if (strcmp(name, "state") == 0)
+		snprintf(line, sizeof(line), "{\"Version\":\"sim\",\"State\":%d}\n", state_number());
+	else
+		snprintf(line, sizeof(line), "{\"Version\":\"sim\",\"%s\":%s}\n",
+			 strcmp(name, "accept-routes") == 0 ? "Prefs" : peers ? "PeersChanged" : "SelfChange",
+			 peers ? "[]" : "{}");
+	notify(line, peers);
+	return true;
+}
+
+static void watch(struct request *q)
+{
+	FILE *out = open_memstream(&q->reply, &q->reply_len);
+
+	fprintf(out, "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nTailscale-Cap: 106\r\n\r\n"
+		"{\"Version\":\"sim\",\"SessionID\":\"1\",\"State\":%d}\n", state_number());
+	fclose(out);
+	q->watches = true;
+	q->next_watcher = watchers;
+	watchers = q;
+	send_reply(q);
 }
 
 /* Who "addr=IP:PORT" (or IP) is: a tailnet address, or the loopback source of a connection that we made. */
@@ -80,12 +165,22 @@ static void answer(struct request *q)
 	size_t body_len = 0;
 	const char *status = "200 OK", *type = "application/json";
 	const struct ts_sim_node *node = NULL;
-	FILE *f = open_memstream(&body, &body_len), *out = open_memstream(&q->reply, &q->reply_len);
+	FILE *f, *out;
 
 	ts_sim_stats.localapi++;
 	ts_sim_say("LocalAPI %.*s", (int)strcspn(q->head, "\r"), q->head);
+	if (strncmp(q->head, "GET /localapi/v0/watch-ipn-bus", 30) == 0) {
+		watch(q);
+		return;
+	}
+	f = open_memstream(&body, &body_len);
+	out = open_memstream(&q->reply, &q->reply_len);
 	if (strncmp(q->head, "GET /localapi/v0/status", 23) == 0) {
 		ts_sim_status_write(f);
+	} else if (strncmp(q->head, "GET /localapi/v0/prefs ", 23) == 0) {
+		ts_sim_prefs_write(f);
+	} else if (strncmp(q->head, "GET /sim/", 9) == 0 && change(q->head + 9)) {
+		type = "text/plain";
 	} else if (strncmp(q->head, "GET /localapi/v0/whois?", 23) == 0) {
 		node = whois(q->head);
 		if (node) {
@@ -113,6 +208,7 @@ static void answer(struct request *q)
 static void on_request(struct ts_sim_event *ev, uint32_t events)
 {
 	struct request *q = ev->owner;
+	char ignored[256];
 	ssize_t n;
 
 	(void)events;
@@ -120,13 +216,15 @@ static void on_request(struct ts_sim_event *ev, uint32_t events)
 		send_reply(q);
 		return;
 	}
-	n = recv(ev->fd, q->head + q->len, HEAD_MAX - q->len, 0);
+	n = q->watches ? recv(ev->fd, ignored, sizeof(ignored), 0) : recv(ev->fd, q->head + q->len, HEAD_MAX - q->len, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
 		end(q);
 		return;
 	}
+	if (q->watches)
+		return;
 	q->len += (size_t)n;
 	q->head[q->len] = '\0';
 	if (strstr(q->head, "\r\n\r\n"))

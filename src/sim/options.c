@@ -25,6 +25,7 @@ static const char usage[] =
 "  --many N              N more nodes          --suffix SUFFIX       MagicDNS suffix\n"
 "  --state STATE         BackendState          --tun --no-magicdns   as the status says it\n"
 "  --extra NAME=IP       an ExtraRecord        --name NAME=IP        known to the daemon's host\n"
+"  --accept-routes yes|no  whether this node takes its peers' subnet routes (yes)\n"
 "  --map IP:PORT=IP:PORT where a node's port is (default 127.0.0.1, same port)\n"
 "  --others direct|refuse  what is no node\n"
 "behaviour\n"
@@ -124,6 +125,12 @@ static int opt_others(const char *arg)
 	return ts_sim_world.refuse_others || strcmp(arg, "direct") == 0 ? 0 : -EINVAL;
 }
 
+static int opt_accept_routes(const char *arg)
+{
+	ts_sim_world.no_accept_routes = strcmp(arg, "no") == 0;
+	return ts_sim_world.no_accept_routes || strcmp(arg, "yes") == 0 ? 0 : -EINVAL;
+}
+
 static int opt_user(const char *arg)
 {
 	ts_sim_world.user = arg;
@@ -195,6 +202,7 @@ static const struct option {
 	{ "config", read_config, NULL }, { "stats", opt_stats, NULL },
 	{ "tun", NULL, &ts_sim_world.tun }, { "no-magicdns", NULL, &ts_sim_world.no_magicdns },
 	{ "no-pipeline", NULL, &ts_sim_world.no_pipeline }, { "one-write", NULL, &ts_sim_world.one_write },
+	{ "accept-routes", opt_accept_routes, NULL },
 	{ "no-udp", NULL, &ts_sim_world.no_udp }, { "honest-codes", NULL, &ts_sim_world.honest_codes },
 	{ "backlog-full", NULL, &ts_sim_backlog_full }, { "status-json", NULL, &ts_sim_options.status_only },
 	{ "verbose", NULL, &ts_sim_verbose }, { "die-with-parent", NULL, &ts_sim_options.die_with_parent },
@@ -261,6 +269,17 @@ static int read_config(const char *path)
 	}
 	fclose(f);
 	return err;
+}
+
+int ts_sim_options_apply(const char *name, const char *value)
+{
+	static const char *const changing[] = { "node", "many", "suffix", "state", "extra", "name", "map", "fault", "tun",
+						"no-magicdns", "accept-routes" };
+
+	for (size_t i = 0; i < sizeof(changing) / sizeof(*changing); i++)
+		if (strcmp(changing[i], name) == 0)
+			return apply(name, keep(value));
+	return -EINVAL;
 }
 
 int ts_sim_options_parse(char **argv)

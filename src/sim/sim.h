@@ -82,6 +82,8 @@ struct ts_sim_world {
 	char suffix[TS_SIM_NAME_MAX + 1];
 	char state[32];		/* BackendState */
 	bool tun, no_magicdns;
+	bool finished;		/* runs: a node that is added again has changed */
+	bool no_accept_routes;	/* the peers' routes are listed, and not taken */
 	bool refuse_others;	/* what is no node is refused; otherwise dialled as the host would */
 	bool honest_codes;	/* reply codes say what happened; tailscaled says 1 to everything */
 	bool no_udp;
@@ -289,10 +291,13 @@ extern struct ts_sim_options ts_sim_options;
 
 /* 0; 1 where that was all (--help); -errno where something is wrong and has been said. */
 int ts_sim_options_parse(char **argv);
+/* One option by its name, also while running (no listeners). 0 or -errno. The value is copied. */
+int ts_sim_options_apply(const char *name, const char *value);
 
 /* --- status.c, localapi.c --- */
 
 void ts_sim_status_write(FILE *f);
+void ts_sim_prefs_write(FILE *f);
 void ts_sim_whois_write(FILE *f, const struct ts_sim_node *node);
 int ts_sim_localapi_listen(const char *path);	/* 0 or -errno */
 void ts_sim_localapi_close(void);

@@ -211,6 +211,13 @@ void ts_sim_status_write(FILE *f)
 		"\"ClientVersion\":null}\n", USER_ID, USER_ID);
 }
 
+void ts_sim_prefs_write(FILE *f)
+{
+	fprintf(f, "{\n\t\"ControlURL\": \"https://controlplane.tailscale.com\",\n\t\"RouteAll\": %s,\n\t\"CorpDNS\": true,\n"
+		"\t\"WantRunning\": %s,\n\t\"LoggedOut\": %s\n}", yes(!ts_sim_world.no_accept_routes), yes(running()),
+		yes(!logged_in()));
+}
+
 void ts_sim_whois_write(FILE *f, const struct ts_sim_node *node)
 {
 	unsigned index = (unsigned)(node - ts_sim_world.nodes);

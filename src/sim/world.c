@@ -54,9 +54,10 @@ static struct ts_sim_node *new_node(void)
 		bigger = ts_sim_alloc(w->node_cap * sizeof(*bigger));
 		if (w->node_count)
 			memcpy(bigger, w->nodes, w->node_count * sizeof(*bigger));
-		free(w->nodes);
+		/* The former ones stay: what is under way may still refer to them. */
 		w->nodes = bigger;
 	}
+	memset(&w->nodes[w->node_count], 0, sizeof(*w->nodes));
 	return &w->nodes[w->node_count++];
 }
 
@@ -106,6 +107,17 @@ static bool node_field(struct ts_sim_node *node, const char *field)
 	return !strchr(field, '=') && copy_text(node->os, sizeof(node->os), field);
 }
 
+/* In a running world a node that is named again has changed. */
+static void replace_namesake(struct ts_sim_node *last)
+{
+	for (struct ts_sim_node *n = ts_sim_world.nodes; ts_sim_world.finished && n < last; n++)
+		if (strcasecmp(n->name, last->name) == 0) {
+			*n = *last;
+			ts_sim_world.node_count--;
+			return;
+		}
+}
+
 int ts_sim_world_add_node(const char *spec)
 {
 	struct ts_sim_node *node = new_node();
@@ -121,8 +133,10 @@ int ts_sim_world_add_node(const char *spec)
 		strcpy(node->host, node->name);
 	while (ok && (field = strtok_r(NULL, ",", &save)))
 		ok = node_field(node, field);
-	if (ok && (node->has4 || node->has6))
+	if (ok && (node->has4 || node->has6)) {
+		replace_namesake(node);
 		return 0;
+	}
 	ts_sim_world.node_count--;
 	return -EINVAL;
 }
@@ -213,6 +227,7 @@ void ts_sim_world_finish(void)
 		ts_sim_world_add_node(guide[i]);
 	if (!ts_sim_world_self())
 		ts_sim_world_add_node("this-node,100.64.0.1,fd7a:115c:a1e0::1,linux,self");
+	ts_sim_world.finished = true;
 }
 
 const struct ts_sim_node *ts_sim_world_self(void)
@@ -311,7 +326,7 @@ enum ts_sim_route ts_sim_world_route(struct ts_sim_dest *dest, struct ts_addr *t
 			return TS_SIM_DIAL;
 		}
 	node = ts_sim_world_node_at(dest->addr.ip);
-	if (!node)
+	if (!node && !ts_sim_world.no_accept_routes)
 		node = ts_sim_world_node_routing(dest->addr.ip);
 	if (!node)
 		return ts_sim_world.refuse_others || ts_ip_is_tailscale(dest->addr.ip) ? TS_SIM_REFUSED : TS_SIM_DIAL;

@@ -19,10 +19,11 @@
 #define IDLE_MS 2000   /* the daemon is on this machine: silence this long is no slowness */
 #define TOTAL_MS 15000 /* 100,000 nodes are 100 MiB of JSON */
 
-static const char request[] = "GET /localapi/v0/status HTTP/1.0\r\n"
-			      "Host: local-tailscaled.sock\r\n"
-			      "Accept: application/json\r\n"
-			      "\r\n";
+/*
+ * ipn.NotifyWatchOpt: state (2) and preferences (4) at once, no private keys (16), changes of peers (4096), no whole
+ * network maps (8192), the peers' small changes as such (32768). A daemon older than the last three sends whole maps.
+ */
+#define BUS_MASK "45078"
 
 static int dial(const char *path, bool explicitly, char why[TS_WHY_MAX])
 {
@@ -108,17 +109,33 @@ static int body(const char *path, char *text, size_t *len, char why[TS_WHY_MAX])
 	return 0;
 }
 
-int ts_source_localapi(const char *path, bool explicitly, char **text, size_t *len, char why[TS_WHY_MAX])
+/* A connection on which the answer to `what` comes, or -errno. */
+static int ask(const char *path, bool explicitly, const char *what, char why[TS_WHY_MAX])
 {
-	int fd = dial(path, explicitly, why), err;
+	char request[256];
+	int n = snprintf(request, sizeof(request), "GET /localapi/v0/%s HTTP/1.0\r\n"
+						   "Host: local-tailscaled.sock\r\n"
+						   "Accept: application/json\r\n"
+						   "\r\n", what);
+	int fd = dial(path, explicitly, why);
+
+	if (fd < 0)
+		return fd;
+	if (send(fd, request, (size_t)n, MSG_NOSIGNAL) == n)
+		return fd;
+	close(fd);
+	snprintf(why, TS_WHY_MAX, "talking to tailscaled at %s: %s", path, strerror(EPIPE));
+	return -EPIPE;
+}
+
+static int get(const char *path, bool explicitly, const char *what, char **text, size_t *len, char why[TS_WHY_MAX])
+{
+	int fd = ask(path, explicitly, what, why), err;
 
 	if (fd < 0)
 		return fd;
 	*text = NULL;
-	if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) != sizeof(request) - 1)
-		err = -EPIPE;
-	else
-		err = ts_source_drain(fd, IDLE_MS, TOTAL_MS, text, len);
+	err = ts_source_drain(fd, IDLE_MS, TOTAL_MS, text, len);
 	close(fd);
 	if (err == -ETIMEDOUT)
 		snprintf(why, TS_WHY_MAX, "tailscaled at %s does not answer: it hangs; restart it", path);
@@ -133,4 +150,27 @@ int ts_source_localapi(const char *path, bool explicitly, char **text, size_t *l
 		*text = NULL;
 	}
 	return err;
+}
+
+int ts_source_localapi(const char *path, bool explicitly, char **text, size_t *len, char why[TS_WHY_MAX])
+{
+	return get(path, explicitly, "status", text, len, why);
+}
+
+bool ts_source_refuses_routes(const char *path, bool explicitly)
+{
+	char why[TS_WHY_MAX], *text;
+	size_t len;
+	bool refuses;
+
+	if (get(path, explicitly, "prefs", &text, &len, why) != 0)
+		return false;
+	refuses = ts_status_refuses_routes(text, len);
+	free(text);
+	return refuses;
+}
+
+int ts_source_bus(const char *path, bool explicitly, char why[TS_WHY_MAX])
+{
+	return ask(path, explicitly, "watch-ipn-bus?mask=" BUS_MASK, why);
 }

@@ -10,10 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tsproxy/hash.h"
 #include "tsproxy/tool.h"
 
-static bool quiet, mute;
+#define SAID_MAX 32
+
+static bool quiet, mute, once;
 static char muted[1024];
+static uint64_t said[SAID_MAX];
+static unsigned said_count;
 
 void ts_tool_quiet(void)
 {
@@ -37,6 +42,23 @@ bool ts_tool_colours(void)
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
 	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+void ts_tool_anew(void)
+{
+	once = true;
+	said_count = 0;
+}
+
+static bool is_repeated(const char *text)
+{
+	uint64_t h = ts_fnv64(TS_FNV64_INIT, text, strlen(text));
+
+	for (unsigned i = 0; i < said_count && i < SAID_MAX; i++)
+		if (said[i] == h)
+			return true;
+	said[said_count++ % SAID_MAX] = h;
+	return false;
 }
 
 /* Length of the printable UTF-8 character at `s`, 0 where there is none: C0, DEL, C1, broken sequences. */
@@ -89,6 +111,8 @@ static void say(const char *what, const char *fmt, va_list ap)
 			ts_tool_printable(text, strlen(text), muted, sizeof(muted));
 		return;
 	}
+	if (once && is_repeated(text))
+		return;
 	fprintf(stderr, "tsproxy: %s%s\n", what, ts_tool_printable(text, strlen(text), safe, sizeof(safe)));
 }
 

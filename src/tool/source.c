@@ -142,7 +142,22 @@ static bool is_nobody(int err)
 	return err == -ENOENT || err == -ECONNREFUSED || err == -ENOTDIR || err == -ENOTSOCK || err == -EACCES;
 }
 
-static int read_usual(char **text, size_t *len, const char **from, char why[TS_WHY_MAX])
+/* A daemon's socket, and whether the user named it. */
+struct daemon {
+	const char *path;
+	bool named;
+};
+
+static struct daemon named_daemon(const struct ts_map_settings *set)
+{
+	const char *path = set->socket;
+
+	if (!path || !*path)
+		path = getenv("TS_SOCKET");
+	return (struct daemon){ path && *path ? path : NULL, true };
+}
+
+static int read_usual(char **text, size_t *len, struct daemon *d, const char **from, char why[TS_WHY_MAX])
 {
 	static char path[4096];
 	const char *s;
@@ -153,9 +168,11 @@ static int read_usual(char **text, size_t *len, const char **from, char why[TS_W
 			continue;
 		err = ts_source_localapi(s, false, text, len, why);
 		*from = s;
+		*d = (struct daemon){ s, false };
 		if (!is_nobody(err))
 			return err;
 	}
+	d->path = NULL;
 	*from = "tailscale status";
 	err = ts_source_command(text, len, why);
 	if (err == -ENOENT)
@@ -164,32 +181,58 @@ static int read_usual(char **text, size_t *len, const char **from, char why[TS_W
 	return err;
 }
 
-int ts_source_text(const struct ts_map_settings *set, char **text, size_t *len, const char **from,
-		   char why[TS_WHY_MAX])
+int ts_source_watch(const struct ts_map_settings *set, char why[TS_WHY_MAX])
 {
-	const char *socket = set->socket;
+	struct daemon d = named_daemon(set);
+	char path[4096];
+	const char *s;
+	int fd;
 
+	if (d.path)
+		return ts_source_bus(d.path, true, why);
+	for (unsigned i = 0; (s = usual_socket(i, path, sizeof(path))) != NULL; i++) {
+		fd = *s ? ts_source_bus(s, false, why) : -ENOENT;
+		if (!is_nobody(fd))
+			return fd;
+	}
+	snprintf(why, TS_WHY_MAX, "no tailscaled found: start it, or name its socket with --socket");
+	return -ENOENT;
+}
+
+/* `d` is the daemon that answered; without a path where none did. */
+static int fetch(const struct ts_map_settings *set, char **text, size_t *len, struct daemon *d, const char **from,
+		 char why[TS_WHY_MAX])
+{
+	*d = (struct daemon){ NULL, false };
 	*from = set->status;
 	if (*from && **from)
 		return ts_source_file(*from, text, len, why);
-	if (!socket || !*socket)
-		socket = getenv("TS_SOCKET");
-	if (!socket || !*socket)
-		return read_usual(text, len, from, why);
-	*from = socket;
-	return ts_source_localapi(socket, true, text, len, why);
+	*d = named_daemon(set);
+	if (!d->path)
+		return read_usual(text, len, d, from, why);
+	*from = d->path;
+	return ts_source_localapi(d->path, true, text, len, why);
+}
+
+int ts_source_text(const struct ts_map_settings *set, char **text, size_t *len, const char **from,
+		   char why[TS_WHY_MAX])
+{
+	struct daemon d;
+
+	return fetch(set, text, len, &d, from, why);
 }
 
 int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out)
 {
 	char why[TS_WHY_MAX] = "", bad[TS_STATUS_WHY_MAX] = "";
-	char *text = NULL;
+	struct daemon d;
 	const char *from;
+	char *text = NULL;
 	size_t len = 0;
 	int err;
 
 	memset(out, 0, sizeof(*out));
-	err = ts_source_text(set, &text, &len, &from, why);
+	err = fetch(set, &text, &len, &d, &from, why);
 	if (err) {
 		ts_tool_error("%s", why);
 		return err;
@@ -201,5 +244,8 @@ int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out)
 	else if (err)
 		ts_tool_error("reading the status: %s", strerror(-err));
 	free(text);
+	/* The status lists the peers' routes whether or not this node takes them. */
+	if (!err && d.path && out->route_count)
+		out->refuses_routes = ts_source_refuses_routes(d.path, d.named);
 	return err;
 }

@@ -354,6 +354,36 @@ START_TEST(routes)
 }
 END_TEST
 
+/* What a daemon that takes no routes lists is not carried: it would go out in the clear from there. */
+START_TEST(routes_that_are_not_taken)
+{
+	static const char status[] = "{\"Peer\":{\"a\":{\"TailscaleIPs\":[\"100.64.0.2\"],\"ExitNode\":true,\"PrimaryRoutes\":"
+				     "[\"10.0.0.0/8\",\"fd7a:115c:a1e0:b1a:0:7::/96\"]}}}";
+	struct ts_map_settings none = { 0 };
+	char why[TS_STATUS_WHY_MAX] = "";
+	struct ts_map m = build(status, NULL);
+	struct ts_tailnet tn;
+	uint8_t *data = NULL;
+
+	ck_assert_uint_eq(range_kind(&m, "10.1.1.1"), TS_RANGE_SUBNET);
+	ck_assert_uint_eq(range_kind(&m, "fd7a:115c:a1e0:b1a:0:7:a00:1"), TS_RANGE_SUBNET);
+	drop(&m);
+	ck_assert_int_eq(ts_status_parse(status, strlen(status), &tn, why), 0);
+	tn.refuses_routes = ts_status_refuses_routes("{\"RouteAll\":false}", 18);
+	ck_assert_int_eq(ts_map_build(&tn, &none, &data, &m.len), 0);
+	m.base = data;
+	ck_assert_uint_eq(range_kind(&m, "10.1.1.1"), TS_RANGE_EXIT);
+	ck_assert_uint_eq(range_kind(&m, "fd7a:115c:a1e0:b1a:0:7:a00:1"), TS_RANGE_EXIT);
+	ck_assert(ts_map_header(&m).flags & TS_MAP_REFUSES_ROUTES);
+	ts_tailnet_free(&tn);
+	drop(&m);
+	ck_assert(!ts_status_refuses_routes("{\"RouteAll\":true}", 17));
+	ck_assert(!ts_status_refuses_routes("{\"RouteAll\":0}", 14));
+	ck_assert(!ts_status_refuses_routes("{}", 2));
+	ck_assert(!ts_status_refuses_routes("access denied", 13));
+}
+END_TEST
+
 START_TEST(settings_in_the_map)
 {
 	struct ts_endpoint e = { .kind = TS_PROXY_SOCKS5,
@@ -559,6 +589,7 @@ int main(void)
 	tcase_add_test(t, table_names);
 	tcase_add_loop_test(t, ranges_as_the_model, 0, 10);
 	tcase_add_test(t, routes);
+	tcase_add_test(t, routes_that_are_not_taken);
 	tcase_add_test(t, settings_in_the_map);
 	tcase_add_test(t, a_hundred_thousand_nodes);
 	tcase_add_test(t, too_many_nodes);

@@ -144,10 +144,10 @@ def threads(host, port, count="16"):
 
 
 def follow(name):
-    """Looks a name up for every line on standard input: a program that lives longer than a map."""
-    for _line in sys.stdin:
+    """Looks a name up for every line on standard input, that on the line or `name`: it lives longer than a map."""
+    for line in sys.stdin:
         try:
-            print(socket.gethostbyname(name), flush=True)
+            print(socket.gethostbyname(line.strip() or name), flush=True)
         except OSError:
             print("-", flush=True)
 

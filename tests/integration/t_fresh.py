@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""Freshness: the watch that keeps the map current, and what becomes of programs when the daemon changes."""
+import fcntl
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+from harness import API, NAME1, NODE1, ROOT, test, until
+
+MAP = "/run/user/0/tsproxy/default.map"
+CURRENT = 2         # include/tsproxy/refresh.h
+LOOK_UP = """
+import socket, sys
+for line in sys.stdin:
+    try:
+        print(socket.getaddrinfo(line.strip(), 80, socket.AF_INET)[0][4][0], flush=True)
+    except socket.gaierror:
+        print("-", flush=True)
+"""
+CONNECT = """
+import errno, socket, sys
+s = socket.socket()
+print(errno.errorcode.get(s.connect_ex((sys.argv[1], int(sys.argv[2]))), "0"))
+"""
+
+
+def is_current(path=MAP):
+    """Whether a watch says that the map is what the daemon last said."""
+    try:
+        with open(path + ".refresh", "rb") as f:
+            lock = struct.pack("hhqqi", fcntl.F_WRLCK, 0, CURRENT, 1, 0)
+            return struct.unpack("hhqqi", fcntl.fcntl(f, 36, lock))[0] != fcntl.F_UNLCK    # F_OFD_GETLK
+    except FileNotFoundError:
+        return False
+
+
+def watch(t, *options):
+    return t.spawn([t.build("tsproxy"), *options, "sync", "--watch"], is_current)
+
+
+def change(t, option, value):
+    """Changes the simulated tailnet."""
+    t.run(["curl", "-sS", "-f", "--unix-socket", API, f"http://local/sim/{option}?{value}"]).good()
+
+
+class Follower:
+    """A program that runs all the time and looks names up."""
+
+    def __init__(self, t):
+        self.p = subprocess.Popen([t.build("tsproxy"), "--", sys.executable, "-c", LOOK_UP], env=t.env, text=True,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(self, name):
+        self.p.stdin.write(name + "\n")
+        self.p.stdin.flush()
+        return self.p.stdout.readline().strip()
+
+
+def age(path, seconds):
+    """Makes a map older, by rename."""
+    with open(path, "rb") as f:
+        data = bytearray(f.read(1 << 20))
+    length, = struct.unpack_from("<I", data, 12)
+    made, = struct.unpack_from("<q", data, 40)
+    struct.pack_into("<q", data, 40, made - seconds * 10**9)
+    data[length - 12:length] = bytes(12)
+    checksum = 0xcbf29ce484222325
+    for byte in data[:length]:
+        checksum = (checksum ^ byte) * 0x100000001b3 & (1 << 64) - 1
+    struct.pack_into("<Q", data, length - 8, checksum)
+    with open(path + ".aged", "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as f:
+        f.write(data)
+        f.truncate(32 << 20)
+    os.rename(path + ".aged", path)
+
+
+@test("sync --watch: a node that joins is known within a second, to a running program and to the next")
+def watch_joins(t):
+    t.tailnet()
+    asked = t.dns()
+    watch(t)
+    follower = Follower(t)
+    assert follower.ask(NAME1) == NODE1 and follower.ask("newcomer") == "-"
+    asked.clear()
+    begun = time.monotonic()
+    change(t, "node", "newcomer,100.64.0.5")
+    until(lambda: follower.ask("newcomer") == "100.64.0.5", "newcomer", 5)
+    took = time.monotonic() - begun
+    assert took < 1, f"known after {took:.2f} s"
+    t.tsproxy("getent", "ahostsv4", "newcomer").good("100.64.0.5")
+    change(t, "node", "newcomer,100.64.0.6")
+    until(lambda: follower.ask("newcomer") == "100.64.0.6", "its new address", 1)
+
+
+@test("sync --watch: however old its map is, no program asks the daemon; without it they do")
+def watch_spares(t):
+    sim = t.tailnet()
+    t.dns()
+    process = watch(t)
+    follower = Follower(t)
+    assert follower.ask(NAME1) == NODE1
+    age(MAP, 3600)
+    before = sim.stats()["localapi"]
+    made = os.stat(MAP).st_ino
+    for _ in range(3):
+        t.tsproxy("getent", "ahostsv4", NAME1).good(NODE1)
+        assert follower.ask(NAME1) == NODE1 and follower.ask("nobody") == "-"
+    assert sim.stats()["localapi"] == before and os.stat(MAP).st_ino == made
+    process.kill()
+    process.wait()
+    assert not is_current()
+    t.tsproxy("getent", "ahostsv4", NAME1).good(NODE1)
+    until(lambda: os.stat(MAP).st_ino != made, "a map made by the launcher")
+
+
+@test("sync --watch outlives the daemon, and does not call the map current while that is away")
+def watch_restart(t):
+    first = t.tailnet()
+    t.dns()
+    process = watch(t)
+    follower = Follower(t)
+    assert follower.ask(NAME1) == NODE1
+    first.process.terminate()
+    first.process.wait()
+    until(lambda: not is_current(), "the map is no longer current")
+    assert follower.ask(NAME1) == NODE1
+    t.tailnet("--node", "me,100.64.0.1,self", "--node", "newcomer,100.64.0.5")
+    until(is_current, "a current map again")
+    until(lambda: follower.ask("newcomer") == "100.64.0.5", "the new daemon's node", 1)
+    assert process.poll() is None
+
+
+@test("sync --watch: a second one is refused; another profile's is not")
+def watch_twice(t):
+    t.tailnet()
+    process = watch(t)
+    t.launcher("sync", "--watch").bad("another tsproxy sync --watch", status=1)
+    t.spawn([t.build("tsproxy"), "-p", "work", "sync", "--watch"],
+            lambda: is_current(MAP.replace("default", "work")))
+    process.kill()
+    process.wait()
+    watch(t)
+    t.launcher("--status", t.status_file(), "sync", "--watch").bad("--status there is none", status=2)
+    t.launcher("sync", "--watch", "--print").bad(status=2)
+
+
+@test("sync --watch that is stopped from the keyboard gives the map up, and takes it again")
+def watch_stopped(t):
+    t.tailnet()
+    process = watch(t)
+    process.send_signal(signal.SIGTSTP)
+    until(lambda: not is_current(), "the map is no longer current")
+    change(t, "node", "newcomer,100.64.0.5")
+    process.send_signal(signal.SIGCONT)
+    until(is_current, "a current map again")
+    t.tsproxy("getent", "ahostsv4", "newcomer").good("100.64.0.5")
+    process.terminate()
+    assert process.wait() == -signal.SIGTERM
+
+
+@test("sync --watch begins before the daemon is there, and without a proxy makes names at least")
+def watch_early(t):
+    process = t.spawn([t.build("tsproxy"), "sync", "--watch"], lambda: True)
+    follower = Follower(t)
+    t.dns()
+    assert follower.ask(NAME1) == "-"
+    t.sim("--socks5", "9999", api=API)
+    until(lambda: follower.ask(NAME1) == NODE1, "a map without a proxy")
+    assert not is_current() and process.poll() is None
+    t.sim("--socks5", "1080")
+    until(is_current, "a map with a proxy")
+    said = open(os.path.join(t.dir, "0-tsproxy.log")).read().splitlines()
+    assert len([line for line in said if "no tailscaled" in line]) == 1, said
+
+
+@test("the daemon is stopped, starts again, logs out, gets a TUN device: running programs follow")
+def watch_states(t):
+    t.tailnet()
+    t.dns()
+    watch(t)
+    t.page(3000)
+
+    def ends():
+        return t.tsproxy(sys.executable, "-c", CONNECT, NODE1, "3000").good().strip()
+    assert ends() == "0"
+    for state, how in (("Stopped", "ENETUNREACH"), ("Running", "0"), ("NeedsLogin", "ENETUNREACH"), ("Running", "0")):
+        change(t, "state", state)
+        until(lambda how=how: ends() == how, f"{how} when {state}", 2)
+    change(t, "tun", "1")
+    # Here no kernel has the route: what steps aside finds no network.
+    until(lambda: ends() == "ENETUNREACH", "stepping aside", 2)
+    assert "kernel" in t.launcher("resolve", NODE1).out
+
+
+@test("subnet routes are carried while the daemon takes them; what it only lists is left alone")
+def accept_routes(t):
+    t.tailnet("--node", "me,100.64.0.1,self", "--node", "router,100.64.0.2,route=10.20.0.0/16,route=fd7a:115c:a1e0:b1a:0:7::/96",
+              "--others", "refuse")
+    t.page(3000)
+    watch(t)
+    for host in "10.20.1.1", "[fd7a:115c:a1e0:b1a:0:7:a14:101]":
+        t.tsproxy("curl", "-sS", f"http://{host}:3000/").good("a page")
+    change(t, "accept-routes", "no")
+    for address in "10.20.1.1", "fd7a:115c:a1e0:b1a:0:7:a14:101":
+        until(lambda address=address: "not ours" in t.launcher("resolve", address).out, "a map without routes", 2)
+    # Nothing else has a route there.
+    t.tsproxy("curl", "-sS", "http://10.20.1.1:3000/").bad(status=7)
+    assert "not taken" in t.launcher("status").good() and '"accept-routes": false' in t.launcher("status", "--json").good()
+
+
+@test("make install makes the user units, with the programs' folder in them, and puts them where systemd looks")
+def units(t):
+    # In a build folder of its own: the programs would be built anew for another prefix, under the other tests.
+    make = ["make", "-s", "-C", ROOT, f"B={t.dir}", "prefix=/opt/ts"]
+    listed = t.run([*make, "-n", "install"]).good()
+    for name, words in ("tsproxy-sync", "tsproxy sync --watch"), ("tsproxy-sync@", "tsproxy -p %i sync --watch"):
+        t.run([*make, f"{t.dir}/systemd/{name}.service"]).good()
+        with open(f"{t.dir}/systemd/{name}.service") as f:
+            assert f"ExecStart=/opt/ts/bin/{words}\n" in f.read()
+        assert f"{t.dir}/systemd/{name}.service" in listed and "/opt/ts/lib/systemd/user" in listed
