@@ -19,10 +19,13 @@ int64_t ts_live_made(void);
 void ts_live_refresh_old(int64_t now);
 /* False where ts_live_refresh(true) would return at once: the map is new, or it is too early to ask again. */
 bool ts_live_miss_due(void);
-/* True where `then` lies in the last `span` ns. A time in the future does not: the clock was set back. */
+/*
+ * True where `then` lies in the last `span` ns. A time in the future does not: the clock was set back. But a map made
+ * just now may be ahead of ts_live_now(), whose clock stands still for a tick of up to 10 ms.
+ */
 static inline bool ts_live_within(int64_t now, int64_t then, int64_t span)
 {
-	return now >= then && now - then < span;
+	return now - then >= -10 * TS_NS_PER_MS && now - then < span;
 }
 
 #endif
