@@ -51,6 +51,11 @@ void ts_epreg_adopt(int epfd, int fd, const struct epoll_event *ev);
  * this process. Costs a walk over all descriptors. (epdiscover.c)
  */
 void ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg);
+/*
+ * Calls `each` for every descriptor of this process whose link in /proc/self/fd begins with `kind`. Needs no lock, writes
+ * nothing. (epdiscover.c)
+ */
+void ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg);
 /* The events that the kernel has for one registration now; `*events` stays where it cannot be read. (epdiscover.c) */
 void ts_epreg_kernel_events(int epfd, int fd, uint32_t *events);
 

@@ -28,6 +28,7 @@ enum ts_fd_flag {
 	TS_FD_FLOW = 8,		/* belongs to a flow */
 	TS_FD_TAGGED_SET = 32,	/* an epoll set that holds, or held, tags (epreg.h) */
 	TS_FD_WAKER = 16,	/* an eventfd of ours (wait.c) */
+	TS_FD_SUSPECT = 64,	/* with TS_FD_FLOW: another process may have begun a connect on it (cross.h) */
 };
 
 extern uint8_t ts_fd_flags[TS_FD_MAX];
@@ -56,6 +57,8 @@ struct ts_flow {
 	int lowat;		/* SO_RCVLOWAT as the program wants it */
 	int lowat_now;		/* as the kernel has it */
 	bool forked;		/* several processes may hold it: what another completes wakes nobody here */
+	bool crossed;		/* processes without this pool may hold it: the record in the socket is its state (cross.h) */
+	int sleepers;		/* threads of processes that hold a forked flow, asleep until the proxy's answer comes */
 	bool unreported;	/* a blocking connect was interrupted: a later one reports the success once */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
 	bool bound;		/* the program chose the local port itself */
@@ -80,6 +83,13 @@ static inline unsigned ts_fd_get_flags(int fd)
 struct ts_flow *ts_flow_new(int fd);
 /* The flow of `fd`, or null: none, or the number belongs to another socket by now (it is forgotten then). */
 struct ts_flow *ts_flow_of(int fd);
+/* The same for a number that may be known already; for ts_epreg_discover. */
+void ts_flow_found_alias(int fd, void *flow);
+/* The flow of this process whose socket has this cookie, or null. Writes nothing: a vfork child may ask, without the lock. */
+struct ts_flow *ts_flow_with_cookie(uint64_t cookie);
+uint64_t ts_socket_cookie(int fd);
+/* Marks a descriptor TS_FD_SUSPECT that has no flow; no other mark stays. */
+void ts_flow_suspect(int fd);
 /* The next descriptor of the flow that `fd` belongs to: iterate from ts_flow_first until -1. */
 int ts_flow_first(const struct ts_flow *f);
 int ts_flow_next(int fd);

@@ -18,7 +18,7 @@ struct ts_identity {
 	struct ts_addr local;	/* what the far side sees, where known */
 	bool local_known;
 	bool unreported;	/* connect has not yet said that it succeeded */
-	bool failed;		/* the connection to `peer` failed: the socket is as the kernel leaves it after that */
+	int failed;		/* the connection to `peer` failed with this errno: the socket is as the kernel leaves it after that */
 	bool v6only;		/* the program had set IPV6_V6ONLY */
 	bool bound;		/* the program chose the local port: the kernel's port is the truth */
 };

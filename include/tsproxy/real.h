@@ -11,6 +11,7 @@
 
 #include <netdb.h>
 #include <poll.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/select.h>

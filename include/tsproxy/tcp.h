@@ -36,8 +36,6 @@ enum ts_tcp_status ts_tcp_check(int fd);
  * `*forked` is set where that may fail to come because another process completes the flow.
  */
 enum ts_tcp_status ts_tcp_check_wake(int fd, short *wake, bool *forked);
-/* Before fork: marks this process's pending flows. */
-void ts_tcp_forking(void);
 /*
  * The same for a call that would wait for the connection: where the descriptor blocks (and `flags` has no MSG_DONTWAIT)
  * waits until it is decided. 0: go on with the real call. -EAGAIN, -EINTR: the call's result.

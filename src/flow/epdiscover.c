@@ -106,8 +106,7 @@ static void read_set(int epfd, void (*each)(const struct registration *r, void *
 	ts_sys(SYS_close, file);
 }
 
-/* Calls `each` for every descriptor of this process whose link in /proc/self/fd reads `want`. */
-static void walk(const char *want, void (*each)(int fd, void *arg), void *arg)
+void ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg)
 {
 	char buf[2048] __attribute__((aligned(8))), target[64];
 	long dir, n, len;
@@ -128,7 +127,7 @@ static void walk(const char *want, void (*each)(int fd, void *arg), void *arg)
 				continue;
 			target[len] = '\0';
 			parse_number(d->d_name, 10, &fd);
-			if (strcmp(target, want) == 0)
+			if (skip_label(target, kind))
 				each((int)fd, arg);
 		}
 	}
@@ -160,8 +159,8 @@ void ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg)
 	if (len <= 0)
 		return;
 	link[len] = '\0';
-	walk(link, alias, arg);
-	walk("anon_inode:[eventpoll]", search_set, NULL);
+	ts_fds_each(link, alias, arg);
+	ts_fds_each("anon_inode:[eventpoll]", search_set, NULL);
 }
 
 struct wanted {

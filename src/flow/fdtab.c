@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/sys.h"
 
@@ -126,7 +127,7 @@ static void slot_give_back(uint32_t slot)
 	ts_unlock_within(&pool->lock);
 }
 
-static uint64_t socket_cookie(int fd)
+uint64_t ts_socket_cookie(int fd)
 {
 	uint64_t cookie = 0;
 	socklen_t len = sizeof(cookie);
@@ -135,17 +136,41 @@ static uint64_t socket_cookie(int fd)
 	return cookie;
 }
 
+/* Ends a suspicion. */
+static void clear_suspect(int fd)
+{
+	if (!(ts_fd_get_flags(fd) & TS_FD_SUSPECT))
+		return;
+	ts_fd_set_flags(fd, 0, TS_FD_FLOW | TS_FD_SUSPECT);
+	__atomic_sub_fetch(&ts_flow_count, 1, __ATOMIC_RELAXED);
+}
+
+void ts_flow_suspect(int fd)
+{
+	if ((unsigned)fd >= TS_FD_MAX || ts_fd_get_flags(fd) & TS_FD_FLOW)
+		return;
+	ts_fd_set_flags(fd, TS_FD_FLOW | TS_FD_SUSPECT, 0xff);
+	__atomic_add_fetch(&ts_flow_count, 1, __ATOMIC_RELAXED);
+}
+
 void ts_flow_add_alias(struct ts_flow *f, int fd)
 {
 	uint32_t slot = (uint32_t)(f - pool->flow);
 
 	if ((unsigned)fd >= TS_FD_MAX)
 		return;
+	clear_suspect(fd);
 	tables->slot_of[fd] = slot;
 	tables->next_alias[fd] = tables->view[slot].first;
 	tables->view[slot].first = fd + 1;
 	ts_fd_set_flags(fd, TS_FD_FLOW, 0);
 	__atomic_add_fetch(&ts_flow_count, 1, __ATOMIC_RELAXED);
+}
+
+void ts_flow_found_alias(int fd, void *flow)
+{
+	if ((ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_SUSPECT)) != TS_FD_FLOW)
+		ts_flow_add_alias(flow, fd);
 }
 
 struct ts_flow *ts_flow_new(int fd)
@@ -161,7 +186,7 @@ struct ts_flow *ts_flow_new(int fd)
 	f->gen = gen;
 	f->lock.shared = 1;
 	f->owner_pid = (int)ts_sys(SYS_getpid);
-	f->cookie = socket_cookie(fd);
+	f->cookie = ts_socket_cookie(fd);
 	f->start_ms = ts_now_ms();
 	tables->view[slot].gen = gen;
 	tables->view[slot].first = 0;
@@ -197,6 +222,7 @@ void ts_flow_drop_alias(int fd)
 {
 	uint32_t slot;
 
+	clear_suspect(fd);
 	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
 		return;
 	slot = unlink_alias(fd);
@@ -213,9 +239,11 @@ struct ts_flow *ts_flow_of(int fd)
 
 	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
 		return NULL;
+	if (ts_fd_get_flags(fd) & TS_FD_SUSPECT && !ts_cross_resolve(fd))
+		return NULL;
 	f = &pool->flow[tables->slot_of[fd]];
 	over = f->gen != tables->view[tables->slot_of[fd]].gen || f->state == TS_FLOW_OVER;
-	if (!over && f->cookie == socket_cookie(fd))
+	if (!over && f->cookie == ts_socket_cookie(fd))
 		return f;
 	if (over)	/* Another process of the family ended it: the socket is as it should be, and so must its registrations be. */
 		ts_epreg_untag(fd);
@@ -223,6 +251,22 @@ struct ts_flow *ts_flow_of(int fd)
 	ts_flow_drop_alias(fd);
 	ts_epreg_forget(fd);
 	ts_fd_set_flags(fd, 0, 0xff);
+	return NULL;
+}
+
+struct ts_flow *ts_flow_with_cookie(uint64_t cookie)
+{
+	for (int fd = 0; cookie && fd <= ts_fd_highest(); fd++) {
+		struct ts_flow *f;
+		uint32_t slot;
+
+		if ((ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_SUSPECT)) != TS_FD_FLOW)
+			continue;
+		slot = tables->slot_of[fd];
+		f = &pool->flow[slot];
+		if (f->cookie == cookie && f->gen == tables->view[slot].gen && f->state != TS_FLOW_OVER)
+			return f;
+	}
 	return NULL;
 }
 

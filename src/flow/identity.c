@@ -2,7 +2,7 @@
 /*
  * See identity.h. Layout of the 32 bytes, numbers in network order:
  *
- *   0  u16 magic         2  u8 flags        3  u8: 1 where the connection failed
+ *   0  u16 magic         2  u8 flags        3  u8 errno where the connection failed
  *   4  u16 kernel's local port: the record is void on any other connection that the same socket makes later
  *   6  u16 peer port     8  u16 local port
  *   10 peer address, then local address: 4 bytes for IPv4; 10 for IPv6 in fd7a:115c:a1e0::/48, which is all of a tailnet's;
@@ -80,7 +80,7 @@ int ts_identity_write(int fd, const struct ts_identity *id)
 		return -1;
 	ts_wr_be16(&w, MAGIC);
 	ts_wr_u8(&w, (uint8_t)flags);
-	ts_wr_u8(&w, id->failed);
+	ts_wr_u8(&w, (uint8_t)id->failed);
 	ts_wr_be16(&w, kernel.port);
 	ts_wr_be16(&w, id->peer.port);
 	ts_wr_be16(&w, id->local.port);

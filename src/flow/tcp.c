@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 
 #include "tcp.h"
+#include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/log.h"
@@ -65,18 +66,12 @@ static int choose_proxy(int fd, const struct ts_addr *to, int family, struct ts_
 	return ts_sock_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) ? -ENETUNREACH : 0;
 }
 
-static void found_alias(int fd, void *flow)
-{
-	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
-		ts_flow_add_alias(flow, fd);
-}
-
 /* Registers the flow and turns the descriptor's epoll registrations into tags. Lock held. Null: no room. */
 static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, const struct ts_decision *d,
 				  const struct ts_proxy *proxy, bool bound, bool v6only)
 {
-	struct ts_flow *f = ts_flow_new(fd);
 	unsigned flags = ts_fd_get_flags(fd);
+	struct ts_flow *f = ts_flow_new(fd);
 
 	if (!f)
 		return NULL;
@@ -86,15 +81,19 @@ static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, 
 	f->proxy = proxy->addr;
 	f->offline = d->offline;
 	f->bound = bound;
+	/* One that was not made here may be in others' hands. */
+	f->crossed = !(flags & TS_FD_NEW);
+	f->forked = flags & TS_FD_SUSPECT;
 	f->lowat = f->lowat_now = flags & TS_FD_NEW && !(flags & TS_FD_OPTIONS) ? 1 : ts_sock_get_int(fd, SOL_SOCKET, SO_RCVLOWAT);
 	ts_handshake_init(&f->hs, proxy->kind, proxy->flags & TS_PROXY_PIPELINE, proxy->auth, to);
 	f->v6only = v6only;
 	if (!(flags & TS_FD_TRACKED))
-		ts_epreg_discover(fd, found_alias, f);
+		ts_epreg_discover(fd, ts_flow_found_alias, f);
 	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias)) {
 		ts_fd_set_flags(alias, TS_FD_TRACKED, TS_FD_NEW);
 		ts_epreg_tag(alias, EPOLLOUT);
 	}
+	ts_cross_store(f, fd);
 	return f;
 }
 
@@ -148,7 +147,7 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 {
 	bool nonblocking = ts_sock_is_nonblocking(fd), bound;
 	bool options = (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_OPTIONS)) != TS_FD_NEW;
-	struct ts_identity last = { .failed = false };
+	struct ts_identity last = { .failed = 0 };
 	struct ts_addr local;
 	struct ts_flow *f;
 	int err;

@@ -20,22 +20,28 @@ int ts_drive(struct ts_flow *f, int fd);
 bool ts_drive_send(struct ts_flow *f, int fd);
 /* The kernel's connect stands: says the first words, registrations wait for the answer from here on. */
 bool ts_drive_begin(struct ts_flow *f, int fd);
+enum ts_step {
+	TS_STEP_CHECK,		/* for whoever happens to look: not where a thread is in charge */
+	TS_STEP_WAIT,		/* for the thread in charge, which waits in recv: nothing need be armed while no byte is there */
+	TS_STEP_CONNECT,	/* likewise; connect itself reports a failure, so the kernel must not keep it */
+};
 /*
- * Reads the proxy's answer. 1 pending, 0 decided (`f->hs.state`), without ending the flow. `blocking`: the caller goes on to wait in
- * recv, so nothing need be armed while no byte is there.
+ * Advances the flow; ends it where it is decided. 1 pending; 0 over: `*err` is 0 or the positive errno it failed with; -1: it was over
+ * already, by another process. But for 1, `f` may be gone afterwards.
  */
-int ts_drive_receive(struct ts_flow *f, int fd, bool blocking);
-/* Ends a decided flow: socket options, registrations, identity; the flow is freed. Returns 0 or the positive errno it failed with. */
-int ts_drive_finish_connected(struct ts_flow *f, int fd);
-/* `blocking`: connect itself reports the error, so the kernel must not keep it. */
-int ts_drive_finish_failed(struct ts_flow *f, int fd, int err, bool blocking);
-/* The errno that the handshake's failure means. */
-int ts_drive_errno(const struct ts_flow *f);
+int ts_drive_step(struct ts_flow *f, int fd, enum ts_step how, int *err);
 /* Makes the kernel withhold readiness until the rest of the answer is there. */
 void ts_drive_arm(struct ts_flow *f, int fd, const uint8_t *p, size_t have);
 
 /* The flow of `fd` with ts_fdtab_lock taken, or null, and nothing is locked. */
 struct ts_flow *ts_flow_lock(int fd);
+
+/* --- cross.c --- */
+
+/* A socket came to be `fd`: goes on with the connect that it brings. */
+void ts_cross_arrived(int fd);
+/* ts_cross_publish from a vfork child, without ts_fdtab_lock. True where the flow is not over. */
+bool ts_cross_publish_borrowed(struct ts_flow *f, int fd);
 
 /* --- tcp_wait.c; without the lock --- */
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/log.h"
@@ -95,7 +96,8 @@ static size_t digest(struct ts_flow *f, int fd, size_t n, bool *sent)
 	return used;
 }
 
-int ts_drive_receive(struct ts_flow *f, int fd, bool blocking)
+/* Reads the proxy's answer. 1 pending, 0 decided (`f->hs.state`), without ending the flow. */
+static int receive(struct ts_flow *f, int fd, bool blocking)
 {
 	size_t room = f->hs.kind == TS_PROXY_HTTP ? sizeof(answer) : 512;
 
@@ -125,7 +127,8 @@ int ts_drive_receive(struct ts_flow *f, int fd, bool blocking)
 	}
 }
 
-int ts_drive_errno(const struct ts_flow *f)
+/* The errno that the handshake's failure means. */
+static int errno_of(const struct ts_flow *f)
 {
 	if (!f->hs.code)
 		return f->hs.err;
@@ -138,7 +141,7 @@ static void untag_aliases(const struct ts_flow *f)
 		ts_epreg_untag(fd);
 }
 
-int ts_drive_finish_connected(struct ts_flow *f, int fd)
+static void finish_connected(struct ts_flow *f, int fd)
 {
 	struct ts_identity id = { .peer = f->hs.target, .local = f->hs.bnd, .bound = f->bound,
 				  .unreported = f->unreported, .v6only = f->v6only };
@@ -155,9 +158,7 @@ int ts_drive_finish_connected(struct ts_flow *f, int fd)
 		ts_epreg_forget(alias);
 		ts_fd_set_flags(alias, 0, TS_FD_NEW | TS_FD_TRACKED);
 	}
-	ts_flow_end(f);
-	ts_wait_wake();
-	return 0;
+	f->state = TS_FLOW_OVER;
 }
 
 /*
@@ -185,23 +186,18 @@ static void refuse_really(int fd, int family, bool blocking)
 		ts_sys(SYS_connect, fd, &sa, len);
 }
 
-int ts_drive_finish_failed(struct ts_flow *f, int fd, int err, bool blocking)
+/* `blocking`: connect itself reports the error, so the kernel must not keep it. */
+static void finish_failed(struct ts_flow *f, int fd, int err, bool blocking)
 {
-	const struct ts_identity id = { .peer = f->hs.target, .failed = true, .bound = f->bound, .v6only = f->v6only };
+	const struct ts_identity id = { .peer = f->hs.target, .failed = err, .bound = f->bound, .v6only = f->v6only };
 
 	ts_info("fd %d: connect to %a through %a failed: %e (reply code %d)", fd, &f->hs.target, &f->proxy, err, f->hs.code);
 	set_lowat(f, fd, f->lowat);
 	refuse_really(fd, f->family, blocking);
 	ts_identity_write(fd, &id);
 	untag_aliases(f);
-	if (blocking || err == ECONNREFUSED) {
-		ts_flow_end(f);
-	} else {
-		f->err = err;
-		f->state = TS_FLOW_FAILED;
-	}
-	ts_wait_wake();
-	return err;
+	f->err = err;
+	f->state = blocking || err == ECONNREFUSED ? TS_FLOW_OVER : TS_FLOW_FAILED;
 }
 
 /* A connect to the proxy that was itself in progress: 1 still is, 0 stands or failed (f->err). */
@@ -238,24 +234,64 @@ bool ts_drive_has_driver(struct ts_flow *f)
 	return false;
 }
 
-int ts_drive(struct ts_flow *f, int fd)
+/* With the flow's lock and the turn: advances the flow, and ends it for all processes where it is decided. As ts_drive_step. */
+static int advance(struct ts_flow *f, int fd, enum ts_step how, int *err)
+{
+	if (f->state == TS_FLOW_CONNECTING && check_connecting(f, fd))
+		return 1;
+	if (f->hs.state < TS_HS_DONE && receive(f, fd, how != TS_STEP_CHECK))
+		return 1;
+	f->reader_tid = 0;
+	if (f->hs.state == TS_HS_DONE) {
+		finish_connected(f, fd);
+	} else {
+		*err = errno_of(f);
+		finish_failed(f, fd, *err, how == TS_STEP_CONNECT);
+	}
+	return 0;
+}
+
+static int take_turn(struct ts_flow *f, int fd, enum ts_step how, int *err)
 {
 	int pending;
 
-	if (f->state == TS_FLOW_FAILED)
-		return 0;
-	ts_lock_within(&f->lock, &ts_fdtab_lock);
-	pending = ts_drive_has_driver(f);
-	if (!pending && f->state == TS_FLOW_CONNECTING)
-		pending = check_connecting(f, fd);
-	if (!pending && f->hs.state < TS_HS_DONE)
-		pending = ts_drive_receive(f, fd, false);
-	ts_unlock_within(&f->lock);
-	if (pending)
+	if (f->state == TS_FLOW_OVER || f->state == TS_FLOW_FAILED)
+		return -1;
+	if (how == TS_STEP_CHECK && ts_drive_has_driver(f))
 		return 1;
-	if (f->hs.state == TS_HS_DONE)
-		ts_drive_finish_connected(f, fd);
-	else
-		ts_drive_finish_failed(f, fd, ts_drive_errno(f), false);
-	return 0;
+	switch (ts_cross_enter(f, fd)) {
+	case TS_TURN_TAKEN:
+		return 1;
+	case TS_TURN_OVER:
+		return -1;
+	default:
+		pending = advance(f, fd, how, err);
+		ts_cross_leave(f, fd);
+		return pending;
+	}
+}
+
+int ts_drive_step(struct ts_flow *f, int fd, enum ts_step how, int *err)
+{
+	int pending;
+
+	*err = 0;
+	ts_lock_within(&f->lock, &ts_fdtab_lock);
+	pending = take_turn(f, fd, how, err);
+	ts_unlock_within(&f->lock);
+	if (pending == 1)
+		return 1;
+	/* What another process ended is still to be put right in this one's sets. Its error is told by whoever asks first. */
+	untag_aliases(f);
+	if (f->state == TS_FLOW_OVER || (f->crossed && !ts_cross_has_error(fd)))
+		ts_flow_end(f);
+	ts_wait_wake();
+	return pending;
+}
+
+int ts_drive(struct ts_flow *f, int fd)
+{
+	int err;
+
+	return ts_drive_step(f, fd, TS_STEP_CHECK, &err) == 1;
 }

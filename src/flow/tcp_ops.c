@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include "tcp.h"
+#include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/wait.h"
@@ -105,6 +106,7 @@ bool ts_tcp_set_lowat(int fd, int value)
 	if (ts_tcp_check(fd) != TS_TCP_PENDING || !(f = ts_flow_lock(fd)))
 		return false;
 	f->lowat = value < 0 ? 0x7fffffff : value ? value : 1;	/* as sock_setsockopt does */
+	ts_cross_store(f, fd);
 	ts_unlock(&ts_fdtab_lock);
 	return true;
 }
@@ -120,20 +122,6 @@ bool ts_tcp_get_lowat(int fd, int *value)
 	return true;
 }
 
-void ts_tcp_forking(void)
-{
-	if (ts_process() != TS_SELF)
-		return;
-	ts_lock(&ts_fdtab_lock);
-	for (int fd = 0; fd <= ts_fd_highest(); fd++) {
-		struct ts_flow *f = ts_flow_of(fd);
-
-		if (f)
-			f->forked = true;
-	}
-	ts_unlock(&ts_fdtab_lock);
-}
-
 void ts_tcp_fd_closing(int fd)
 {
 	if (!(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_WAKER)) && !ts_epreg_any(fd)) {
@@ -143,8 +131,9 @@ void ts_tcp_fd_closing(int fd)
 	if (ts_process() != TS_SELF)
 		return;
 	ts_lock(&ts_fdtab_lock);
-	if (ts_flow_of(fd))
-		ts_flow_drop_alias(fd);
+	if (!(ts_fd_get_flags(fd) & TS_FD_SUSPECT))
+		ts_flow_of(fd);
+	ts_flow_drop_alias(fd);
 	if (ts_fd_get_flags(fd) & TS_FD_WAKER)
 		ts_wait_forget_waker(fd);
 	ts_epreg_forget(fd);
@@ -163,6 +152,8 @@ void ts_tcp_fd_duplicated(int from, int to)
 	if (f) {
 		ts_flow_add_alias(f, to);
 		ts_fd_set_flags(to, TS_FD_TRACKED, 0);
+	} else if (ts_fd_get_flags(from) & TS_FD_SUSPECT) {
+		ts_flow_suspect(to);
 	} else {
 		/* Two numbers for one socket that is not connecting: whoever connects must ask the kernel where it is registered. */
 		ts_epreg_forget(from);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "tcp.h"
+#include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/log.h"
@@ -56,17 +57,6 @@ static void timeouts_restore(int fd, const struct timeouts *t)
 		ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t->own, sizeof(t->own));
 }
 
-/* Ends a decided flow from a thread that waited for it: `in_connect`, which reports a failure itself. Lock held. */
-static int finish_waited(struct ts_flow *f, int fd, bool in_connect)
-{
-	int err;
-
-	if (f->hs.state == TS_HS_DONE)
-		return ts_drive_finish_connected(f, fd);
-	err = ts_drive_finish_failed(f, fd, ts_drive_errno(f), in_connect);
-	return in_connect ? -err : 0;
-}
-
 /* The flow is gone while this thread waited: completed by a forked process, or shut down or closed by another thread. */
 static int ended_elsewhere(int fd, int err)
 {
@@ -85,7 +75,7 @@ static int wait_answer(int fd, bool in_connect, int64_t deadline_ms)
 {
 	uint8_t peeked[64];
 	struct ts_flow *f;
-	int result;
+	int failed;
 
 	for (;;) {
 		ssize_t n = ts_real()->recv(fd, peeked, sizeof(peeked), MSG_PEEK);
@@ -99,23 +89,22 @@ static int wait_answer(int fd, bool in_connect, int64_t deadline_ms)
 		}
 		if (!f)
 			return ended_elsewhere(fd, err);
-		if (err != EINTR && err != EAGAIN) {
-			ts_lock_within(&f->lock, &ts_fdtab_lock);
-			pending = ts_drive_receive(f, fd, true);
-			ts_unlock_within(&f->lock);
-		}
+		if (err != EINTR && err != EAGAIN)
+			pending = ts_drive_step(f, fd, in_connect ? TS_STEP_CONNECT : TS_STEP_WAIT, &failed);
 		/* recv gives up its time-out with what there is of the answer, not with EAGAIN. */
 		if (pending && !err && ts_now_ms() >= deadline_ms)
 			err = EAGAIN;
-		if (!pending || err) {
+		if (pending == 1 && err) {
 			f->reader_tid = 0;
-			if (pending)
-				ts_drive_arm(f, fd, peeked, 0);
-			result = pending ? -err : finish_waited(f, fd, in_connect);
-			ts_unlock(&ts_fdtab_lock);
-			return result;
+			ts_drive_arm(f, fd, peeked, 0);
 		}
 		ts_unlock(&ts_fdtab_lock);
+		if (pending < 0)
+			return ended_elsewhere(fd, err);
+		if (!pending)
+			return in_connect ? -failed : 0;
+		if (err)
+			return -err;
 	}
 }
 
@@ -139,6 +128,7 @@ void ts_tcp_cancel(int fd)
 		return;
 	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias))
 		ts_epreg_untag(alias);
+	ts_cross_void(f, fd);
 	ts_flow_end(f);
 	ts_wait_wake();
 	ts_unlock(&ts_fdtab_lock);
@@ -187,6 +177,7 @@ int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, bool sta
 		f->state = TS_FLOW_CONNECTING;
 	else
 		err = ts_drive_begin(f, fd) ? 0 : -ECONNREFUSED;
+	ts_cross_store(f, fd);
 	if (err || !stay)
 		f->reader_tid = 0;
 	ts_unlock(&ts_fdtab_lock);
@@ -209,10 +200,11 @@ static int wait_beside(int fd, int option)
 	return r < 0 ? -EINTR : r == 0 ? -EAGAIN : 0;
 }
 
+/* Another thread is in charge, or another process may be: recv would not notice that it ended the flow. */
 static bool charge_taken(int fd)
 {
 	struct ts_flow *f = ts_flow_lock(fd);
-	bool taken = f && ts_drive_has_driver(f);
+	bool taken = f && (f->forked || ts_drive_has_driver(f));
 
 	if (f)
 		ts_unlock(&ts_fdtab_lock);

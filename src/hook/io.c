@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "tsproxy/cross.h"
 #include "tsproxy/dest.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/sys.h"
@@ -86,16 +87,42 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, st
 	CARRIED(fd, flags, SO_RCVTIMEO, __recvfrom_chk(fd, buf, len, size, flags, addr, addr_len));
 }
 
-ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+/* A message that carries, or has room for, descriptors among other things. */
+static bool has_control(const struct msghdr *msg)
+{
+	return __builtin_expect(ts_plausible(msg) && msg->msg_control && msg->msg_controllen, 0) && ts_enabled();
+}
+
+static ssize_t receive(int fd, struct msghdr *msg, int flags)
 {
 	if (at_once(msg, flags))
 		return ts_real()->recvmsg(fd, msg, flags);
 	CARRIED(fd, flags, SO_RCVTIMEO, recvmsg(fd, msg, flags));
 }
 
-int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout)
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	bool room = has_control(msg);
+	ssize_t r = receive(fd, msg, flags);
+
+	if (room && r >= 0)
+		ts_cross_received(msg);
+	return r;
+}
+
+static int receive_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout)
 {
 	CARRIED(fd, flags, SO_RCVTIMEO, recvmmsg(fd, msgs, n, flags, timeout));
+}
+
+int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout)
+{
+	int r = receive_many(fd, msgs, n, flags, timeout);
+
+	for (int i = 0; i < r; i++)
+		if (has_control(&msgs[i].msg_hdr))
+			ts_cross_received(&msgs[i].msg_hdr);
+	return r;
 }
 
 ssize_t write(int fd, const void *buf, size_t len)
@@ -156,6 +183,8 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	}
 	if (!ts_plausible(msg))
 		return ts_real()->sendmsg(fd, msg, flags);
+	if (has_control(msg))
+		ts_cross_sending(msg);
 	CARRIED(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags));
 }
 
@@ -184,6 +213,8 @@ int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 	for (unsigned int i = 0; i < n && ts_plausible(msgs); i++) {
 		const struct msghdr *m = &msgs[i].msg_hdr;
 
+		if (has_control(m))
+			ts_cross_sending(m);
 		if (!m->msg_name)
 			continue;
 		err = addressed(fd, m->msg_name, m->msg_namelen, flags);

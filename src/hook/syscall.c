@@ -49,6 +49,9 @@ static bool leaves_us_cold(long n, long a, long b, long c, long d)
 		return !ts_fd_get_flags((int)a);
 	case SYS_ppoll:
 		return !ts_wait_poll_concerns((const void *)a, (nfds_t)b);
+	case SYS_execve:
+	case SYS_execveat:
+		return !ts_flow_count;
 	case SYS_pselect6:
 		return !ts_wait_select_concerns((int)a, (const void *)b, (const void *)c, (const void *)d);
 	default:
@@ -105,6 +108,10 @@ long ts_syscall_hooked(long n, long a, long b, long c, long d, long e, long f)
 		return pselect((int)a, (void *)b, (void *)c, (void *)d, (const void *)e, mask ? mask->mask : NULL);
 	case SYS_epoll_ctl:
 		return epoll_ctl((int)a, (int)b, (int)c, (void *)d);
+	case SYS_execve:
+		return execve((const void *)a, (void *)b, (void *)c);
+	case SYS_execveat:
+		return execveat((int)a, (const void *)b, (void *)c, (void *)d, (int)e);
 	case SYS_epoll_pwait:
 		return epoll_pwait((int)a, (void *)b, (int)c, (int)d, (const void *)e);
 	case SYS_dup:

@@ -20,11 +20,12 @@ __attribute__((visibility("hidden"), used)) const unsigned long long ts_syscall_
 	[0] = BIT(SYS_read) | BIT(SYS_write) | BIT(SYS_close) | BIT(SYS_poll) | BIT(SYS_ioctl) | BIT(SYS_readv) |
 	      BIT(SYS_writev) | BIT(SYS_select) | BIT(SYS_dup) | BIT(SYS_dup2) | BIT(SYS_sendfile) | BIT(SYS_socket) |
 	      BIT(SYS_connect) | BIT(SYS_sendto) | BIT(SYS_recvfrom) | BIT(SYS_sendmsg) | BIT(SYS_recvmsg) |
-	      BIT(SYS_shutdown) | BIT(SYS_getsockname) | BIT(SYS_getpeername) | BIT(SYS_setsockopt) | BIT(SYS_getsockopt),
+	      BIT(SYS_shutdown) | BIT(SYS_execve) | BIT(SYS_getsockname) | BIT(SYS_getpeername) | BIT(SYS_setsockopt) | BIT(SYS_getsockopt),
 	[1] = BIT(SYS_fcntl),
 	[3] = BIT(SYS_epoll_wait) | BIT(SYS_epoll_ctl),
 	[4] = BIT(SYS_pselect6) | BIT(SYS_ppoll) | BIT(SYS_splice) | BIT(SYS_epoll_pwait) | BIT(SYS_dup3) |
 	      BIT(SYS_recvmmsg) | BIT(SYS_sendmmsg),
+	[5] = BIT(SYS_execveat),
 	[6] = BIT(SYS_io_uring_setup) | BIT(SYS_close_range) | BIT(441 /* epoll_pwait2 */),
 };
 

@@ -16,12 +16,31 @@
 #include "tsproxy/sys.h"
 
 struct ts_conf ts_conf;
-bool ts_program_is_go, ts_program_is_secure;
+bool ts_program_is_go, ts_program_is_secure, ts_connects_pending;
 int ts_load_state;	/* 0 not yet, 1 being loaded or disabled, 2 loaded */
 
 extern char **environ;
 
 static int seccomp_at_load;
+
+/* Takes TS_CROSS_NOTE out of the environment: it is for this program alone. */
+static bool take_note(char **envp)
+{
+	static const char name[] = "TSPROXY_PENDING=";
+
+	for (; *envp; envp++) {
+		size_t same = 0;
+
+		while (same < sizeof(name) - 1 && (*envp)[same] == name[same])
+			same++;
+		if (same < sizeof(name) - 1)
+			continue;
+		for (; *envp; envp++)
+			envp[0] = envp[1];
+		return true;
+	}
+	return false;
+}
 
 /*
  * Kept small: every process of a login shell pays for it. The real functions are found later, at the first hooked call, and the
@@ -31,6 +50,7 @@ void ts_load(void)
 {
 	if (!environ || !__sync_bool_compare_and_swap(&ts_load_state, 0, 1))
 		return;
+	ts_connects_pending = take_note(environ);
 	ts_conf_load(&ts_conf, environ);
 	if (ts_conf.disable)
 		return;

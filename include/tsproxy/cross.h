@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connects under way whose socket reaches another program or process: by exec, posix_spawn, SCM_RIGHTS, or a socket that was
+ * open when the process forked.
+ *
+ * What the other side needs to go on is written into the socket itself, where later the identity stands (identity.h). From
+ * then on that record is the flow's state, and the flow in each process a copy of it. Whoever wants to advance the connect takes a
+ * record lock (fcntl(2), F_SETLK) on the socket: it needs no descriptor or file, keeps any two processes apart, and goes
+ * with its owner. Flows that never leave their process know nothing of all this.
+ *
+ * How the other side learns of it: a new program by a variable in its environment, which it takes out again; a receiver of
+ * descriptors by looking at each; a fork's two sides by suspecting every socket that could be connected by the other.
+ *
+ * ts_fdtab_lock is held unless said otherwise.
+ */
+#ifndef TSPROXY_CROSS_H
+#define TSPROXY_CROSS_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+struct ts_flow;
+
+/* The flow may be in others' hands from here on. Before its connect leaves, and after every step of its own: ts_cross_store. */
+void ts_cross_publish(struct ts_flow *f, int fd);
+void ts_cross_store(const struct ts_flow *f, int fd);
+/* The connect was taken back. */
+void ts_cross_void(const struct ts_flow *f, int fd);
+
+enum ts_turn {
+	TS_TURN_MINE,	/* `f` is up to date; ts_cross_leave follows */
+	TS_TURN_TAKEN,	/* another process is at it this moment */
+	TS_TURN_OVER,	/* another process ended it: f->state is OVER or FAILED */
+};
+/* With the flow's lock: asks for the turn to advance a flow that has crossed. Any other has it already. */
+enum ts_turn ts_cross_enter(struct ts_flow *f, int fd);
+void ts_cross_leave(const struct ts_flow *f, int fd);
+/* True where the socket has an error to tell. */
+bool ts_cross_has_error(int fd);
+
+/* A suspect is touched. True where it turned out to have a flow. */
+bool ts_cross_resolve(int fd);
+
+/* --- without the lock --- */
+
+/* Before fork: whatever descriptor either side may connect becomes suspect in both. */
+void ts_cross_forking(void);
+/*
+ * Before exec: publishes what the new program will hold. True where it must be told of it (ts_cross_note in its
+ * environment). Also in a vfork child, where nothing but the flows themselves is written to. `all`: close-on-exec does
+ * not count, because descriptors will be duplicated first.
+ */
+bool ts_cross_exec(bool all);
+/* Before and after this process becomes another program: the kernel's registrations are the program's own meanwhile. */
+void ts_cross_leaving(void);
+void ts_cross_staying(void);
+#define TS_CROSS_NOTE "TSPROXY_PENDING=1"
+/* At the start of a program that was told. */
+void ts_cross_arrive(void);
+/* A message with descriptors leaves, or has arrived. */
+void ts_cross_sending(const struct msghdr *msg);
+void ts_cross_received(const struct msghdr *msg);
+
+#endif

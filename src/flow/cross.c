@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The record of a connect under way, and who may advance it: see cross.h. Layout of the 32 bytes, numbers in network order:
+ *
+ *   0  u16 magic, unlike an identity's   2  u8 flags   3  u8 the handshake: state, kind, what was said
+ *   4  u16 kernel's local port; 0: the connect is about to leave
+ *   6  u16 peer port   8  u32 start, in ms of CLOCK_MONOTONIC   12  u32 the program's SO_RCVLOWAT   16  peer address
+ *
+ * The proxy is not in it: the kernel knows the socket's peer.
+ */
+#include "tsproxy/cross.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+
+#include "tcp.h"
+#include "tsproxy/buf.h"
+#include "tsproxy/endpoint.h"
+#include "tsproxy/epreg.h"
+#include "tsproxy/fdtab.h"
+#include "tsproxy/identity.h"
+#include "tsproxy/log.h"
+#include "tsproxy/sys.h"
+
+#define MAGIC 0x7451
+#define SIZE 32
+
+enum { FLAG_IPV6 = 1, FLAG_V6ONLY = 2, FLAG_BOUND = 4, FLAG_UNREPORTED = 8, FLAG_OFFLINE = 16, FLAG_CONNECTING = 32 };
+enum { HS_STATE = 7, HS_HTTP = 8, HS_PIPELINED = 16, HS_AUTH = 32, HS_SENT = 64 };
+
+struct record {
+	unsigned flags, hs;
+	uint16_t local_port;
+	uint32_t start, lowat;
+	struct ts_addr peer;
+};
+
+static bool kernel_name(int fd, long call, struct ts_addr *out)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	return ts_sys(call, fd, &sa, &len) == 0 && ts_addr_from_sockaddr(out, (struct sockaddr *)&sa, len);
+}
+
+static void put_be32(struct ts_wr *w, uint32_t v)
+{
+	ts_wr_be16(w, (uint16_t)(v >> 16));
+	ts_wr_be16(w, (uint16_t)v);
+}
+
+static uint32_t get_be32(struct ts_rd *r)
+{
+	uint32_t high = ts_rd_be16(r);
+
+	return high << 16 | ts_rd_be16(r);
+}
+
+static void write_record(const struct ts_flow *f, int fd, uint16_t local_port)
+{
+	const struct ts_handshake *hs = &f->hs;
+	bool connecting = f->state == TS_FLOW_STARTING || f->state == TS_FLOW_CONNECTING;
+	uint8_t bytes[SIZE];
+	struct ts_wr w = ts_wr_over(bytes, SIZE);
+
+	ts_wr_be16(&w, MAGIC);
+	ts_wr_u8(&w, (uint8_t)((f->family == AF_INET6 ? FLAG_IPV6 : 0) | (f->v6only ? FLAG_V6ONLY : 0) |
+			       (f->bound ? FLAG_BOUND : 0) | (f->unreported ? FLAG_UNREPORTED : 0) |
+			       (f->offline ? FLAG_OFFLINE : 0) | (connecting ? FLAG_CONNECTING : 0)));
+	ts_wr_u8(&w, (uint8_t)(hs->state | (hs->kind == TS_PROXY_HTTP ? HS_HTTP : 0) | (hs->pipelined ? HS_PIPELINED : 0) |
+			       (hs->auth ? HS_AUTH : 0) | (hs->sent ? HS_SENT : 0)));
+	ts_wr_be16(&w, local_port);
+	ts_wr_be16(&w, hs->target.port);
+	put_be32(&w, (uint32_t)f->start_ms);
+	put_be32(&w, (uint32_t)f->lowat);
+	ts_wr_bytes(&w, hs->target.ip, 16);
+	ts_sys(SYS_setsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, bytes, SIZE);
+}
+
+static bool read_record(int fd, struct record *out)
+{
+	uint8_t bytes[SIZE];
+	socklen_t len = SIZE;
+	struct ts_rd r;
+
+	if (ts_sys(SYS_getsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, bytes, &len) != 0 || len != SIZE)
+		return false;
+	r = ts_rd_over(bytes, SIZE);
+	if (ts_rd_be16(&r) != MAGIC)
+		return false;
+	out->flags = ts_rd_u8(&r);
+	out->hs = ts_rd_u8(&r);
+	out->local_port = ts_rd_be16(&r);
+	out->peer.port = ts_rd_be16(&r);
+	out->start = get_be32(&r);
+	out->lowat = get_be32(&r);
+	memcpy(out->peer.ip, ts_rd_bytes(&r, 16), 16);
+	return (out->hs & HS_STATE) < TS_HS_DONE;
+}
+
+/* The record of the connection that the socket is in. */
+static bool read_valid(int fd, struct record *out)
+{
+	struct ts_addr kernel;
+
+	return read_record(fd, out) && out->local_port && kernel_name(fd, SYS_getsockname, &kernel) &&
+	       kernel.port == out->local_port && (ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) != TCP_CLOSE;
+}
+
+void ts_cross_store(const struct ts_flow *f, int fd)
+{
+	struct ts_addr kernel = { .port = 0 };
+
+	if (!f->crossed)
+		return;
+	if (f->state != TS_FLOW_STARTING || f->hs.state != TS_HS_START)
+		kernel_name(fd, SYS_getsockname, &kernel);
+	write_record(f, fd, kernel.port);
+}
+
+void ts_cross_void(const struct ts_flow *f, int fd)
+{
+	static const uint8_t nothing[SIZE];
+
+	if (f->crossed)
+		ts_sys(SYS_setsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, nothing, SIZE);
+}
+
+/* With the flow's lock. True where there is something that the other side must know. */
+static bool publish_locked(struct ts_flow *f, int fd)
+{
+	struct ts_addr kernel = { .port = 0 };
+
+	if (f->state == TS_FLOW_OVER)
+		return false;
+	f->forked = true;
+	if (f->crossed || f->state == TS_FLOW_FAILED) {
+		f->crossed = true;
+		return true;
+	}
+	f->crossed = true;
+	kernel_name(fd, SYS_getsockname, &kernel);
+	write_record(f, fd, kernel.port);
+	return true;
+}
+
+void ts_cross_publish(struct ts_flow *f, int fd)
+{
+	ts_lock_within(&f->lock, &ts_fdtab_lock);
+	publish_locked(f, fd);
+	ts_unlock_within(&f->lock);
+}
+
+bool ts_cross_publish_borrowed(struct ts_flow *f, int fd)
+{
+	bool told;
+
+	ts_lock(&f->lock);
+	told = publish_locked(f, fd);
+	ts_unlock(&f->lock);
+	return told;
+}
+
+/* The flow as the record has it. */
+static void load(struct ts_flow *f, int fd, const struct record *r)
+{
+	bool connecting = r->flags & FLAG_CONNECTING, moved = !connecting && f->state == TS_FLOW_CONNECTING;
+
+	if (f->state != TS_FLOW_STARTING)
+		f->state = connecting ? TS_FLOW_CONNECTING : TS_FLOW_HANDSHAKE;
+	f->hs.state = r->hs & HS_STATE;
+	f->hs.sent = r->hs & HS_SENT;
+	f->lowat = (int)r->lowat;
+	f->lowat_now = ts_sock_get_int(fd, SOL_SOCKET, SO_RCVLOWAT);
+	for (int alias = moved ? ts_flow_first(f) : -1; alias >= 0; alias = ts_flow_next(alias))
+		ts_epreg_tag(alias, EPOLLIN);
+}
+
+static int lock_socket(int fd, short type)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_len = 1 };
+
+	return (int)ts_sys(SYS_fcntl, fd, F_SETLK, &lock);
+}
+
+bool ts_cross_has_error(int fd)
+{
+	struct pollfd p = { .fd = fd };
+	struct timespec now = { 0 };
+
+	return ts_sys(SYS_ppoll, &p, 1, &now, NULL, 0) == 1 && p.revents & POLLERR;
+}
+
+enum ts_turn ts_cross_enter(struct ts_flow *f, int fd)
+{
+	struct ts_identity id;
+	struct record r;
+	int err;
+
+	if (!f->crossed)
+		return TS_TURN_MINE;
+	err = lock_socket(fd, F_WRLCK);
+	if (err == -EAGAIN || err == -EACCES)
+		return TS_TURN_TAKEN;
+	if (read_valid(fd, &r)) {
+		load(f, fd, &r);
+		return TS_TURN_MINE;
+	}
+	/* About to leave, by a thread of this process or of one that shares the flow. */
+	if (f->state == TS_FLOW_STARTING && f->hs.state == TS_HS_START)
+		return TS_TURN_MINE;
+	f->state = TS_FLOW_OVER;
+	if (ts_identity_read_failed(fd, &id) && id.failed != ECONNREFUSED && ts_cross_has_error(fd)) {
+		f->err = id.failed;
+		f->state = TS_FLOW_FAILED;
+	}
+	lock_socket(fd, F_UNLCK);
+	return TS_TURN_OVER;
+}
+
+void ts_cross_leave(const struct ts_flow *f, int fd)
+{
+	if (!f->crossed)
+		return;
+	if (f->state != TS_FLOW_OVER && f->state != TS_FLOW_FAILED && f->state != TS_FLOW_STARTING)
+		ts_cross_store(f, fd);
+	lock_socket(fd, F_UNLCK);
+}
+
+/* --- taking over --- */
+
+static void fill(struct ts_flow *f, int fd, const struct record *r)
+{
+	int64_t now = ts_now_ms();
+	struct ts_proxy proxy;
+
+	f->crossed = f->forked = true;
+	f->family = r->flags & FLAG_IPV6 ? AF_INET6 : AF_INET;
+	f->v6only = r->flags & FLAG_V6ONLY;
+	f->bound = r->flags & FLAG_BOUND;
+	f->unreported = r->flags & FLAG_UNREPORTED;
+	f->offline = r->flags & FLAG_OFFLINE;
+	f->start_ms = now - (int64_t)((uint32_t)now - r->start);
+	ts_handshake_init(&f->hs, r->hs & HS_HTTP ? TS_PROXY_HTTP : TS_PROXY_SOCKS5, r->hs & HS_PIPELINED, r->hs & HS_AUTH, &r->peer);
+	if (!kernel_name(fd, SYS_getpeername, &f->proxy) && ts_route_proxy(f->family == AF_INET, false, &proxy))
+		f->proxy = proxy.addr;
+	load(f, fd, r);
+}
+
+/* A flow for a socket whose record says that it is under way, or that it failed with an error that nobody was told yet. */
+static bool adopt(int fd)
+{
+	struct ts_flow *f = ts_flow_with_cookie(ts_socket_cookie(fd));
+	struct ts_identity id = { .failed = 0 };
+	struct record r;
+	bool pending = read_valid(fd, &r);
+
+	if (!pending && !(ts_identity_read_failed(fd, &id) && id.failed != ECONNREFUSED && ts_cross_has_error(fd)))
+		return false;
+	if (f) {
+		ts_flow_add_alias(f, fd);
+	} else {
+		f = ts_flow_new(fd);
+		if (!f)
+			return false;
+		if (pending) {
+			fill(f, fd, &r);
+		} else {
+			f->state = TS_FLOW_FAILED;
+			f->err = id.failed;
+			f->crossed = true;
+			return true;
+		}
+		ts_debug("fd %d: goes on connecting to %a through %a", fd, &f->hs.target, &f->proxy);
+	}
+	ts_epreg_discover(fd, ts_flow_found_alias, f);
+	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias)) {
+		ts_fd_set_flags(alias, TS_FD_TRACKED, 0);
+		ts_epreg_tag(alias, ts_flow_wake_events(f));
+	}
+	return true;
+}
+
+bool ts_cross_resolve(int fd)
+{
+	int state = ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff;
+	struct record r;
+
+	if (adopt(fd))
+		return true;
+	/* Not connected yet, or by another process about to be: the next call looks again. */
+	if (state == TCP_CLOSE || (read_record(fd, &r) && !r.local_port))
+		return false;
+	ts_flow_drop_alias(fd);
+	return false;
+}
+
+/* Where a socket that came from elsewhere is not what was known by its number. */
+void ts_cross_arrived(int fd)
+{
+	ts_flow_drop_alias(fd);
+	ts_epreg_forget(fd);
+	ts_fd_set_flags(fd, 0, 0xff);
+	if (!adopt(fd) && (ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) == TCP_CLOSE)
+		ts_flow_suspect(fd);
+}
+
+static void noticed(int fd, void *unused)
+{
+	(void)unused;
+	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
+		ts_cross_arrived(fd);
+}
+
+void ts_cross_arrive(void)
+{
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	ts_fds_each("socket:[", noticed, NULL);
+	ts_unlock(&ts_fdtab_lock);
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Becoming or starting another program. Where no connect is under way that it would hold, that is the real call as it came;
+ * else the new program's environment says so (cross.h). All of this may run in a vfork child, on its parent's memory: so nothing is
+ * kept, and the new environment's list lies on the stack.
+ */
+#include "hook.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tsproxy/cross.h"
+#include "tsproxy/fdtab.h"
+
+#define ENV_MAX 65536	/* more is not handed over: the list must fit on the stack */
+
+/* One call, to be made with whatever environment. */
+struct start {
+	int (*call)(const struct start *s, char *const envp[]);
+	const char *path;
+	char *const *argv;
+	int fd, flags;
+	pid_t *pid;	/* posix_spawn's */
+	const posix_spawn_file_actions_t *actions;
+	const posix_spawnattr_t *attr;
+};
+
+static int call_execve(const struct start *s, char *const envp[])
+{
+	return ts_real()->execve(s->path, s->argv, envp);
+}
+
+static int call_execvpe(const struct start *s, char *const envp[])
+{
+	return ts_real()->execvpe(s->path, s->argv, envp);
+}
+
+static int call_fexecve(const struct start *s, char *const envp[])
+{
+	return ts_real()->fexecve(s->fd, s->argv, envp);
+}
+
+static int call_execveat(const struct start *s, char *const envp[])
+{
+	return ts_real()->execveat(s->fd, s->path, s->argv, envp, s->flags);
+}
+
+static int call_spawn(const struct start *s, char *const envp[])
+{
+	return ts_real()->posix_spawn(s->pid, s->path, s->actions, s->attr, s->argv, envp);
+}
+
+static int call_spawnp(const struct start *s, char *const envp[])
+{
+	return ts_real()->posix_spawnp(s->pid, s->path, s->actions, s->attr, s->argv, envp);
+}
+
+/* The call with TS_CROSS_NOTE in front of the environment. */
+static int call_told(const struct start *s, char *const envp[])
+{
+	static char note[] = TS_CROSS_NOTE;
+	size_t n = 0;
+	char **list;
+
+	while (envp[n] && n < ENV_MAX)
+		n++;
+	if (n == ENV_MAX)
+		return s->call(s, envp);
+	list = __builtin_alloca((n + 2) * sizeof(*list));
+	list[0] = note;
+	memcpy(list + 1, envp, (n + 1) * sizeof(*list));
+	return s->call(s, list);
+}
+
+static bool nothing_pending(void)
+{
+	return __builtin_expect(__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0, 1);
+}
+
+/* Whether this process's pending connects concern the call. */
+static bool told(char *const envp[], bool all)
+{
+	return !nothing_pending() && envp && ts_enabled() && ts_cross_exec(all);
+}
+
+static int become(const struct start *s, char *const envp[])
+{
+	int r;
+
+	if (!told(envp, false))
+		return s->call(s, envp);
+	ts_cross_leaving();
+	r = call_told(s, envp);
+	ts_cross_staying();
+	return r;
+}
+
+int execve(const char *path, char *const argv[], char *const envp[])
+{
+	const struct start s = { .call = call_execve, .path = path, .argv = argv };
+
+	return nothing_pending() ? ts_real()->execve(path, argv, envp) : become(&s, envp);
+}
+
+int execv(const char *path, char *const argv[])
+{
+	const struct start s = { .call = call_execve, .path = path, .argv = argv };
+
+	return nothing_pending() ? ts_real()->execv(path, argv) : become(&s, environ);
+}
+
+int execvp(const char *file, char *const argv[])
+{
+	const struct start s = { .call = call_execvpe, .path = file, .argv = argv };
+
+	return nothing_pending() ? ts_real()->execvp(file, argv) : become(&s, environ);
+}
+
+int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	const struct start s = { .call = call_execvpe, .path = file, .argv = argv };
+
+	return nothing_pending() ? ts_real()->execvpe(file, argv, envp) : become(&s, envp);
+}
+
+int fexecve(int fd, char *const argv[], char *const envp[])
+{
+	const struct start s = { .call = call_fexecve, .fd = fd, .argv = argv };
+
+	return nothing_pending() ? ts_real()->fexecve(fd, argv, envp) : become(&s, envp);
+}
+
+int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
+{
+	const struct start s = { .call = call_execveat, .fd = fd, .path = path, .argv = argv, .flags = flags };
+
+	return nothing_pending() ? ts_real()->execveat(fd, path, argv, envp, flags) : become(&s, envp);
+}
+
+/* The words of execl and its like, as they are counted and then copied; `ap` stands behind the first. */
+static size_t count_words(va_list ap)
+{
+	size_t n = 1;
+
+	while (va_arg(ap, char *))
+		n++;
+	return n;
+}
+
+static void copy_words(char **argv, const char *first, va_list ap)
+{
+	*argv = (char *)first;
+	do
+		*++argv = va_arg(ap, char *);
+	while (*argv);
+}
+
+/* Makes `argv` of `first` and the words after it; `ap` is left behind them. */
+#define WORDS(argv, ap, first) \
+	do { \
+		va_start(ap, first); \
+		argv = __builtin_alloca((count_words(ap) + 1) * sizeof(char *)); \
+		va_end(ap); \
+		va_start(ap, first); \
+		copy_words(argv, first, ap); \
+	} while (0)
+
+int execl(const char *path, const char *first, ...)
+{
+	char **argv;
+	va_list ap;
+
+	WORDS(argv, ap, first);
+	va_end(ap);
+	return execv(path, argv);
+}
+
+int execlp(const char *file, const char *first, ...)
+{
+	char **argv;
+	va_list ap;
+
+	WORDS(argv, ap, first);
+	va_end(ap);
+	return execvp(file, argv);
+}
+
+int execle(const char *path, const char *first, ...)
+{
+	char **argv, *const *envp;
+	va_list ap;
+
+	WORDS(argv, ap, first);
+	envp = va_arg(ap, char *const *);
+	va_end(ap);
+	return execve(path, argv, envp);
+}
+
+/* posix_spawn: the descriptors may be duplicated by its file actions, so close-on-exec does not count where there are any. */
+static int spawn(const struct start *s, char *const envp[])
+{
+	return told(envp, s->actions != NULL) ? call_told(s, envp) : s->call(s, envp);
+}
+
+int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+		char *const argv[], char *const envp[])
+{
+	const struct start s = { call_spawn, path, argv, .pid = pid, .actions = actions, .attr = attr };
+
+	return spawn(&s, envp);
+}
+
+int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+		 char *const argv[], char *const envp[])
+{
+	const struct start s = { call_spawnp, file, argv, .pid = pid, .actions = actions, .attr = attr };
+
+	return spawn(&s, envp);
+}
+
+/* In the new program. */
+__attribute__((constructor)) static void arrive(void)
+{
+	if (ts_enabled() && ts_connects_pending)
+		ts_cross_arrive();
+}
