@@ -29,6 +29,7 @@ enum ts_fd_flag {
 	TS_FD_TAGGED_SET = 32,	/* an epoll set that holds, or held, tags (epreg.h) */
 	TS_FD_WAKER = 16,	/* an eventfd of ours (wait.c) */
 	TS_FD_SUSPECT = 64,	/* with TS_FD_FLOW: another process may have begun a connect on it (cross.h) */
+	TS_FD_UDP = 128,		/* a datagram socket with an association (udp.h) */
 };
 
 extern uint8_t ts_fd_flags[TS_FD_MAX];
@@ -77,6 +78,12 @@ static inline bool ts_fd_has_flow(int fd)
 static inline unsigned ts_fd_get_flags(int fd)
 {
 	return (unsigned)fd < TS_FD_MAX ? ts_fd_flags[fd] : 0;
+}
+
+/* True where reading and writing may concern us: a flow, or datagrams through a relay. */
+static inline bool ts_fd_is_carried(int fd)
+{
+	return __builtin_expect(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_UDP), 0);
 }
 
 /* A new flow for `fd`, its first alias; its cookie set. Null where memory or slots ran out. */

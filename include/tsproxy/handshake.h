@@ -31,6 +31,7 @@ enum ts_hs_state {
 struct ts_handshake {
 	uint8_t state;		/* enum ts_hs_state */
 	uint8_t kind;		/* enum ts_endpoint_kind */
+	uint8_t cmd;		/* SOCKS5: TS_SOCKS5_CMD_CONNECT, unless changed before the first output */
 	bool pipelined;
 	bool auth;
 	bool sent;		/* AUTH, REPLY: this state's message was handed out */

@@ -37,6 +37,8 @@ struct ts_decision ts_route_decide(const struct ts_addr *to);
 
 /* The proxy to use. `v4_only`: the socket can reach IPv4 addresses only; `v6_only` likewise. False where there is none. */
 bool ts_route_proxy(bool v4_only, bool v6_only, struct ts_proxy *out);
+/* The same for datagrams, which only SOCKS5 carries. */
+bool ts_route_socks5(bool v4_only, bool v6_only, struct ts_proxy *out);
 /* True where `a` is a proxy that this process would use: such a peer may be a carried connection's. */
 bool ts_route_is_proxy(const struct ts_addr *a);
 /* Whether a socket with this local address can have a proxy as its peer, before asking the kernel who it is. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * SOCKS5 (RFC 1928, RFC 1929) as bytes in, bytes out: no sockets, no state, no allocation.
- * The UDP part is in udp.h; the state machine over this and HTTP CONNECT is in handshake.h.
+ * The datagrams' header is in udp_header.h; the state machine over this and HTTP CONNECT is in handshake.h.
  */
 #ifndef TSPROXY_SOCKS5_H
 #define TSPROXY_SOCKS5_H

@@ -18,6 +18,14 @@ static int socket_type(int fd)
 	return ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 ? type : -1;
 }
 
+static int socket_protocol(int fd)
+{
+	int protocol = -1;
+	socklen_t len = sizeof(protocol);
+
+	return ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 ? protocol : -1;
+}
+
 static struct ts_decision decide(const struct sockaddr *sa, socklen_t len, struct ts_addr *to)
 {
 	if (!ts_enabled() || !ts_plausible(sa) || len > sizeof(struct sockaddr_storage) || !ts_addr_from_sockaddr(to, sa, len))
@@ -25,16 +33,22 @@ static struct ts_decision decide(const struct sockaddr *sa, socklen_t len, struc
 	return ts_route_decide(to);
 }
 
-/* The result for a socket that is no TCP socket: not carried, and never in the clear. */
+/* The result for a socket of neither TCP nor UDP: not carried, and never in the clear. */
 static int other_protocol(const struct ts_addr *to, const struct ts_decision *d)
 {
 	if (d->loopback)
 		return 0;
-	ts_info("%a: only TCP is carried yet", to);
+	ts_info("%a: only TCP and UDP are carried", to);
 	return -ENETUNREACH;
 }
 
-enum ts_verdict ts_dest_connect(int fd, const struct sockaddr *sa, socklen_t len, struct ts_addr *to, struct ts_decision *d)
+static bool is_udp(int fd, int type)
+{
+	return type == SOCK_DGRAM && socket_protocol(fd) == IPPROTO_UDP;
+}
+
+enum ts_verdict ts_dest_connect(int fd, const struct sockaddr *sa, socklen_t len, struct ts_addr *to, struct ts_decision *d,
+				enum ts_carrier *by)
 {
 	int type;
 
@@ -42,36 +56,42 @@ enum ts_verdict ts_dest_connect(int fd, const struct sockaddr *sa, socklen_t len
 	if (d->verdict == TS_PASS)
 		return TS_PASS;
 	type = socket_type(fd);
-	if (type < 0)
+	*by = type == SOCK_STREAM ? TS_CARRIER_TCP : TS_CARRIER_UDP;
+	if (type < 0 || (d->loopback && type != SOCK_STREAM)) {
 		d->verdict = TS_PASS;	/* no socket: the kernel says so */
-	else if (type != SOCK_STREAM && (d->err = -other_protocol(to, d)) == 0)
-		d->verdict = TS_PASS;
-	else if (type != SOCK_STREAM)
+	} else if (type != SOCK_STREAM && !is_udp(fd, type)) {
+		d->err = -other_protocol(to, d);
 		d->verdict = TS_DENY;
+	}
 	return d->verdict;
 }
 
-/* For IPv4 datagrams Linux takes AF_UNSPEC as AF_INET: udp_sendmsg, raw_sendmsg. */
-static struct ts_decision decide_datagram(const struct sockaddr *sa, socklen_t len, struct ts_addr *to)
+bool ts_dest_datagram(const struct sockaddr *sa, socklen_t len, struct ts_addr *to)
 {
 	struct sockaddr_in in;
 
-	if (!ts_plausible(sa) || len < sizeof(in) || sa->sa_family != AF_UNSPEC)
-		return decide(sa, len, to);
+	if (!ts_plausible(sa) || len < sizeof(sa->sa_family) || len > sizeof(struct sockaddr_storage))
+		return false;
+	if (sa->sa_family != AF_UNSPEC || len < sizeof(in))
+		return ts_addr_from_sockaddr(to, sa, len);
+	/* For IPv4 datagrams Linux takes AF_UNSPEC as AF_INET: udp_sendmsg, raw_sendmsg. */
 	memcpy(&in, sa, sizeof(in));
 	in.sin_family = AF_INET;
-	return decide((struct sockaddr *)&in, sizeof(in), to);
+	return ts_addr_from_sockaddr(to, (struct sockaddr *)&in, sizeof(in));
 }
 
 int ts_dest_send(int fd, const struct sockaddr *sa, socklen_t len, int flags)
 {
+	struct ts_decision d;
 	struct ts_addr to;
-	struct ts_decision d = decide_datagram(sa, len, &to);
 	int type;
 
+	if (!ts_enabled() || !ts_dest_datagram(sa, len, &to))
+		return 0;
+	d = ts_route_decide(&to);
 	if (d.verdict == TS_PASS || (type = socket_type(fd)) < 0)
 		return 0;
 	if (type == SOCK_STREAM)
 		return flags & MSG_FASTOPEN ? 1 : 0;
-	return other_protocol(&to, &d);
+	return is_udp(fd, type) && !d.loopback ? 2 : other_protocol(&to, &d);
 }

@@ -117,6 +117,21 @@ bool ts_route_proxy(bool v4_only, bool v6_only, struct ts_proxy *out)
 	return false;
 }
 
+bool ts_route_socks5(bool v4_only, bool v6_only, struct ts_proxy *out)
+{
+	struct ts_proxy list[ENDPOINTS_MAX];
+	unsigned n = endpoints(list);
+
+	if (ts_conf.socks5.set || ts_conf.http.set)
+		return conf_proxy(&ts_conf.socks5, TS_PROXY_SOCKS5, list, n, out) && usable(out, v4_only, v6_only);
+	for (unsigned i = 0; i < n; i++) {
+		*out = list[i];
+		if (out->kind == TS_PROXY_SOCKS5 && usable(out, v4_only, v6_only))
+			return true;
+	}
+	return false;
+}
+
 bool ts_route_is_proxy(const struct ts_addr *a)
 {
 	struct ts_proxy list[ENDPOINTS_MAX];

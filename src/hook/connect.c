@@ -9,6 +9,7 @@
 #include "tsproxy/fdtab.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
+#include "tsproxy/udp.h"
 
 int socket(int domain, int type, int protocol)
 {
@@ -16,7 +17,9 @@ int socket(int domain, int type, int protocol)
 
 	if (fd < 0 || !ts_enabled())
 		return fd;
-	if (ts_fd_get_flags(fd))
+	if (ts_fd_is_udp(fd))
+		ts_udp_fd_closing(fd);
+	else if (ts_fd_get_flags(fd))
 		ts_tcp_fd_closing(fd);	/* closed behind our back */
 	if ((domain == AF_INET || domain == AF_INET6) && (type & 0xf) == SOCK_STREAM &&
 	    (protocol == 0 || protocol == IPPROTO_TCP))
@@ -32,6 +35,7 @@ static bool is_unspec(const struct sockaddr *addr, socklen_t len)
 int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct ts_decision d;
+	enum ts_carrier by;
 	struct ts_addr to;
 	int r, saved;
 
@@ -39,18 +43,20 @@ int connect(int fd, const struct sockaddr *addr, socklen_t len)
 		return ts_real()->connect(fd, addr, len);
 	if (ts_fd_has_flow(fd) && is_unspec(addr, len) && ts_tcp_abort(fd))
 		return 0;
-	if (ts_dest_connect(fd, addr, len, &to, &d) == TS_PASS) {
+	if (ts_dest_connect(fd, addr, len, &to, &d, &by) == TS_PASS) {
 		if (ts_fd_has_flow(fd) && len >= sizeof(addr->sa_family) && ts_tcp_check(fd) == TS_TCP_PENDING)
 			return ts_result(-EALREADY);
 		r = ts_real()->connect(fd, addr, len);
-		if (r < 0 && ts_fd_has_flow(fd))
+		if (r == 0 && ts_fd_is_udp(fd))
+			ts_udp_left(fd);
+		else if (r < 0 && ts_fd_has_flow(fd))
 			ts_errno = ts_tcp_error(fd, ts_errno);
 		else if (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED))
 			ts_tcp_fd_closing(fd);	/* not ours: nothing need be known of it */
 		return r;
 	}
 	saved = ts_errno;
-	r = ts_tcp_connect(fd, &to, addr->sa_family, &d);
+	r = by == TS_CARRIER_UDP ? ts_udp_connect(fd, &to, addr->sa_family, &d) : ts_tcp_connect(fd, &to, addr->sa_family, &d);
 	ts_errno = saved;
 	return ts_result(r);
 }

@@ -9,18 +9,23 @@
 #include "tsproxy/fdtab.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
+#include "tsproxy/udp.h"
 
 #define KEEP_OPEN 4	/* CLOSE_RANGE_CLOEXEC, close_range(2); Linux 5.11, and older headers lack it */
 
 static inline void forget(int fd)
 {
-	if (__builtin_expect(ts_fd_get_flags(fd) != 0, 0))
+	if (ts_fd_is_udp(fd))
+		ts_udp_fd_closing(fd);
+	else if (__builtin_expect(ts_fd_get_flags(fd) != 0, 0))
 		ts_tcp_fd_closing(fd);
 }
 
 static inline int duplicated(int from, int to)
 {
-	if (to >= 0 && __builtin_expect(ts_fd_get_flags(from) != 0, 0) && from != to)
+	if (to >= 0 && ts_fd_is_udp(from) && from != to)
+		ts_udp_fd_duplicated(from, to);
+	else if (to >= 0 && __builtin_expect(ts_fd_get_flags(from) != 0, 0) && from != to)
 		ts_tcp_fd_duplicated(from, to);
 	return to;
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "datagram.h"
 #include "tsproxy/cross.h"
 #include "tsproxy/dest.h"
 #include "tsproxy/fdtab.h"
@@ -22,12 +23,14 @@ static ssize_t told(int fd, ssize_t r)
 	return r;
 }
 
-/* The body of a hook that reads from or writes to `fd`: `call` is the real one. */
-#define CARRIED(fd, flags, option, call) \
+/* The body of a hook that reads from or writes to `fd`: `call` is the real one, `datagram` what serves a socket with an association. */
+#define CARRIED(fd, flags, option, call, datagram) \
 	do { \
 		int err_; \
-		if (__builtin_expect(!ts_fd_has_flow(fd), 1)) \
+		if (__builtin_expect(!ts_fd_is_carried(fd), 1)) \
 			return ts_real()->call; \
+		if (ts_fd_is_udp(fd)) \
+			return datagram; \
 		err_ = ts_tcp_settle(fd, flags, option); \
 		if (err_) \
 			return ts_result(err_); \
@@ -35,56 +38,66 @@ static ssize_t told(int fd, ssize_t r)
 	} while (0)
 
 /* Calls that the kernel answers at once in any state of the connection: what they ask for is not the stream, or makes no sense. */
-static bool at_once(const void *given, int flags)
+static bool at_once(int fd, const void *given, int flags)
 {
-	return !ts_plausible(given) || flags & (MSG_OOB | MSG_ERRQUEUE);
+	return (!ts_plausible(given) || flags & (MSG_OOB | MSG_ERRQUEUE)) && !ts_fd_is_udp(fd);
 }
 
 ssize_t read(int fd, void *buf, size_t len)
 {
 	if (len == 0)
 		return ts_real()->read(fd, buf, len);	/* 0 in any state */
-	CARRIED(fd, 0, SO_RCVTIMEO, read(fd, buf, len));
+	CARRIED(fd, 0, SO_RCVTIMEO, read(fd, buf, len),
+		ts_datagram_recv(fd, buf, len, 0, NULL, NULL));
 }
 
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t size)
 {
-	CARRIED(fd, 0, SO_RCVTIMEO, __read_chk(fd, buf, len, size));
+	CARRIED(fd, 0, SO_RCVTIMEO, __read_chk(fd, buf, len, size),
+		len > size || !len ? ts_real()->__read_chk(fd, buf, len, size) :
+				     ts_datagram_recv(fd, buf, len, 0, NULL, NULL));
 }
 
 ssize_t readv(int fd, const struct iovec *iov, int n)
 {
-	if (at_once(iov, 0))
+	if (at_once(fd, iov, 0))
 		return ts_real()->readv(fd, iov, n);
-	CARRIED(fd, 0, SO_RCVTIMEO, readv(fd, iov, n));
+	CARRIED(fd, 0, SO_RCVTIMEO, readv(fd, iov, n),
+		ts_datagram_readv(fd, iov, n));
 }
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-	if (at_once(buf, flags))
+	if (at_once(fd, buf, flags))
 		return ts_real()->recv(fd, buf, len, flags);
-	CARRIED(fd, flags, SO_RCVTIMEO, recv(fd, buf, len, flags));
+	CARRIED(fd, flags, SO_RCVTIMEO, recv(fd, buf, len, flags),
+		ts_datagram_recv(fd, buf, len, flags, NULL, NULL));
 }
 
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
 {
-	if (at_once(buf, flags))
+	if (at_once(fd, buf, flags))
 		return ts_real()->__recv_chk(fd, buf, len, size, flags);
-	CARRIED(fd, flags, SO_RCVTIMEO, __recv_chk(fd, buf, len, size, flags));
+	CARRIED(fd, flags, SO_RCVTIMEO, __recv_chk(fd, buf, len, size, flags),
+		len > size ? ts_real()->__recv_chk(fd, buf, len, size, flags) :
+			     ts_datagram_recv(fd, buf, len, flags, NULL, NULL));
 }
 
 ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *addr_len)
 {
-	if (at_once(buf, flags))
+	if (at_once(fd, buf, flags))
 		return ts_real()->recvfrom(fd, buf, len, flags, addr, addr_len);
-	CARRIED(fd, flags, SO_RCVTIMEO, recvfrom(fd, buf, len, flags, addr, addr_len));
+	CARRIED(fd, flags, SO_RCVTIMEO, recvfrom(fd, buf, len, flags, addr, addr_len),
+		ts_datagram_recv(fd, buf, len, flags, addr, addr_len));
 }
 
 ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *addr, socklen_t *addr_len)
 {
-	if (at_once(buf, flags))
+	if (at_once(fd, buf, flags))
 		return ts_real()->__recvfrom_chk(fd, buf, len, size, flags, addr, addr_len);
-	CARRIED(fd, flags, SO_RCVTIMEO, __recvfrom_chk(fd, buf, len, size, flags, addr, addr_len));
+	CARRIED(fd, flags, SO_RCVTIMEO, __recvfrom_chk(fd, buf, len, size, flags, addr, addr_len),
+		len > size ? ts_real()->__recvfrom_chk(fd, buf, len, size, flags, addr, addr_len) :
+			     ts_datagram_recv(fd, buf, len, flags, addr, addr_len));
 }
 
 /* A message that carries, or has room for, descriptors among other things. */
@@ -95,9 +108,10 @@ static bool has_control(const struct msghdr *msg)
 
 static ssize_t receive(int fd, struct msghdr *msg, int flags)
 {
-	if (at_once(msg, flags))
+	if (at_once(fd, msg, flags))
 		return ts_real()->recvmsg(fd, msg, flags);
-	CARRIED(fd, flags, SO_RCVTIMEO, recvmsg(fd, msg, flags));
+	CARRIED(fd, flags, SO_RCVTIMEO, recvmsg(fd, msg, flags),
+		ts_datagram_recvmsg(fd, msg, flags));
 }
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
@@ -112,7 +126,8 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
 static int receive_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout)
 {
-	CARRIED(fd, flags, SO_RCVTIMEO, recvmmsg(fd, msgs, n, flags, timeout));
+	CARRIED(fd, flags, SO_RCVTIMEO, recvmmsg(fd, msgs, n, flags, timeout),
+		ts_datagram_recvmmsg(fd, msgs, n, flags, timeout));
 }
 
 int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout)
@@ -127,23 +142,26 @@ int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct tim
 
 ssize_t write(int fd, const void *buf, size_t len)
 {
-	CARRIED(fd, 0, SO_SNDTIMEO, write(fd, buf, len));
+	CARRIED(fd, 0, SO_SNDTIMEO, write(fd, buf, len),
+		ts_datagram_send(fd, buf, len, 0, NULL, 0));
 }
 
 ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-	if (at_once(iov, 0))
+	if (at_once(fd, iov, 0))
 		return ts_real()->writev(fd, iov, n);
-	CARRIED(fd, 0, SO_SNDTIMEO, writev(fd, iov, n));
+	CARRIED(fd, 0, SO_SNDTIMEO, writev(fd, iov, n),
+		ts_datagram_writev(fd, iov, n));
 }
 
 ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-	CARRIED(fd, flags, SO_SNDTIMEO, send(fd, buf, len, flags));
+	CARRIED(fd, flags, SO_SNDTIMEO, send(fd, buf, len, flags),
+		ts_datagram_send(fd, buf, len, flags, NULL, 0));
 }
 
 /*
- * A message with an address: 0, go on; 1: it opens a TCP connection of ours (MSG_FASTOPEN), which is made by now, so that the
+ * A message with an address: 0, go on; 2, a datagram that is ours; 1: it opens a TCP connection of ours (MSG_FASTOPEN), which is made by now, so that the
  * message goes without address and flag; else -errno.
  */
 static int addressed(int fd, const struct sockaddr *addr, socklen_t len, int flags)
@@ -159,21 +177,27 @@ static int addressed(int fd, const struct sockaddr *addr, socklen_t len, int fla
 
 ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addr_len)
 {
-	int r = addr ? addressed(fd, addr, addr_len, flags) : 0;
+	int r = addr && !ts_fd_is_udp(fd) ? addressed(fd, addr, addr_len, flags) : 0;
 
 	if (r < 0)
 		return ts_result(r);
+	if (r == 2)
+		return ts_datagram_send(fd, buf, len, flags, addr, addr_len);
 	if (r == 1)
 		return send(fd, buf, len, flags & ~MSG_FASTOPEN);
-	CARRIED(fd, flags, SO_SNDTIMEO, sendto(fd, buf, len, flags, addr, addr_len));
+	CARRIED(fd, flags, SO_SNDTIMEO, sendto(fd, buf, len, flags, addr, addr_len),
+		ts_datagram_send(fd, buf, len, flags, addr, addr_len));
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	int r = ts_plausible(msg) && msg->msg_name ? addressed(fd, msg->msg_name, msg->msg_namelen, flags) : 0;
+	int r = ts_plausible(msg) && msg->msg_name && !ts_fd_is_udp(fd) ?
+		addressed(fd, msg->msg_name, msg->msg_namelen, flags) : 0;
 
 	if (r < 0)
 		return ts_result(r);
+	if (r == 2)
+		return ts_datagram_sendmsg(fd, msg, flags);
 	if (r == 1) {
 		struct msghdr plain = *msg;
 
@@ -183,6 +207,8 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	}
 	if (!ts_plausible(msg))
 		return ts_real()->sendmsg(fd, msg, flags);
+	CARRIED(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags),
+		ts_datagram_sendmsg(fd, msg, flags));
 	if (has_control(msg))
 		ts_cross_sending(msg);
 	CARRIED(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags));
@@ -208,6 +234,8 @@ int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 {
 	int err = 0;
 
+	if (ts_fd_is_udp(fd))
+		return ts_datagram_sendmmsg(fd, msgs, n, flags);
 	if (flags & MSG_FASTOPEN)
 		return send_each(fd, msgs, n, flags);
 	for (unsigned int i = 0; i < n && ts_plausible(msgs); i++) {
@@ -218,22 +246,24 @@ int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 		if (!m->msg_name)
 			continue;
 		err = addressed(fd, m->msg_name, m->msg_namelen, flags);
+		if (err == 2)
+			return ts_datagram_sendmmsg(fd, msgs, n, flags);
 		if (err < 0 && i == 0)
 			return ts_result(err);
 		if (err < 0)
 			n = i;
 	}
-	CARRIED(fd, flags, SO_SNDTIMEO, sendmmsg(fd, msgs, n, flags));
+	CARRIED(fd, flags, SO_SNDTIMEO, sendmmsg(fd, msgs, n, flags), ts_datagram_sendmmsg(fd, msgs, n, flags));
 }
 
 ssize_t sendfile(int out, int in, off_t *offset, size_t n)
 {
-	CARRIED(out, 0, SO_SNDTIMEO, sendfile(out, in, offset, n));
+	CARRIED(out, 0, SO_SNDTIMEO, sendfile(out, in, offset, n), ts_result(-EINVAL));
 }
 
 ssize_t sendfile64(int out, int in, off64_t *offset, size_t n)
 {
-	CARRIED(out, 0, SO_SNDTIMEO, sendfile64(out, in, offset, n));
+	CARRIED(out, 0, SO_SNDTIMEO, sendfile64(out, in, offset, n), ts_result(-EINVAL));
 }
 
 ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t n, unsigned int flags)
@@ -241,6 +271,6 @@ ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t n, uns
 	int dontwait = flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0;
 
 	if (ts_fd_has_flow(in))
-		CARRIED(in, dontwait, SO_RCVTIMEO, splice(in, in_off, out, out_off, n, flags));
-	CARRIED(out, dontwait, SO_SNDTIMEO, splice(in, in_off, out, out_off, n, flags));
+		CARRIED(in, dontwait, SO_RCVTIMEO, splice(in, in_off, out, out_off, n, flags), ts_result(-EINVAL));
+	CARRIED(out, dontwait, SO_SNDTIMEO, splice(in, in_off, out, out_off, n, flags), ts_result(-EINVAL));
 }

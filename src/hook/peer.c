@@ -14,6 +14,7 @@
 #include "tsproxy/names.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
+#include "tsproxy/udp.h"
 
 static bool pending(int fd)
 {
@@ -65,6 +66,11 @@ int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	r = ts_real()->getpeername(fd, addr, len);
 	if (r != 0 || !ts_enabled() || !addr || !is_inet(addr, room))
 		return r;
+	if (ts_fd_is_udp(fd)) {
+		if (ts_udp_peer(fd, &kernel, &family))
+			answer(&kernel, family, addr, room, len);
+		return r;
+	}
 	if (kernel_answer(fd, SYS_getpeername, addr, room, *len, &kernel, &family) && ts_route_is_proxy(&kernel) && ts_identity_read(fd, &id))
 		answer(&id.peer, family, addr, room, len);
 	return r;
@@ -101,6 +107,11 @@ int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 		return r;
 	if (!kernel_answer(fd, SYS_getsockname, addr, room, *len, &kernel, &family) || !ts_route_may_meet_proxy(kernel.ip))
 		return r;
+	if (ts_fd_is_udp(fd)) {
+		if (ts_udp_local(fd, &kernel, &kernel, &family))
+			answer(&kernel, family, addr, room, len);
+		return r;
+	}
 	memset(&id, 0, sizeof(id));
 	if (!(pending(fd) && ts_tcp_target(fd, &id.peer)) && !ts_identity_read_any(fd, &id))
 		return r;
@@ -135,6 +146,8 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	int lowat, err, r;
 	bool is_pending;
 
+	if (ts_fd_is_udp(fd) && ts_plausible(value) && ts_plausible(len) && ts_udp_get_option(fd, level, name, &lowat))
+		return answer_int(lowat, value, len);
 	if (__builtin_expect(level == IPPROTO_IPV6 && name == IPV6_V6ONLY, 0))
 		return v6only(fd, value, len);
 	if (__builtin_expect(!ts_fd_has_flow(fd), 1) || !ts_plausible(value) || !ts_plausible(len))
@@ -169,6 +182,8 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	int lowat;
 
+	if (ts_fd_is_udp(fd) && ts_udp_set_option(fd, level, name, value, len))
+		return 0;
 	if (__builtin_expect(unusual(level, name), 0) && ts_fd_get_flags(fd) & TS_FD_NEW)
 		ts_fd_set_flags(fd, TS_FD_OPTIONS, 0);
 	if (ts_fd_has_flow(fd) && level == SOL_SOCKET && name == SO_RCVLOWAT && value && len >= sizeof(lowat)) {
@@ -200,5 +215,7 @@ int ioctl(int fd, unsigned long request, ...)
 		memset(arg, 0, sizeof(int));
 		return 0;
 	}
+	if (ts_fd_is_udp(fd) && (uint32_t)request == FIONREAD && ts_plausible(arg) && ts_udp_unread(fd, arg))
+		return 0;
 	return ts_real()->ioctl(fd, request, arg);
 }

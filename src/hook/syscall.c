@@ -44,7 +44,7 @@ static bool leaves_us_cold(long n, long a, long b, long c, long d)
 	case SYS_recvfrom:
 	case SYS_recvmsg:
 	case SYS_recvmmsg:
-		return !ts_fd_has_flow((int)a);
+		return !ts_fd_is_carried((int)a);
 	case SYS_close:
 		return !ts_fd_get_flags((int)a);
 	case SYS_ppoll:

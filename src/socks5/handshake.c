@@ -14,6 +14,7 @@ void ts_handshake_init(struct ts_handshake *hs, uint8_t kind, bool pipelined, bo
 	memset(hs, 0, sizeof(*hs));
 	hs->state = TS_HS_START;
 	hs->kind = kind;
+	hs->cmd = TS_SOCKS5_CMD_CONNECT;
 	hs->auth = auth;
 	hs->pipelined = pipelined && !auth;	/* credentials go only to a proxy that asked for them */
 	hs->target = *target;
@@ -38,7 +39,7 @@ size_t ts_handshake_output(struct ts_handshake *hs, uint8_t *out, size_t cap, co
 		}
 		n = ts_socks5_greeting(out, cap, hs->auth);
 		if (hs->pipelined)
-			n += ts_socks5_request(out + n, cap - n, TS_SOCKS5_CMD_CONNECT, &hs->target);
+			n += ts_socks5_request(out + n, cap - n, hs->cmd, &hs->target);
 		hs->state = TS_HS_METHOD;
 		break;
 	case TS_HS_AUTH:
@@ -51,7 +52,7 @@ size_t ts_handshake_output(struct ts_handshake *hs, uint8_t *out, size_t cap, co
 		if (hs->sent)
 			return 0;
 		hs->sent = true;
-		n = ts_socks5_request(out, cap, TS_SOCKS5_CMD_CONNECT, &hs->target);
+		n = ts_socks5_request(out, cap, hs->cmd, &hs->target);
 		break;
 	default:
 		return 0;

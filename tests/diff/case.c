@@ -8,7 +8,7 @@
 
 static struct diff_case cases[CASES_MAX];
 static unsigned case_count;
-static bool case_mapped;
+bool case_mapped;
 
 const int *case_arg;
 const char *case_self;

@@ -52,6 +52,7 @@ extern const int *case_arg;
 extern const char *case_self;	/* path of the running program */
 extern char **case_args;	/* what followed the case's name: for a case that runs itself again */
 extern int case_family;
+extern bool case_mapped;
 extern void *volatile nowhere;	/* an address that faults, which the compiler knows nothing of */
 
 #define CASE_HOW(id, ...) \

@@ -27,7 +27,7 @@ struct conn {
 	int fd;
 	int timer_fd;	/* DRIP only, else -1 */
 	int port;
-	bool listening, is_timer, at_end;
+	bool listening, is_timer, at_end, datagrams;
 	uint8_t *buf;
 	size_t from, len;	/* what of buf is still to be sent */
 	size_t total;		/* bytes read; FLOOD: bytes sent */
@@ -224,9 +224,76 @@ static void readable(struct conn *c)
 		drop(c);
 }
 
+/* A datagram, who sent it and to which of our addresses: answers come from that one. */
+struct datagram {
+	struct sockaddr_in6 from;
+	union { struct cmsghdr h; char space[CMSG_SPACE(sizeof(struct in6_pktinfo))]; } to;
+	struct iovec iov;
+	struct msghdr msg;
+};
+
+static ssize_t take(struct conn *c, struct datagram *d)
+{
+	ssize_t n;
+
+	*d = (struct datagram){ .iov = { c->buf, BUF_BYTES } };
+	d->msg = (struct msghdr){ .msg_name = &d->from, .msg_namelen = sizeof(d->from), .msg_iov = &d->iov, .msg_iovlen = 1,
+				  .msg_control = &d->to, .msg_controllen = sizeof(d->to) };
+	n = recvmsg(c->fd, &d->msg, MSG_DONTWAIT);
+	((struct in6_pktinfo *)CMSG_DATA(&d->to.h))->ipi6_ifindex = 0;
+	return n;
+}
+
+static void answer(struct conn *c, struct datagram *d, const void *p, size_t n)
+{
+	d->iov = (struct iovec){ (void *)p, n };
+	sendmsg(c->fd, &d->msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* One at a time: DRIP_MS is short, and no other case shares this port. */
+static void answer_twice(struct conn *c, struct datagram *d, size_t n)
+{
+	answer(c, d, c->buf, n);
+	usleep(DRIP_MS * 1000);
+	answer(c, d, c->buf, n);
+}
+
+static void serve_datagrams(struct conn *c)
+{
+	struct datagram d;
+	char text[32];
+	ssize_t n;
+
+	while ((n = take(c, &d)) >= 0) {
+		switch (c->port) {
+		case UDP_MUTE:
+			break;
+		case UDP_EMPTY:
+			answer(c, &d, "", 0);
+			break;
+		case UDP_LENGTH:
+			answer(c, &d, text, (size_t)snprintf(text, sizeof(text), "%zd", n));
+			break;
+		case UDP_BURST:
+			for (int i = 0; i < UDP_BURST_COUNT; i++) {
+				memset(text, '0' + i, sizeof(text));
+				answer(c, &d, text, (size_t)i + 1);
+			}
+			break;
+		case UDP_TWICE:
+			answer_twice(c, &d, (size_t)n);
+			break;
+		default:
+			answer(c, &d, c->buf, (size_t)n);
+		}
+	}
+}
+
 static void serve(struct conn *c, uint32_t events)
 {
-	if (c->listening) {
+	if (c->datagrams) {
+		serve_datagrams(c);
+	} else if (c->listening) {
 		accept_all(c);
 	} else if (c->is_timer) {
 		drip(c);
@@ -261,6 +328,23 @@ static void listen_at(int port)
 	watch(l, EPOLL_CTL_ADD, EPOLLIN);
 }
 
+static void receive_at(int port)
+{
+	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+	struct conn *c = calloc(1, sizeof(*c));
+	int zero = 0, one = 1;
+
+	c->fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	c->port = port;
+	c->datagrams = true;
+	c->buf = malloc(BUF_BYTES);
+	setsockopt(c->fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
+	setsockopt(c->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof(one));
+	if (bind(c->fd, (struct sockaddr *)&any, sizeof(any)) < 0)
+		err(1, "bind at %d", port);
+	watch(c, EPOLL_CTL_ADD, EPOLLIN);
+}
+
 int main(void)
 {
 	struct rlimit nofile;
@@ -272,8 +356,10 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	ep = epoll_create1(EPOLL_CLOEXEC);
 	for (int port = ECHO; port < PORT_END; port++) {
-		if (port != REFUSED)
-			listen_at(port);
+		if (port == REFUSED)
+			continue;
+		listen_at(port);
+		receive_at(port);
 	}
 	if (write(1, "r", 1) != 1)
 		return 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What listens at which port of the peer; shared by peer.c and the cases. */
+/* What listens at which port of the peer, by TCP and by UDP; shared by peer.c and the cases. */
 #ifndef DIFF_PORTS_H
 #define DIFF_PORTS_H
 
@@ -21,6 +21,16 @@ enum port {
 	PORT_END
 };
 
+/* By UDP: ECHO, FIRST and HALF send back what comes; the others as their names say. */
+enum udp_port {
+	UDP_EMPTY = CLOSE,	/* answers with an empty datagram */
+	UDP_LENGTH = SINK,	/* answers with the datagram's length, in decimal */
+	UDP_BURST = FLOOD,	/* answers with UDP_BURST_COUNT datagrams: "0", "11", "222"... */
+	UDP_TWICE = ONCE,	/* sends back what comes, and again after DRIP_MS */
+	UDP_MUTE = MUTE,	/* never answers */
+};
+
+#define UDP_BURST_COUNT 10
 #define FLOOD_BYTES (1 << 20)
 #define DRIP_MS 40
 

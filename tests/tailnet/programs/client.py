@@ -62,6 +62,8 @@ def udp(host, port):
             out[name] = "0"
         except OSError as e:
             out[name] = named(e.errno)
+    if out["connect"] == "0":
+        out["peer"] = s.getpeername()[:2]
     return out
 
 

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Datagrams through a SOCKS5 proxy: one association (RFC 1928, UDP ASSOCIATE) a socket, made when the socket first
+ * turns to the tailnet, ended with the last descriptor of it that is closed.
+ *
+ * The program's own socket exchanges datagrams with the relay, so that readiness, time-outs and blocking are the kernel's own. What
+ * goes to other destinations passes by as it is.
+ *
+ * All functions keep errno. Results are a length, a count or 0, else -errno. Those that send or receive are cancellation points.
+ */
+#ifndef TSPROXY_UDP_H
+#define TSPROXY_UDP_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "tsproxy/addr.h"
+#include "tsproxy/fdtab.h"
+#include "tsproxy/route.h"
+
+/* True where the descriptor is a socket with an association. */
+static inline bool ts_fd_is_udp(int fd)
+{
+	return __builtin_expect(ts_fd_get_flags(fd) & TS_FD_UDP, 0);
+}
+
+/* sendmsg(2) on a socket with an association, or for a destination that is ours. */
+ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags);
+/* recvmsg(2) on a socket with an association. */
+ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags);
+int ts_udp_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+int ts_udp_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout);
+
+/* connect(2) to an address that is ours. `family`: of the sockaddr given. */
+int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d);
+/* connect(2) to any other address succeeded on a socket with an association. */
+void ts_udp_left(int fd);
+
+/* The peer that a socket with an association is connected to. False: ask the kernel. `family`: of the socket's addresses. */
+bool ts_udp_peer(int fd, struct ts_addr *out, int *family);
+/* What the peer sees as our address, where the kernel says `kernel`. False: the kernel is right. */
+bool ts_udp_local(int fd, const struct ts_addr *kernel, struct ts_addr *out, int *family);
+/* FIONREAD. False: ask the kernel. */
+bool ts_udp_unread(int fd, int *out);
+/* Options whose value in the kernel is not the program's: IPV6_V6ONLY, UDP_GRO. False: ask the kernel. */
+bool ts_udp_get_option(int fd, int level, int name, int *out);
+/* True: done. False: the real call, with the program's value. */
+bool ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len);
+
+/* Descriptors of sockets with an association come and go. */
+void ts_udp_fd_closing(int fd);			/* before close, or before `fd` is replaced */
+void ts_udp_fd_duplicated(int from, int to);
+
+#endif

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Associations and the descriptors that lead to them: see udp.h.
+ *
+ * Who sends or receives copies what it needs under a sequence number, so that the usual path takes no lock; changes are made under
+ * ts_fdtab_lock. Slots are plain memory that stays mapped: a reader whose socket is closed meanwhile reads the past, not a fault.
+ * After fork each process has a table and a hold on the control connection of its own; the association ends with the last.
+ */
+#include "udp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tsproxy/log.h"
+#include "tsproxy/real.h"
+#include "tsproxy/sys.h"
+
+#define ASSOCIATIONS_MAX 65536
+#define WAIT_BLOCKING_MS 5000
+#define WAIT_NONBLOCKING_MS 100
+#define LOOK_MS 1000
+
+static struct {
+	uint32_t used, free_head;
+	uint32_t slot_of[TS_FD_MAX];	/* + 1; 0 none */
+	struct ts_udp udp[ASSOCIATIONS_MAX];
+} *tables;
+
+static int get_int(int fd, int level, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	return ts_sys(SYS_getsockopt, fd, level, name, &value, &len) == 0 ? value : 0;
+}
+
+static void set_int(int fd, int level, int name, int value)
+{
+	ts_sys(SYS_setsockopt, fd, level, name, &value, sizeof(value));
+}
+
+static uint64_t socket_cookie(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
+	return cookie;
+}
+
+void ts_udp_edit(struct ts_udp *u)
+{
+	__atomic_store_n(&u->seq, u->seq + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+void ts_udp_edited(struct ts_udp *u)
+{
+	__atomic_store_n(&u->seq, u->seq + 1, __ATOMIC_RELEASE);
+}
+
+struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v)
+{
+	struct ts_udp *u;
+	uint32_t slot;
+	unsigned seq;
+
+	if (!ts_fd_is_udp(fd) || !(slot = tables->slot_of[fd]))
+		return NULL;
+	u = &tables->udp[slot - 1];
+	seq = __atomic_load_n(&u->seq, __ATOMIC_ACQUIRE);
+	memcpy(v, &u->view, sizeof(*v));
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (__builtin_expect(!(seq & 1) && __atomic_load_n(&u->seq, __ATOMIC_RELAXED) == seq, 1))
+		return u;
+	ts_lock(&ts_fdtab_lock);
+	memcpy(v, &u->view, sizeof(*v));
+	ts_unlock(&ts_fdtab_lock);
+	return u;
+}
+
+static void forget(int fd)
+{
+	struct ts_udp *u = &tables->udp[tables->slot_of[fd] - 1];
+
+	tables->slot_of[fd] = 0;
+	ts_fd_set_flags(fd, 0, 0xff);
+	if (--u->refs)
+		return;
+	ts_udp_link_close(&u->link);
+	u->next = tables->free_head;
+	tables->free_head = (uint32_t)(u - tables->udp) + 1;
+}
+
+struct ts_udp *ts_udp_of(int fd)
+{
+	struct ts_udp *u;
+
+	if (!ts_fd_is_udp(fd) || !tables->slot_of[fd])
+		return NULL;
+	u = &tables->udp[tables->slot_of[fd] - 1];
+	if (u->cookie == socket_cookie(fd))
+		return u;
+	forget(fd);	/* closed behind our back, and the number is another's */
+	return NULL;
+}
+
+static struct ts_udp *take_slot(void)
+{
+	struct ts_udp *u = NULL;
+
+	if (!tables && !(tables = ts_zero_pages(sizeof(*tables), MAP_PRIVATE)))
+		return NULL;
+	if (tables->free_head) {
+		u = &tables->udp[tables->free_head - 1];
+		tables->free_head = u->next;
+	} else if (tables->used < ASSOCIATIONS_MAX) {
+		u = &tables->udp[tables->used++];
+	}
+	return u;
+}
+
+static void lead_to(int fd, struct ts_udp *u)
+{
+	tables->slot_of[fd] = (uint32_t)(u - tables->udp) + 1;
+	u->refs++;
+	ts_fd_set_flags(fd, TS_FD_UDP, 0);
+}
+
+/* UDP_GRO would join several of the relay's datagrams, headers and all, into one. */
+static bool take_gro(int fd)
+{
+	bool on = get_int(fd, IPPROTO_UDP, UDP_GRO) != 0;
+
+	if (on)
+		set_int(fd, IPPROTO_UDP, UDP_GRO, 0);
+	return on;
+}
+
+/* Which proxy the socket can reach, whose local address is `local`. */
+static int choose_proxy(int fd, const struct ts_addr *to, const struct ts_addr *local, int family, struct ts_proxy *out, bool *v6only)
+{
+	static const uint8_t any6[16];
+	bool bound6 = family == AF_INET6 && !ts_addr_is4(local) && memcmp(local->ip, any6, 16) != 0;
+
+	*v6only = family == AF_INET6 && get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+	if (*v6only && ts_addr_is4(to))
+		return -ENETUNREACH;
+	if (ts_route_socks5(family == AF_INET, *v6only || bound6, out))
+		return 0;
+	if (!ts_route_socks5(family == AF_INET, false, out)) {
+		ts_info("%a: no proxy is known that could carry datagrams", to);
+		return -EHOSTUNREACH;
+	}
+	/* Unbound it can be opened to reach 127.0.0.1 as ::ffff:127.0.0.1. */
+	if (*v6only)
+		set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	if (!bound6 && !(*v6only && get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY)))
+		return 0;
+	ts_info("fd %d: bound to an IPv6 address or for IPv6 only, it cannot reach the proxy %a", fd, &out->addr);
+	return -ENETUNREACH;
+}
+
+static int wait_ms(int fd)
+{
+	return ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK ? WAIT_NONBLOCKING_MS : WAIT_BLOCKING_MS;
+}
+
+/* Registers a link as the association of `fd`; another thread may have been faster. */
+static int install(int fd, struct ts_udp_link *link, int family, bool v6only)
+{
+	struct ts_udp *u;
+	int err = 0;
+
+	ts_lock(&ts_fdtab_lock);
+	if (ts_udp_of(fd)) {
+		ts_udp_link_close(link);
+	} else if ((unsigned)fd >= TS_FD_MAX || !(u = take_slot())) {
+		ts_udp_link_close(link);
+		err = -ENOBUFS;
+	} else {
+		ts_udp_edit(u);
+		memset(&u->view, 0, sizeof(u->view));
+		u->view.family = family;
+		u->view.v6only = v6only;
+		u->view.relay = link->relay;
+		u->view.gso = get_int(fd, IPPROTO_UDP, UDP_SEGMENT);
+		ts_udp_name_set(&u->view.name, &u->view.name_len, &link->relay, family);
+		u->link = *link;
+		u->cookie = socket_cookie(fd);
+		u->refs = 0;
+		u->gro = take_gro(fd);
+		u->expect = TS_UDP_HEADER4;
+		u->heard = true;
+		u->looked_ms = 0;
+		u->carried.seq = 0;
+		memset(&u->carried.to, 0, sizeof(u->carried.to));
+		ts_udp_edited(u);
+		lead_to(fd, u);
+	}
+	ts_unlock(&ts_fdtab_lock);
+	return err;
+}
+
+static int associate(int fd, const struct ts_addr *to)
+{
+	struct ts_udp_link link;
+	union ts_udp_name name;
+	socklen_t len = sizeof(name);
+	struct ts_addr local;
+	struct ts_proxy proxy;
+	bool v6only = false;
+	int family = get_int(fd, SOL_SOCKET, SO_DOMAIN), err;
+
+	if (ts_process() != TS_SELF)
+		return -EHOSTUNREACH;	/* a vfork child must not change this memory */
+	/* A device's own route leads nowhere else, and the tailnet's device is not there. */
+	if (get_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX))
+		return -ENETUNREACH;
+	if (ts_sys(SYS_getsockname, fd, &name, &len) != 0 || !ts_addr_from_sockaddr(&local, &name.sa, len))
+		return -EHOSTUNREACH;
+	if (ts_ip_is_loopback(local.ip))
+		return -EINVAL;	/* as the kernel's routing says of a loopback source */
+	err = choose_proxy(fd, to, &local, family, &proxy, &v6only);
+	if (err)
+		return err;
+	err = ts_udp_link_open(&proxy, wait_ms(fd), &link);
+	if (err)
+		return err;
+	ts_udp_name_set(&name, &len, &link.relay, family);
+	if (!len) {
+		ts_udp_link_close(&link);
+		return -ENETUNREACH;
+	}
+	return install(fd, &link, family, v6only);
+}
+
+int ts_udp_need(int fd, const struct ts_addr *to, struct ts_udp **u, struct ts_udp_view *v)
+{
+	int err;
+
+	if ((*u = ts_udp_get(fd, v)))
+		return 0;
+	err = associate(fd, to);
+	if (err)
+		return err;
+	*u = ts_udp_get(fd, v);
+	return *u ? 0 : -EBADF;	/* closed by another thread */
+}
+
+/* A new control connection for an association whose relay is gone. */
+static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
+{
+	struct ts_udp_link link;
+	struct ts_proxy proxy;
+	int err;
+
+	if (ts_process() != TS_SELF)
+		return -EHOSTUNREACH;
+	ts_info("fd %d: the relay %a is gone", fd, &v->relay);
+	if (!ts_route_socks5(v->family == AF_INET, !ts_addr_is4(&v->relay), &proxy))
+		return -EHOSTUNREACH;
+	err = ts_udp_link_open(&proxy, wait_ms(fd), &link);
+	if (err)
+		return err;
+	ts_lock(&ts_fdtab_lock);
+	if (ts_udp_of(fd) != u) {
+		ts_udp_link_close(&link);
+		ts_unlock(&ts_fdtab_lock);
+		return -EBADF;
+	}
+	ts_udp_link_close(&u->link);
+	u->link = link;
+	ts_udp_edit(u);
+	u->view.relay = link.relay;
+	ts_udp_name_set(&u->view.name, &u->view.name_len, &link.relay, u->view.family);
+	ts_udp_edited(u);
+	*v = u->view;
+	ts_unlock(&ts_fdtab_lock);
+	if (v->connected)
+		ts_sys(SYS_connect, fd, &v->name, v->name_len);
+	return 1;
+}
+
+static int64_t coarse_ms(void)
+{
+	struct timespec t = { 0 };
+
+	ts_real()->clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool suspect)
+{
+	int64_t now = coarse_ms();
+
+	if (!suspect && now - u->looked_ms < LOOK_MS)
+		return 0;
+	u->looked_ms = now;
+	if (!suspect && u->heard) {
+		u->heard = false;
+		return 0;
+	}
+	return ts_udp_link_dead(&v->relay) ? renew(fd, u, v) : 0;
+}
+
+void ts_udp_fd_closing(int fd)
+{
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	if (ts_fd_is_udp(fd) && tables->slot_of[fd])
+		forget(fd);
+	else
+		ts_fd_set_flags(fd, 0, 0xff);
+	ts_unlock(&ts_fdtab_lock);
+}
+
+void ts_udp_fd_duplicated(int from, int to)
+{
+	struct ts_udp *u;
+
+	if (ts_process() != TS_SELF || (unsigned)to >= TS_FD_MAX)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	u = ts_udp_of(from);
+	if (u)
+		lead_to(to, u);
+	ts_unlock(&ts_fdtab_lock);
+}

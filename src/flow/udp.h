@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Between the parts of datagrams: udp.c (associations and their descriptors), udp_link.c (the control connection), udp_send.c,
+ * udp_recv.c, udp_connect.c (peers, names, options).
+ */
+#ifndef TSPROXY_FLOW_UDP_H
+#define TSPROXY_FLOW_UDP_H
+
+#include <netinet/in.h>
+
+#include "tsproxy/udp.h"
+#include "tsproxy/udp_header.h"
+
+union ts_udp_name {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+/* A control connection and what it gave. */
+struct ts_udp_link {
+	struct ts_addr relay;
+	void *page;		/* the mapping that keeps the connection; null: */
+	int fd;			/* the kernel cannot map it, and it stays a descriptor; -1 none */
+};
+
+/* What is needed to send or receive one datagram. */
+struct ts_udp_view {
+	int family;		/* of the socket */
+	bool connected;		/* to `peer`: the kernel's peer is the relay, and a filter lets only this one's datagrams in */
+	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
+	uint8_t head_len;	/* connected: the header for `peer` */
+	uint8_t head[TS_UDP_HEADER_MAX];
+	struct ts_addr peer, relay;
+	union ts_udp_name name;	/* the relay as this socket names it */
+	socklen_t name_len;
+	int gso;		/* UDP_SEGMENT, the socket option */
+};
+
+struct ts_udp {
+	unsigned seq;		/* odd while `view` is being changed */
+	unsigned refs;		/* descriptors */
+	uint32_t next;		/* free list: index + 1 */
+	uint64_t cookie;
+	struct ts_udp_view view;
+	struct ts_udp_link link;
+	bool gro;		/* the program's UDP_GRO; in the kernel it is off */
+	uint8_t expect;		/* length of the last datagram's header: the next one's payload is received in place where it is the same */
+	bool heard;		/* since `looked_ms` a datagram came from the relay */
+	int64_t looked_ms;	/* when it was last made sure that the relay is there */
+	struct {
+		unsigned seq;	/* odd while it is being changed */
+		struct ts_addr to;
+	} carried;		/* the last destination that was found to be ours */
+};
+
+/* The association of `fd`, with a consistent copy of what it takes to use it; null: none. No lock. */
+struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v);
+/* The same for a socket that turns to `to`, made where there is none yet. 0 or -errno. `wait_ms`: at most. */
+int ts_udp_need(int fd, const struct ts_addr *to, struct ts_udp **u, struct ts_udp_view *v);
+/* Changes of a view: between these two, with ts_fdtab_lock held. */
+void ts_udp_edit(struct ts_udp *u);
+void ts_udp_edited(struct ts_udp *u);
+/* The association of `fd` where it still is that socket's. Lock held. */
+struct ts_udp *ts_udp_of(int fd);
+
+/*
+ * Makes sure that the relay is there, and makes the association anew where it is not; `v` is brought up to date. Looks once a second at
+ * most, unless an error (`suspect`) says that it may be gone. 0 all is well; 1 made anew; -errno: gone, and it could not be made.
+ */
+int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool suspect);
+
+/* What proxy, reached how, a socket of `family` uses for `to`: 0 or -errno. */
+int ts_udp_link_open(const struct ts_proxy *proxy, int wait_ms, struct ts_udp_link *out);
+void ts_udp_link_close(struct ts_udp_link *link);
+/* True where nobody holds the relay's port any more. */
+bool ts_udp_link_dead(const struct ts_addr *relay);
+
+/* Lets in only what `peer` sends through the relay; `peer` null: everything. */
+void ts_udp_filter(int fd, const struct ts_addr *peer);
+
+static inline void ts_udp_name_set(union ts_udp_name *out, socklen_t *len, const struct ts_addr *a, int family)
+{
+	struct sockaddr_storage sa;
+
+	*len = ts_addr_to_sockaddr(a, family, &sa);
+	__builtin_memcpy(out, &sa, sizeof(*out));
+}
+
+/* Whether the kernel's name for a datagram's source is the relay. */
+static inline bool ts_udp_from_relay(const struct ts_udp_view *v, const union ts_udp_name *from, socklen_t len)
+{
+	struct ts_addr a;
+
+	return ts_addr_from_sockaddr(&a, &from->sa, len) && ts_addr_equal(&a, &v->relay);
+}
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connected sockets. The kernel's peer is the relay, through which all peers' datagrams come; so a classic BPF filter (unprivileged,
+ * socket(7)) on the relay's header lets in only the one's. What it drops never was there: not for poll, epoll or FIONREAD either.
+ */
+#include "udp.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/udp.h>
+#include <string.h>
+
+#include "tsproxy/names.h"
+#include "tsproxy/sys.h"
+
+#define UDP_HEADER 8	/* where a filter sees the payload begin */
+
+void ts_udp_filter(int fd, const struct ts_addr *peer)
+{
+	uint8_t head[TS_UDP_HEADER_MAX];
+	size_t len = peer ? ts_udp_header_write(head, peer) : 0, n = 0;
+	struct sock_filter code[16];
+	struct sock_fprog prog = { .filter = code };
+	uint8_t drop;
+	int none = 0;
+
+	if (!peer) {
+		ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none));
+		return;
+	}
+	drop = (uint8_t)(len / 4 * 2 + 3);	/* the last instruction's place */
+	for (size_t at = 0; at < len; at += 4) {
+		bool port = len - at == 2;
+		uint32_t want = port ? (uint32_t)head[at] << 8 | head[at + 1] :
+				       (uint32_t)head[at] << 24 | (uint32_t)head[at + 1] << 16 | (uint32_t)head[at + 2] << 8 | head[at + 3];
+
+		code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_ABS | (port ? BPF_H : BPF_W), UDP_HEADER + (uint32_t)at);
+		code[n] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, want, 0, (uint8_t)(drop - n - 1));
+		n++;
+	}
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0xffffffff);
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
+	prog.len = (unsigned short)n;
+	ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
+}
+
+static void set_peer(struct ts_udp *u, const struct ts_addr *to)
+{
+	ts_udp_edit(u);
+	u->view.connected = to != NULL;
+	if (to) {
+		u->view.peer = *to;
+		u->view.head_len = (uint8_t)ts_udp_header_write(u->view.head, to);
+	}
+	ts_udp_edited(u);
+}
+
+int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d)
+{
+	struct ts_udp_view v;
+	struct ts_udp *u;
+	int err;
+
+	if (d->verdict == TS_DENY)
+		return -d->err;
+	err = ts_udp_need(fd, to, &u, &v);
+	if (!err)
+		err = ts_udp_see_to_relay(fd, u, &v, false);
+	if (err < 0)
+		return err;
+	if (v.family == AF_INET && family != AF_INET)
+		return -EAFNOSUPPORT;
+	if (ts_addr_is4(to) && v.v6only)
+		return family == AF_INET ? -EAFNOSUPPORT : -ENETUNREACH;
+	ts_udp_filter(fd, to);
+	err = (int)ts_sys(SYS_connect, fd, &v.name, v.name_len);
+	if (err) {
+		ts_udp_filter(fd, v.connected ? &v.peer : NULL);
+		return err;
+	}
+	ts_lock(&ts_fdtab_lock);
+	if (ts_udp_of(fd) == u)
+		set_peer(u, to);
+	ts_unlock(&ts_fdtab_lock);
+	return 0;
+}
+
+void ts_udp_left(int fd)
+{
+	struct ts_udp *u;
+
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	u = ts_udp_of(fd);
+	if (u && u->view.connected) {
+		ts_udp_filter(fd, NULL);
+		set_peer(u, NULL);
+	}
+	ts_unlock(&ts_fdtab_lock);
+}
+
+bool ts_udp_peer(int fd, struct ts_addr *out, int *family)
+{
+	struct ts_udp_view v;
+
+	if (!ts_udp_get(fd, &v) || !v.connected)
+		return false;
+	*out = v.peer;
+	*family = v.family;
+	return true;
+}
+
+bool ts_udp_local(int fd, const struct ts_addr *kernel, struct ts_addr *out, int *family)
+{
+	uint16_t port = kernel->port;
+	struct ts_udp_view v;
+
+	if (!ts_udp_get(fd, &v) || !v.connected || !ts_ip_is_loopback(kernel->ip) || ts_ip_is_loopback(v.peer.ip) ||
+	    ts_live_own_addr(ts_addr_is4(&v.peer) ? AF_INET : AF_INET6, out) != 1)
+		return false;
+	out->port = port;
+	*family = v.family;
+	return true;
+}
+
+bool ts_udp_get_option(int fd, int level, int name, int *out)
+{
+	struct ts_udp_view v;
+	struct ts_udp *u = ts_udp_get(fd, &v);
+
+	if (u && level == IPPROTO_IPV6 && name == IPV6_V6ONLY && v.v6only)
+		*out = 1;
+	else if (u && level == IPPROTO_UDP && name == UDP_GRO)
+		*out = u->gro;
+	else
+		return false;
+	return true;
+}
+
+bool ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len)
+{
+	bool done = false;
+	struct ts_udp *u;
+	int number;
+
+	if (level != IPPROTO_UDP || len < sizeof(number) || !ts_plausible(value) || ts_process() != TS_SELF)
+		return false;
+	memcpy(&number, value, sizeof(number));
+	ts_lock(&ts_fdtab_lock);
+	u = ts_udp_of(fd);
+	if (u && name == UDP_GRO) {
+		u->gro = number != 0;
+		done = true;
+	} else if (u && name == UDP_SEGMENT && number >= 0 && number <= 0xffff) {
+		ts_udp_edit(u);
+		u->view.gso = number;
+		ts_udp_edited(u);
+	}
+	ts_unlock(&ts_fdtab_lock);
+	return done;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control connection of an association.
+ *
+ * It must stay for as long as the association, yet be in nobody's way: programs close descriptors that they do not know, select on
+ * numbers, and count. So once the relay is known one page of the TCP socket is mapped (the kernel offers that for receiving without
+ * copies) and its descriptor closed: the mapping holds the socket, survives every close loop, and is the child's too after fork.
+ *
+ * Without a descriptor nobody tells when the proxy goes away. Its relay's port is then free, and an attempt to bind it succeeds.
+ */
+#include "udp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tsproxy/endpoint.h"
+#include "tsproxy/handshake.h"
+#include "tsproxy/log.h"
+#include "tsproxy/socks5.h"
+#include "tsproxy/sys.h"
+
+#define PAGE 4096
+#define OUT_OF_THE_WAY 1024	/* above FD_SETSIZE */
+
+static int wait_for(int fd, short events, int64_t deadline_ms)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	for (;;) {
+		int64_t left = deadline_ms - ts_now_ms();
+		struct timespec t;
+		long r;
+
+		if (left <= 0)
+			return -ETIMEDOUT;
+		t = (struct timespec){ .tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000 };
+		r = ts_sys(SYS_ppoll, &p, 1, &t, NULL, 0);
+		if (r == 1)
+			return 0;
+		if (r < 0 && r != -EINTR)
+			return (int)r;
+	}
+}
+
+static int dial(const struct ts_addr *proxy, int64_t deadline_ms)
+{
+	union ts_udp_name name;
+	int family = ts_addr_is4(proxy) ? AF_INET : AF_INET6, err = 0;
+	socklen_t len, err_len = sizeof(err);
+	long fd = ts_sys(SYS_socket, family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r;
+
+	if (fd < 0)
+		return (int)fd;
+	ts_udp_name_set(&name, &len, proxy, family);
+	r = ts_sys(SYS_connect, fd, &name, len);
+	if (r == -EINPROGRESS) {
+		r = wait_for((int)fd, POLLOUT, deadline_ms);
+		if (r == 0 && ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &err, &err_len) == 0)
+			r = -err;
+	}
+	if (r == 0)
+		return (int)fd;
+	ts_sys(SYS_close, fd);
+	return (int)r;
+}
+
+static int say(int fd, struct ts_handshake *hs, const struct ts_proxy *proxy)
+{
+	uint8_t out[TS_HS_OUT_MAX];
+	char user[256] = "", pass[256] = "";
+	size_t n;
+
+	if (proxy->auth)
+		ts_route_credentials(&proxy->addr, proxy->kind, user, pass);
+	n = ts_handshake_output(hs, out, sizeof(out), user, pass);
+	return n == 0 || ts_sys(SYS_sendto, fd, out, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) == (long)n ? 0 : -ECONNRESET;
+}
+
+/* 0: `hs` is decided. */
+static int converse(int fd, struct ts_handshake *hs, const struct ts_proxy *proxy, int64_t deadline_ms)
+{
+	uint8_t in[TS_SOCKS5_REPLY_MAX + 2];
+	size_t have = 0;
+
+	while (hs->state < TS_HS_DONE) {
+		size_t used;
+		int err = say(fd, hs, proxy);
+		long n;
+
+		if (!err)
+			err = wait_for(fd, POLLIN, deadline_ms);
+		if (err)
+			return err;
+		n = ts_sys(SYS_recvfrom, fd, in + have, sizeof(in) - have, MSG_DONTWAIT, NULL, NULL);
+		if (n < 0 && n != -EAGAIN)
+			return (int)n;
+		have += n > 0 ? (size_t)n : 0;
+		while (hs->state < TS_HS_DONE && (used = ts_handshake_input(hs, in, have, n == 0)) > 0) {
+			have -= used;
+			memmove(in, in + used, have);
+			say(fd, hs, proxy);
+		}
+	}
+	return 0;
+}
+
+static int keep(int fd, struct ts_udp_link *out)
+{
+	long p = ts_sys(SYS_mmap, 0, PAGE, PROT_READ, MAP_SHARED, fd, 0), high;
+
+	out->page = NULL;
+	out->fd = -1;
+	if ((unsigned long)p <= -4096ul) {
+		out->page = (void *)p;
+		ts_sys(SYS_close, fd);
+		return 0;
+	}
+	high = ts_sys(SYS_fcntl, fd, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
+	out->fd = high < 0 ? fd : (int)high;
+	if (high >= 0)
+		ts_sys(SYS_close, fd);
+	return 0;
+}
+
+/* Where the relay is: a proxy that names no address of its own means the one that it was asked at (RFC 1928 says nothing of it). */
+static bool relay_of(const struct ts_handshake *hs, const struct ts_proxy *proxy, struct ts_addr *out)
+{
+	static const uint8_t any4[16] = { [10] = 0xff, [11] = 0xff }, any6[16];
+
+	*out = hs->bnd;
+	if (!hs->bnd_known || !out->port)
+		return false;
+	if (memcmp(out->ip, any4, 16) == 0 || memcmp(out->ip, any6, 16) == 0 ||
+	    (ts_ip_is_loopback(out->ip) && !ts_ip_is_loopback(proxy->addr.ip)))
+		memcpy(out->ip, proxy->addr.ip, 16);
+	return true;
+}
+
+int ts_udp_link_open(const struct ts_proxy *proxy, int wait_ms, struct ts_udp_link *out)
+{
+	static const uint8_t any4[4];
+	struct ts_handshake hs;
+	struct ts_addr any;
+	int64_t deadline = ts_now_ms() + wait_ms;
+	int fd = dial(&proxy->addr, deadline), err;
+
+	if (fd == -EMFILE || fd == -ENFILE)
+		return -ENOBUFS;
+	if (fd < 0) {
+		ts_warn("proxy %a: %e", &proxy->addr, -fd);
+		return -EHOSTUNREACH;
+	}
+	ts_addr_set4(&any, any4, 0);
+	ts_handshake_init(&hs, proxy->kind, proxy->flags & TS_PROXY_PIPELINE, proxy->auth, &any);
+	hs.cmd = TS_SOCKS5_CMD_UDP_ASSOCIATE;
+	err = converse(fd, &hs, proxy, deadline);
+	if (!err && hs.state == TS_HS_DONE && relay_of(&hs, proxy, &out->relay)) {
+		ts_debug("proxy %a relays datagrams at %a", &proxy->addr, &out->relay);
+		return keep(fd, out);
+	}
+	ts_warn("proxy %a carries no datagrams: %e (reply code %d)", &proxy->addr, err ? -err : hs.err, hs.code);
+	ts_sys(SYS_close, fd);
+	return -EHOSTUNREACH;
+}
+
+void ts_udp_link_close(struct ts_udp_link *link)
+{
+	if (link->page)
+		ts_sys(SYS_munmap, link->page, PAGE);
+	else if (link->fd >= 0)
+		ts_sys(SYS_close, link->fd);
+	link->page = NULL;
+	link->fd = -1;
+}
+
+bool ts_udp_link_dead(const struct ts_addr *relay)
+{
+	union ts_udp_name name;
+	int family = ts_addr_is4(relay) ? AF_INET : AF_INET6;
+	socklen_t len;
+	long fd = ts_sys(SYS_socket, family, SOCK_DGRAM | SOCK_CLOEXEC, 0), r;
+
+	if (fd < 0)
+		return false;
+	ts_udp_name_set(&name, &len, relay, family);
+	r = ts_sys(SYS_bind, fd, &name, len);
+	ts_sys(SYS_close, fd);
+	return r == 0;
+}

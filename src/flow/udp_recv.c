@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receiving: pieces for a header, the program's own, and pieces for what a longer header pushes beyond these.
+ *
+ *	[header, as long as the last one was] [what the program gave ...] [spare]
+ *
+ * So one kernel call takes a datagram, and its payload lands where it belongs as long as headers are as long as before. Otherwise
+ * (the other family's peer, or a datagram that came past the relay and has no header) the bytes are moved along the list. The kernel is
+ * always asked for the true length, from which truncation is told in the program's terms.
+ */
+#include "udp.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tsproxy/names.h"
+#include "tsproxy/real.h"
+#include "tsproxy/sys.h"
+
+#define PIECES_MAX 14
+#define DATAGRAM_MAX 65536
+
+struct pieces {
+	struct iovec iov[PIECES_MAX + 2];
+	size_t count;
+	size_t room;	/* the program's */
+	uint8_t head[TS_UDP_HEADER_MAX], spare[TS_UDP_HEADER_MAX];
+	uint8_t expect;
+};
+
+static void lay_out(struct pieces *p, const struct iovec *iov, size_t n, uint8_t expect)
+{
+	p->expect = expect;
+	p->room = 0;
+	p->iov[0] = (struct iovec){ p->head, expect };
+	for (size_t i = 0; i < n; i++) {
+		p->iov[i + 1] = iov[i];
+		p->room += iov[i].iov_len;
+	}
+	p->iov[n + 1] = (struct iovec){ p->spare, (size_t)(TS_UDP_HEADER_MAX - expect) };
+	p->count = n + 2;
+}
+
+/* The bytes from `pos` on that lie together; `back`: those that end there. */
+static uint8_t *run_at(const struct pieces *p, size_t pos, size_t *len, bool back)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		size_t here = p->iov[i].iov_len;
+
+		if (back ? pos <= here && here : pos < here) {
+			*len = back ? pos : here - pos;
+			return (uint8_t *)p->iov[i].iov_base + (back ? 0 : pos);
+		}
+		pos -= here;
+	}
+	*len = 0;
+	return NULL;
+}
+
+static size_t least(size_t a, size_t b, size_t c)
+{
+	size_t m = a < b ? a : b;
+
+	return m < c ? m : c;
+}
+
+/* memmove along the list. */
+static void move(const struct pieces *p, size_t to, size_t from, size_t n)
+{
+	size_t a, b, step;
+
+	while (n && to < from) {
+		uint8_t *dst = run_at(p, to, &a, false), *src = run_at(p, from, &b, false);
+
+		step = least(a, b, n);
+		if (!dst || !src)
+			return;
+		memmove(dst, src, step);
+		to += step;
+		from += step;
+		n -= step;
+	}
+	while (n && to > from) {
+		uint8_t *dst = run_at(p, to + n, &a, true), *src = run_at(p, from + n, &b, true);
+
+		step = least(a, b, n);
+		if (!dst || !src)
+			return;
+		memmove(dst + a - step, src + b - step, step);
+		n -= step;
+	}
+}
+
+/* The first bytes of what came, for the header's reader. */
+static size_t peek_head(const struct pieces *p, size_t got, uint8_t out[TS_UDP_HEADER_MAX])
+{
+	size_t n = 0;
+
+	while (n < TS_UDP_HEADER_MAX && n < got) {
+		size_t len;
+		const uint8_t *at = run_at(p, n, &len, false);
+
+		if (!at)
+			break;
+		len = least(len, TS_UDP_HEADER_MAX - n, got - n);
+		memcpy(out + n, at, len);
+		n += len;
+	}
+	return n;
+}
+
+static void put_name(const struct ts_udp_view *v, const struct ts_addr *from, struct msghdr *user)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = ts_addr_to_sockaddr(from, v->family, &sa);
+
+	ts_sockaddr_copy_out(&sa, len, user->msg_name, &user->msg_namelen);
+}
+
+/* Where a relayed datagram arrived: not at loopback, but at this node's address. */
+static void mend_control(struct msghdr *m, const struct ts_addr *from)
+{
+	struct ts_addr own;
+
+	if (!m->msg_controllen || ts_live_own_addr(ts_addr_is4(from) ? AF_INET : AF_INET6, &own) != 1)
+		return;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO && c->cmsg_len >= CMSG_LEN(sizeof(struct in_pktinfo))) {
+			struct in_pktinfo *info = (void *)CMSG_DATA(c);
+
+			memcpy(&info->ipi_addr, own.ip + 12, 4);
+			memcpy(&info->ipi_spec_dst, own.ip + 12, 4);
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO &&
+			   c->cmsg_len >= CMSG_LEN(sizeof(struct in6_pktinfo))) {
+			memcpy(CMSG_DATA(c), own.ip, 16);
+		}
+	}
+}
+
+/*
+ * Turns what the kernel gave into what the program is to see: `k` the kernel's message, `real` the datagram's whole length.
+ * Returns the payload's whole length, or -EAGAIN: it was for us alone.
+ */
+static ssize_t unwrap(struct ts_udp *u, const struct ts_udp_view *v, struct pieces *p, struct msghdr *k, size_t real, struct msghdr *user)
+{
+	uint8_t head[TS_UDP_HEADER_MAX];
+	struct ts_addr from;
+	size_t room = p->room + TS_UDP_HEADER_MAX, got = real < room ? real : room, head_len = 0, whole, kept;
+	bool relayed = ts_udp_from_relay(v, k->msg_name, k->msg_namelen);
+
+	if (relayed) {
+		u->heard = true;
+		head_len = ts_udp_header_read(head, peek_head(p, got, head), &from);
+		if (!head_len || (v->family == AF_INET && !ts_addr_is4(&from)))
+			return -EAGAIN;
+	}
+	whole = real - head_len;
+	kept = whole < p->room ? whole : p->room;
+	move(p, p->expect, head_len, kept);
+	if (relayed)
+		u->expect = (uint8_t)head_len;
+	user->msg_controllen = k->msg_controllen;
+	user->msg_flags = (k->msg_flags & ~MSG_TRUNC) | (whole > p->room ? MSG_TRUNC : 0);
+	if (relayed)
+		mend_control(user, &from);
+	if (!user->msg_name)
+		user->msg_namelen = 0;
+	else if (relayed)
+		put_name(v, &from, user);
+	else
+		ts_sockaddr_copy_out((void *)k->msg_name, k->msg_namelen, user->msg_name, &user->msg_namelen);
+	return (ssize_t)whole;
+}
+
+/* One datagram; -EAGAIN with `*ours`: one came, but not for the program. */
+static ssize_t receive(int fd, struct ts_udp *u, struct ts_udp_view *v, struct pieces *p, struct msghdr *user, int flags, bool *ours)
+{
+	struct sockaddr_storage from;
+	struct msghdr k = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = p->iov, .msg_iovlen = p->count,
+			    .msg_control = user->msg_control, .msg_controllen = user->msg_controllen };
+	ssize_t n = ts_real()->recvmsg(fd, &k, flags | MSG_TRUNC), whole;
+
+	*ours = false;
+	if (n < 0)
+		return -ts_errno;
+	whole = unwrap(u, v, p, &k, (size_t)n, user);
+	if (whole < 0) {
+		*ours = true;
+		if (flags & MSG_PEEK)
+			ts_sys(SYS_recvfrom, fd, p->head, 0, MSG_DONTWAIT, NULL, NULL);
+		return whole;
+	}
+	return flags & MSG_TRUNC || (size_t)whole < p->room ? whole : (ssize_t)p->room;
+}
+
+/* More pieces than are worth a list: through a buffer. */
+static ssize_t receive_scattered(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *user, int flags, bool *ours)
+{
+	uint8_t *buf = ts_zero_pages(DATAGRAM_MAX, MAP_PRIVATE);
+	struct iovec *to = user->msg_iov, one = { buf, 0 };
+	size_t count = user->msg_iovlen, left;
+	struct pieces p;
+	ssize_t n;
+
+	if (!buf)
+		return -ENOBUFS;
+	for (size_t i = 0; i < count; i++)
+		one.iov_len = to[i].iov_len < DATAGRAM_MAX - one.iov_len ? one.iov_len + to[i].iov_len : DATAGRAM_MAX;
+	lay_out(&p, &one, 1, u->expect);
+	n = receive(fd, u, v, &p, user, flags, ours);
+	left = n < 0 ? 0 : (size_t)n < one.iov_len ? (size_t)n : one.iov_len;
+	for (size_t i = 0, at = 0; i < count && left; i++) {
+		size_t step = to[i].iov_len < left ? to[i].iov_len : left;
+
+		memcpy(to[i].iov_base, buf + at, step);
+		at += step;
+		left -= step;
+	}
+	ts_sys(SYS_munmap, buf, DATAGRAM_MAX);
+	return n;
+}
+
+ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
+{
+	struct ts_udp_view v;
+	struct ts_udp *u = ts_udp_get(fd, &v);
+	int saved = ts_errno;
+	struct pieces p;
+	bool again;
+	ssize_t n;
+
+	if (!u || msg->msg_iovlen > 1024 || (msg->msg_iovlen && !ts_plausible(msg->msg_iov))) {
+		n = ts_real()->recvmsg(fd, msg, flags);
+		return n < 0 ? -ts_errno : n;
+	}
+	do {
+		if (msg->msg_iovlen > PIECES_MAX) {
+			n = receive_scattered(fd, u, &v, msg, flags, &again);
+		} else {
+			lay_out(&p, msg->msg_iov, msg->msg_iovlen, u->expect);
+			n = receive(fd, u, &v, &p, msg, flags, &again);
+		}
+		/* The relay's port is closed: for the program, datagrams were lost, and others may come. */
+		if (n == -ECONNREFUSED && ts_udp_see_to_relay(fd, u, &v, true) == 1)
+			again = true;
+	} while (again);
+	ts_errno = saved;
+	return n;
+}
+
+int ts_udp_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout)
+{
+	unsigned i;
+
+	(void)timeout;
+	for (i = 0; i < n; i++) {
+		ssize_t len = ts_udp_recv(fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);
+
+		if (len < 0)
+			return i ? (int)i : (int)len;
+		msgs[i].msg_len = (unsigned)len;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+	}
+	return (int)i;
+}
+
+bool ts_udp_unread(int fd, int *out)
+{
+	uint8_t head[TS_UDP_HEADER_MAX];
+	union ts_udp_name from;
+	socklen_t len = sizeof(from);
+	struct ts_udp_view v;
+	struct ts_addr who;
+	long n;
+
+	if (!ts_udp_get(fd, &v))
+		return false;
+	n = ts_sys(SYS_recvfrom, fd, head, sizeof(head), MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, &from, &len);
+	if (n < 0 || !ts_udp_from_relay(&v, &from, len))
+		return false;
+	*out = (int)(n - (long)ts_udp_header_read(head, n < TS_UDP_HEADER_MAX ? (size_t)n : TS_UDP_HEADER_MAX, &who));
+	return true;
+}
