@@ -47,8 +47,7 @@ ssize_t read(int fd, void *buf, size_t len)
 {
 	if (len == 0)
 		return ts_real()->read(fd, buf, len);	/* 0 in any state */
-	CARRIED(fd, 0, SO_RCVTIMEO, read(fd, buf, len),
-		ts_datagram_recv(fd, buf, len, 0, NULL, NULL));
+	CARRIED(fd, 0, SO_RCVTIMEO, read(fd, buf, len), ts_datagram_recv(fd, buf, len, 0, NULL, NULL));
 }
 
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t size)
@@ -62,16 +61,14 @@ ssize_t readv(int fd, const struct iovec *iov, int n)
 {
 	if (at_once(fd, iov, 0))
 		return ts_real()->readv(fd, iov, n);
-	CARRIED(fd, 0, SO_RCVTIMEO, readv(fd, iov, n),
-		ts_datagram_readv(fd, iov, n));
+	CARRIED(fd, 0, SO_RCVTIMEO, readv(fd, iov, n), ts_datagram_readv(fd, iov, n));
 }
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
 	if (at_once(fd, buf, flags))
 		return ts_real()->recv(fd, buf, len, flags);
-	CARRIED(fd, flags, SO_RCVTIMEO, recv(fd, buf, len, flags),
-		ts_datagram_recv(fd, buf, len, flags, NULL, NULL));
+	CARRIED(fd, flags, SO_RCVTIMEO, recv(fd, buf, len, flags), ts_datagram_recv(fd, buf, len, flags, NULL, NULL));
 }
 
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
@@ -110,8 +107,7 @@ static ssize_t receive(int fd, struct msghdr *msg, int flags)
 {
 	if (at_once(fd, msg, flags))
 		return ts_real()->recvmsg(fd, msg, flags);
-	CARRIED(fd, flags, SO_RCVTIMEO, recvmsg(fd, msg, flags),
-		ts_datagram_recvmsg(fd, msg, flags));
+	CARRIED(fd, flags, SO_RCVTIMEO, recvmsg(fd, msg, flags), ts_datagram_recvmsg(fd, msg, flags));
 }
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
@@ -142,27 +138,24 @@ int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct tim
 
 ssize_t write(int fd, const void *buf, size_t len)
 {
-	CARRIED(fd, 0, SO_SNDTIMEO, write(fd, buf, len),
-		ts_datagram_send(fd, buf, len, 0, NULL, 0));
+	CARRIED(fd, 0, SO_SNDTIMEO, write(fd, buf, len), ts_datagram_send(fd, buf, len, 0, NULL, 0));
 }
 
 ssize_t writev(int fd, const struct iovec *iov, int n)
 {
 	if (at_once(fd, iov, 0))
 		return ts_real()->writev(fd, iov, n);
-	CARRIED(fd, 0, SO_SNDTIMEO, writev(fd, iov, n),
-		ts_datagram_writev(fd, iov, n));
+	CARRIED(fd, 0, SO_SNDTIMEO, writev(fd, iov, n), ts_datagram_writev(fd, iov, n));
 }
 
 ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-	CARRIED(fd, flags, SO_SNDTIMEO, send(fd, buf, len, flags),
-		ts_datagram_send(fd, buf, len, flags, NULL, 0));
+	CARRIED(fd, flags, SO_SNDTIMEO, send(fd, buf, len, flags), ts_datagram_send(fd, buf, len, flags, NULL, 0));
 }
 
 /*
- * A message with an address: 0, go on; 2, a datagram that is ours; 1: it opens a TCP connection of ours (MSG_FASTOPEN), which is made by now, so that the
- * message goes without address and flag; else -errno.
+ * A message with an address: 0, go on; 2, a datagram that is ours; 1: it opens a TCP connection of ours (MSG_FASTOPEN), which is
+ * made by now, so that the message goes without address and flag; else -errno.
  */
 static int addressed(int fd, const struct sockaddr *addr, socklen_t len, int flags)
 {
@@ -207,11 +200,9 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	}
 	if (!ts_plausible(msg))
 		return ts_real()->sendmsg(fd, msg, flags);
-	CARRIED(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags),
-		ts_datagram_sendmsg(fd, msg, flags));
 	if (has_control(msg))
 		ts_cross_sending(msg);
-	CARRIED(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags));
+	CARRIED(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags), ts_datagram_sendmsg(fd, msg, flags));
 }
 
 /* MSG_FASTOPEN opens a connection with the first message: each goes by itself. */
