@@ -24,10 +24,17 @@ enum ts_ask {
  * name misses (names.h).
  */
 enum ts_ask ts_names_ask(const char *name, int family, struct ts_map_answer *out);
-/* The same for an address. */
-enum ts_ask ts_names_ask_addr(const uint8_t ip[16], struct ts_map_answer *out);
+/* The same with conditions. */
+struct ts_ask_how {
+	int family;
+	bool hosts;	/* what comes before DNS comes first; without, as who asks DNS directly (res_query(3)) */
+	bool search;	/* short names are looked up under the tailnet's suffix */
+};
+enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out);
+/* The same for an address. `hosts`: /etc/hosts wins. */
+enum ts_ask ts_names_ask_addr(const uint8_t ip[16], bool hosts, struct ts_map_answer *out);
 
-/* Does /etc/hosts give `name` an address of `family`? The file is read on each call, as libc does. */
+/* Does /etc/hosts, as it is now, give `name` an address of `family`? */
 bool ts_hosts_has_name(const char *name, int family);
 bool ts_hosts_has_addr(const uint8_t ip[16]);
 

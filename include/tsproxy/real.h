@@ -12,6 +12,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -20,12 +21,19 @@
 #include <sys/uio.h>
 #include <time.h>
 
+struct __res_state;
+struct gaicb;
+struct sigevent;
+
 struct ts_real {
 #define TS_HOOK(result, name, params) result(*name) params;
 #include "../../src/sys/hooks.def"
 #undef TS_HOOK
 	/* Not hooked, but wanted from libc for its vDSO call. */
 	int (*clock_gettime)(clockid_t, struct timespec *);
+	/* Nor these, glibc's own: a name to and from its form in DNS, in memory for free(). 0 or EAI_*. */
+	int (*__idna_to_dns_encoding)(const char *name, char **result);
+	int (*__idna_from_dns_encoding)(const char *name, char **result);
 };
 
 extern struct ts_real ts_real_table;
@@ -33,6 +41,13 @@ extern int ts_real_ready;
 /* The real syscall(), for assembler. */
 extern void *ts_real_syscall __attribute__((visibility("hidden")));
 void ts_real_resolve(void);
+/* False for a pointer of the table whose function was not there when the program was loaded. */
+bool ts_real_has(const void *function);
+/*
+ * What such a function is in a library that the program may have loaded since; null where it has not. May take the
+ * loader's lock.
+ */
+void *ts_real_late(const char *library, const char *name);
 
 /* The table, resolved. */
 static inline const struct ts_real *ts_real(void)

@@ -4,16 +4,21 @@
  * it came.
  */
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tsproxy/answer.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/names.h"
 #include "tsproxy/real.h"
+#include "tsproxy/sys.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
+/* libc's, for what it gave us. */
+extern void free(void *p);
 /* Both libcs have it; weak, because netdb.h may not declare it. */
 extern int *__h_errno_location(void) __attribute__((weak));
 
@@ -28,29 +33,97 @@ static bool is_family(int family)
 	return family == AF_INET || family == AF_INET6;
 }
 
+static bool is_ascii(const char *s)
+{
+	while (*s && !(*s & 0x80))
+		s++;
+	return *s == '\0';
+}
+
+/* Before glibc 2.34 it is in a library of its own, which may have been loaded after us. */
+static int real_getaddrinfo_a(int mode, struct gaicb **list, int n, struct sigevent *sig)
+{
+	__typeof__(&getaddrinfo_a) real = ts_real()->getaddrinfo_a;
+
+	if (!ts_real_has((const void *)real))
+		real = (__typeof__(real))ts_real_late("libanl.so.1", "getaddrinfo_a");
+	return real ? real(mode, list, n, sig) : EAI_SYSTEM;
+}
+
 /* The families that /etc/hosts could answer such a call with. */
 static int hosts_family(const struct addrinfo *hints)
 {
 	return hints && !(hints->ai_family == AF_INET6 && hints->ai_flags & AI_V4MAPPED) ? hints->ai_family : AF_UNSPEC;
 }
 
-EXPORT int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+/*
+ * Answers where the name is ours; false: libc does. With AI_IDN a name may be in the letters of any language. libc
+ * turns it into what DNS knows, in the same way in which it would for itself.
+ */
+static bool answer_addrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res,
+			    int *ret)
 {
 	const struct ts_real *real = ts_real();
 	struct ts_map_answer a;
+	char *ace = NULL;
+	enum ts_ask whose;
 
 	if (!ts_enabled() || !node || (hints && (hints->ai_flags & AI_NUMERICHOST ||
 					       (hints->ai_family != AF_UNSPEC && !is_family(hints->ai_family)))))
-		return real->getaddrinfo(node, service, hints, res);
-	switch (ts_names_ask(node, hosts_family(hints), &a)) {
-	case TS_ASK_FOUND:
-		return ts_answer_addrinfo(&a, service, hints, res);
-	case TS_ASK_NONE:
-		return ts_answer_no_addrinfo(service, hints, EAI_NONAME);
-	case TS_ASK_LIBC:
-		break;
+		return false;
+	if (hints && hints->ai_flags & AI_IDN && !is_ascii(node) && ts_real_has(real->__idna_to_dns_encoding) &&
+	    real->__idna_to_dns_encoding(node, &ace) != 0)
+		return false;
+	whose = ts_names_ask(ace ? ace : node, hosts_family(hints), &a);
+	if (ace)
+		free(ace);
+	if (whose == TS_ASK_FOUND)
+		*ret = ts_answer_addrinfo(&a, service, hints, res);
+	else if (whose == TS_ASK_NONE)
+		*ret = ts_answer_no_addrinfo(service, hints, EAI_NONAME);
+	return whose != TS_ASK_LIBC;
+}
+
+EXPORT int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+{
+	int ret;
+
+	return answer_addrinfo(node, service, hints, res, &ret) ? ret : ts_real()->getaddrinfo(node, service, hints, res);
+}
+
+#define MANY 64	/* requests whose list is copied to the stack */
+
+/*
+ * glibc resolves each request in a thread of its own, by its own function. Ours are answered at once, and the others
+ * handed on without them: gai_suspend, gai_error and gai_cancel find in the request itself that it is done.
+ */
+EXPORT int getaddrinfo_a(int mode, struct gaicb **list, int n, struct sigevent *sig)
+{
+	size_t size = n > 0 ? (size_t)n * sizeof(*list) : 0;
+	struct gaicb *few[MANY], **rest = few;
+	long p = 0;
+	int ret;
+
+	if (!ts_enabled() || n <= 0 || (mode != GAI_WAIT && mode != GAI_NOWAIT))
+		return real_getaddrinfo_a(mode, list, n, sig);
+	if (n > MANY) {
+		p = ts_sys(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (p < 0 && p > -4096)
+			return EAI_MEMORY;
+		rest = (struct gaicb **)p;
 	}
-	return real->getaddrinfo(node, service, hints, res);
+	for (int i = 0; i < n; i++) {
+		struct gaicb *one = rest[i] = list[i];
+
+		if (one && answer_addrinfo(one->ar_name, one->ar_service, one->ar_request, &one->ar_result, &ret)) {
+			one->__return = ret;
+			rest[i] = NULL;
+		}
+	}
+	ret = real_getaddrinfo_a(mode, rest, n, sig);
+	if (n > MANY)
+		ts_sys(SYS_munmap, p, size);
+	return ret;
 }
 
 EXPORT void freeaddrinfo(struct addrinfo *res)
@@ -187,7 +260,7 @@ static enum ts_ask ask_addr(const void *addr, socklen_t len, int *family, struct
 		ts_addr_set4(&key, addr, 0);
 	else
 		ts_addr_set6(&key, addr, 0);
-	whose = ts_names_ask_addr(key.ip, a);
+	whose = ts_names_ask_addr(key.ip, true, a);
 	*family = ts_addr_is4(&key) ? AF_INET : AF_INET6;
 	memcpy(a->ip[0], key.ip, sizeof(key.ip));
 	a->count = 1;
@@ -220,51 +293,4 @@ EXPORT struct hostent *gethostbyaddr(const void *addr, socklen_t len, int family
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyaddr(addr, len, family);
 	return answer(whose, &a, found, NULL, &s);
-}
-
-/*
- * The domain that NI_NOFQDN leaves out: our own tailnet's, whose nodes are the local hosts. musl ignores the flag.
- */
-static size_t host_len(const char *fqdn, int flags)
-{
-	size_t len = strlen(fqdn), label = 0;
-
-	if (!(flags & NI_NOFQDN) || !ts_libc_is_glibc() || !ts_live_name_under_suffix(fqdn, len))
-		return len;
-	while (fqdn[label] != '.')
-		label++;
-	return label;
-}
-
-EXPORT int getnameinfo(const struct sockaddr *addr, socklen_t len, char *host, socklen_t host_cap, char *serv,
-		       socklen_t serv_cap, int flags)
-{
-	const struct ts_real *real = ts_real();
-	char number[NI_MAXHOST];
-	enum ts_ask whose = TS_ASK_LIBC;
-	struct ts_map_answer a;
-	struct ts_addr key;
-	size_t n;
-	int ret;
-
-	if (ts_enabled() && host && host_cap && !(flags & NI_NUMERICHOST) && addr &&
-	    ts_addr_from_sockaddr(&key, addr, len))
-		whose = ts_names_ask_addr(key.ip, &a);
-	if (whose == TS_ASK_LIBC)
-		return real->getnameinfo(addr, len, host, host_cap, serv, serv_cap, flags);
-	if (whose == TS_ASK_NONE && !(flags & NI_NAMEREQD))
-		return real->getnameinfo(addr, len, host, host_cap, serv, serv_cap, flags | NI_NUMERICHOST);
-	/* The service, and what is wrong with the call, are libc's. */
-	ret = real->getnameinfo(addr, len, number, sizeof(number), serv, serv_cap,
-				(flags & ~NI_NAMEREQD) | NI_NUMERICHOST);
-	if (ret)
-		return ret;
-	if (whose == TS_ASK_NONE)
-		return EAI_NONAME;
-	n = host_len(a.canon, flags);
-	if (n + 1 > host_cap)
-		return EAI_OVERFLOW;
-	memcpy(host, a.canon, n);
-	host[n] = '\0';
-	return 0;
 }

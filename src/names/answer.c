@@ -151,10 +151,27 @@ int ts_answer_no_addrinfo(const char *service, const struct addrinfo *hints, int
 	return ret ? ret : error;
 }
 
+/* A copy of the canonical name, in the user's own letters where AI_CANONIDN asks for that and it can be. */
+static int canonical(const char *name, int flags, char **out)
+{
+	int ret = EAI_IDN_ENCODE;
+
+	if (flags & AI_CANONIDN && ts_real_has((const void *)ts_real()->__idna_from_dns_encoding))
+		ret = ts_real()->__idna_from_dns_encoding(name, out);
+	if (ret != EAI_IDN_ENCODE)
+		return ret;
+	*out = malloc(strlen(name) + 1);
+	if (!*out)
+		return EAI_MEMORY;
+	memcpy(*out, name, strlen(name) + 1);
+	return 0;
+}
+
 /* glibc: one list of all; the canonical name goes to its first node. */
 static int link_lists(struct addrinfo **lists, unsigned count, const struct addrinfo *h, const char *canon)
 {
 	struct addrinfo *first = lists[0];
+	int ret;
 
 	for (unsigned i = 1; i < count; i++)
 		last_of(lists[i - 1])->ai_next = lists[i];
@@ -162,13 +179,10 @@ static int link_lists(struct addrinfo **lists, unsigned count, const struct addr
 		ai->ai_flags = h->ai_flags;
 	if (!(h->ai_flags & AI_CANONNAME))
 		return 0;
-	first->ai_canonname = malloc(strlen(canon) + 1);
-	if (first->ai_canonname) {
-		memcpy(first->ai_canonname, canon, strlen(canon) + 1);
-		return 0;
-	}
-	ts_real()->freeaddrinfo(first);
-	return EAI_MEMORY;
+	ret = canonical(canon, h->ai_flags, &first->ai_canonname);
+	if (ret)
+		ts_real()->freeaddrinfo(first);
+	return ret;
 }
 
 /*

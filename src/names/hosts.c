@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tsproxy/answer.h"
+#include "tsproxy/name_kind.h"
 #include "tsproxy/sys.h"
 
 #define WORD_MAX 255
@@ -22,17 +23,12 @@ struct query {
 	bool found;
 };
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
-}
-
 static bool same_name(const struct query *q, const char *word, size_t len)
 {
 	if (len != q->name_len)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (word[i] != q->name[i] && (q->exact || lower(word[i]) != lower(q->name[i])))
+		if (word[i] != q->name[i] && (q->exact || ts_name_lower(word[i]) != ts_name_lower(q->name[i])))
 			return false;
 	return true;
 }

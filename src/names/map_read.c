@@ -16,6 +16,7 @@
 
 #include "tsproxy/hash.h"
 #include "tsproxy/map.h"
+#include "tsproxy/name_kind.h"
 #include "tsproxy/sys.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "maps are little-endian and read as they lie in memory");
@@ -134,11 +135,6 @@ static void copy_addrs(const struct ts_map *m, uint32_t first, uint32_t count, s
 		memcpy(out->ip[out->count++], a.ip, sizeof(a.ip));
 }
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
-}
-
 /* `name` lower case and without trailing dot; its length, or 0 where it is none. */
 static size_t fold(const char *name, size_t len, char out[TS_NAME_MAX + 1])
 {
@@ -147,7 +143,7 @@ static size_t fold(const char *name, size_t len, char out[TS_NAME_MAX + 1])
 	if (len > TS_NAME_MAX)
 		return 0;
 	for (size_t i = 0; i < len; i++)
-		out[i] = lower(name[i]);
+		out[i] = ts_name_lower(name[i]);
 	return len;
 }
 
@@ -291,7 +287,7 @@ static bool under(const struct ts_map *m, struct ts_map_str s, const char *name,
 	if (!p || s.len == 0 || len < (size_t)s.len + 2 || name[len - s.len - 1] != '.')
 		return false;
 	for (size_t i = 0; i < s.len; i++)
-		if (lower(name[len - s.len + i]) != (char)p[i])
+		if (ts_name_lower(name[len - s.len + i]) != (char)p[i])
 			return false;
 	return true;
 }

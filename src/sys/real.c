@@ -10,6 +10,7 @@
  */
 #include "tsproxy/real.h"
 
+#include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
 #include <link.h>
@@ -31,12 +32,15 @@ static const char names[] =
 #define TS_HOOK(result, name, params) #name "\0"
 #include "hooks.def"
 #undef TS_HOOK
-	"clock_gettime\0";
+	"clock_gettime\0"
+	"__idna_to_dns_encoding\0"
+	"__idna_from_dns_encoding\0";
 
 #define COUNT (sizeof(struct ts_real) / sizeof(void *))
 
-/* Weak: static programs and odd loaders lack it. */
-extern void *dlsym(void *, const char *) __attribute__((weak));
+/* Weak: static programs and odd loaders lack them. */
+#pragma weak dlsym
+#pragma weak dlopen
 
 /* One loaded object's symbol tables. */
 struct symbols {
@@ -170,6 +174,18 @@ static long missing(void)
 {
 	ts_errno = ENOSYS;
 	return -1;
+}
+
+bool ts_real_has(const void *function)
+{
+	return function != (const void *)missing;
+}
+
+void *ts_real_late(const char *library, const char *name)
+{
+	void *handle = dlopen && dlsym ? dlopen(library, RTLD_LAZY | RTLD_NOLOAD) : NULL;
+
+	return handle ? dlsym(handle, name) : NULL;
 }
 
 static void missing_closefrom(int first)

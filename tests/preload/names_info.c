@@ -13,7 +13,7 @@ int main(void)
 	static const char *const addrs[] = { "100.64.0.2", "fd7a:115c:a1e0::2", "127.0.0.1" };
 	static const int flags[] = {
 		0, NI_NAMEREQD, NI_NUMERICHOST, NI_NUMERICSERV, NI_DGRAM, NI_NUMERICHOST | NI_NUMERICSERV,
-		NI_NAMEREQD | NI_NUMERICSERV, NI_NAMEREQD | NI_NUMERICHOST, 0x4000,
+		NI_NAMEREQD | NI_NUMERICSERV, NI_NAMEREQD | NI_NUMERICHOST, NI_NOFQDN, 32 /* NI_IDN */, 0x4000,
 	};
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(22) };
 	char host[NI_MAXHOST], serv[NI_MAXSERV];

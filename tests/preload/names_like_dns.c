@@ -19,7 +19,7 @@
 
 static const char *const names[] = {
 	"db.tail1.ts.net", "db.tail1.ts.net.", "db", "four", "four.tail1.ts.net", "six", "six.tail1.ts.net", "me",
-	"none.tail1.ts.net", "db.none.tail1.ts.net", "none.tail1.ts.net.",
+	"DB.Tail1.TS.net", "dB", "Six", "ME.tail1.ts.net.", "none.tail1.ts.net", "db.none.tail1.ts.net", "none.tail1.ts.net.",
 };
 static const char *const services[] = { NULL, "80", "http", "domain", "nosuchservice", "0", "65535", "" };
 static const int flags[] = {

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* What can be told of a name by its letters alone: in the order in which it matters (answer.h). */
+#ifndef TSPROXY_NAME_KIND_H
+#define TSPROXY_NAME_KIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+static inline char ts_name_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+/* Numbers are no names: what inet_aton(3) takes, and whatever has IPv6's colon. */
+bool ts_name_is_number(const char *s);
+/* "localhost" and what lies under it (RFC 6761, 6.3), with or without the trailing dot. */
+bool ts_name_is_localhost(const char *s, size_t len);
+/* One label, with or without the trailing dot. */
+bool ts_name_is_short(const char *s, size_t len);
+/* Could any node have this name? Paths and the like could not. */
+bool ts_name_is_possible(const char *s, size_t len);
+
+#endif

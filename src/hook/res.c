@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The resolver calls of resolv.h, which ask DNS for a message and know no /etc/hosts. Questions about the tailnet's
+ * names and addresses are answered here; all others are libc's, also those that it would refuse.
+ *
+ * Each call has a twin with underscores, the name by which programs built before glibc 2.34 know it.
+ */
+#include <errno.h>
+#include <netdb.h>
+#include <string.h>
+
+#include "tsproxy/answer.h"
+#include "tsproxy/dns_message.h"
+#include "tsproxy/guard.h"
+#include "tsproxy/hash.h"
+#include "tsproxy/name_kind.h"
+#include "tsproxy/names.h"
+#include "tsproxy/real.h"
+#include "tsproxy/res_state.h"
+
+#define EXPORT __attribute__((visibility("default")))
+#define LIBRARY "libresolv.so.2"
+
+extern int *__h_errno_location(void) __attribute__((weak));
+
+/* The header that declares them would rename them on some releases. */
+#define TS_HOOK(result, name, params) result name params;
+#include "../sys/hooks.def"
+#undef TS_HOOK
+
+/* The first of a function and its twin that this process has. */
+static const void *pick(const void *function, const void *twin, const char *name, const char *twin_name)
+{
+	if (ts_real_has(function))
+		return function;
+	if (ts_real_has(twin))
+		return twin;
+	function = ts_real_late(LIBRARY, name);
+	return function ? function : ts_real_late(LIBRARY, twin_name);
+}
+
+#define REAL(name) \
+	((__typeof__(ts_real()->name))pick((const void *)ts_real()->name, (const void *)ts_real()->__##name, #name, \
+					   "__" #name))
+/* Calls the real function; where there is none, nobody can be asked. */
+#define CALL(name, ...) \
+	({ \
+		__typeof__(ts_real()->name) function = REAL(name); \
+		function ? function(__VA_ARGS__) : fail(NULL, NO_RECOVERY); \
+	})
+
+/* Where the state is not the caller's, libc keeps one a thread. */
+static int fail(struct __res_state *state, int why)
+{
+	if (__h_errno_location)
+		*__h_errno_location() = why;
+	ts_res_set_error(state, why);
+	return -1;
+}
+
+/* Whose is the question? NONE: ours, and there is no such name. */
+static enum ts_ask ask(const struct ts_dns_question *q, bool search, struct ts_map_answer *a)
+{
+	uint8_t ip[16];
+
+	if (!ts_dns_reverse(q->name, ip))
+		return ts_names_ask_how(q->name, &(struct ts_ask_how){ .search = search }, a);
+	return ts_names_ask_addr(ip, false, a);
+}
+
+/* The reply to a question of ours, where such fits. Natively what does not is cut off. Its length in `answer`. */
+static int reply(const struct ts_dns_question *q, enum ts_ask whose, const struct ts_map_answer *a,
+		 unsigned char *answer, int len, int *herr)
+{
+	uint8_t buf[TS_DNS_REPLY_MAX], ip[16];
+	int rcode = whose == TS_ASK_NONE ? TS_DNS_NXDOMAIN : TS_DNS_NOERROR;
+	size_t size;
+	unsigned count;
+
+	/* Under a reverse zone there are pointers only, and MagicDNS knows of no other name there. */
+	if (q->class == TS_DNS_CLASS_IN && ts_dns_reverse(q->name, ip) && q->type != TS_DNS_PTR && q->type != TS_DNS_ANY)
+		rcode = TS_DNS_NXDOMAIN;
+	size = ts_dns_reply(q, rcode, whose == TS_ASK_FOUND ? a : NULL, buf, &count);
+	*herr = rcode == TS_DNS_NXDOMAIN ? HOST_NOT_FOUND : count ? 0 : NO_DATA;
+	if (size > (size_t)len)
+		size = (size_t)len;
+	memcpy(answer, buf, size);
+	return (int)size;
+}
+
+/* What a call's arguments are: where an answer may go, and what for. */
+struct call {
+	struct __res_state *state;
+	int class, type;
+	unsigned char *answer;
+	int len;
+};
+
+/* Answers a question of ours; false: it is libc's. */
+static bool answer_query(const struct call *c, const char *name, bool search, int *ret)
+{
+	struct ts_dns_question q = { .recurse = true };
+	struct ts_map_answer a;
+	enum ts_ask whose;
+	int herr;
+
+	if (!ts_enabled() || !name || c->len < 12 || c->class < 0 || c->class > 65535 || c->type < 0 || c->type > 65535 ||
+	    !ts_dns_set_name(&q, name))
+		return false;
+	whose = ask(&q, search, &a);
+	if (whose == TS_ASK_LIBC)
+		return false;
+	q.id = (uint16_t)(uintptr_t)&q ^ (uint16_t)ts_fnv64(TS_FNV64_INIT, q.name, strlen(q.name));
+	q.class = (uint16_t)c->class;
+	q.type = (uint16_t)c->type;
+	/* Found by searching: the question that was asked is for the full name. */
+	if (whose == TS_ASK_FOUND && ts_name_is_short(q.name, strlen(q.name)) && !ts_dns_set_name(&q, a.canon))
+		return false;
+	*ret = reply(&q, whose, &a, c->answer, c->len, &herr);
+	if (herr)
+		*ret = fail(c->state, herr);
+	else if (search)
+		ts_res_set_error(c->state, HOST_NOT_FOUND);	/* as glibc begins, and leaves it */
+	return true;
+}
+
+/* As answer_query, for a name in two parts. */
+static bool answer_domain(const struct call *c, const char *name, const char *domain, int *ret)
+{
+	size_t len = name ? strlen(name) : 0, domain_len = domain ? strlen(domain) : 0;
+	char whole[TS_NAME_MAX + 2];
+
+	if (!name || len + 1 + domain_len >= sizeof(whole))
+		return false;
+	memcpy(whole, name, len + 1);
+	if (domain_len) {
+		whole[len] = '.';
+		memcpy(whole + len + 1, domain, domain_len + 1);
+	}
+	return answer_query(c, whole, false, ret);
+}
+
+static bool answer_message(const unsigned char *query, int query_len, unsigned char *answer, int len, int *ret)
+{
+	struct ts_dns_question q;
+	struct ts_map_answer a;
+	enum ts_ask whose;
+	int herr;
+
+	if (!ts_enabled() || !query || query_len < 12 || len < 12 || !ts_dns_read(query, (size_t)query_len, &q))
+		return false;
+	whose = ask(&q, false, &a);
+	if (whose == TS_ASK_LIBC)
+		return false;
+	*ret = reply(&q, whose, &a, answer, len, &herr);
+	return true;
+}
+
+EXPORT int res_query(const char *name, int class, int type, unsigned char *answer, int len)
+{
+	int ret;
+
+	if (answer_query(&(struct call){ NULL, class, type, answer, len }, name, false, &ret))
+		return ret;
+	return CALL(res_query, name, class, type, answer, len);
+}
+
+EXPORT int res_search(const char *name, int class, int type, unsigned char *answer, int len)
+{
+	int ret;
+
+	/* musl's does not search. */
+	if (answer_query(&(struct call){ NULL, class, type, answer, len }, name, ts_libc_is_glibc(), &ret))
+		return ret;
+	return CALL(res_search, name, class, type, answer, len);
+}
+
+EXPORT int res_querydomain(const char *name, const char *domain, int class, int type, unsigned char *answer, int len)
+{
+	int ret;
+
+	if (answer_domain(&(struct call){ NULL, class, type, answer, len }, name, domain, &ret))
+		return ret;
+	return CALL(res_querydomain, name, domain, class, type, answer, len);
+}
+
+EXPORT int res_send(const unsigned char *query, int query_len, unsigned char *answer, int len)
+{
+	int ret;
+
+	if (answer_message(query, query_len, answer, len, &ret))
+		return ret;
+	return CALL(res_send, query, query_len, answer, len);
+}
+
+EXPORT int res_nquery(struct __res_state *state, const char *name, int class, int type, unsigned char *answer, int len)
+{
+	int ret;
+
+	if (answer_query(&(struct call){ state, class, type, answer, len }, name, false, &ret))
+		return ret;
+	return CALL(res_nquery, state, name, class, type, answer, len);
+}
+
+EXPORT int res_nsearch(struct __res_state *state, const char *name, int class, int type, unsigned char *answer, int len)
+{
+	int ret;
+
+	if (answer_query(&(struct call){ state, class, type, answer, len }, name, true, &ret))
+		return ret;
+	return CALL(res_nsearch, state, name, class, type, answer, len);
+}
+
+EXPORT int res_nquerydomain(struct __res_state *state, const char *name, const char *domain, int class, int type,
+			    unsigned char *answer, int len)
+{
+	int ret;
+
+	if (answer_domain(&(struct call){ state, class, type, answer, len }, name, domain, &ret))
+		return ret;
+	return CALL(res_nquerydomain, state, name, domain, class, type, answer, len);
+}
+
+EXPORT int res_nsend(struct __res_state *state, const unsigned char *query, int query_len, unsigned char *answer,
+		     int len)
+{
+	int ret;
+
+	if (answer_message(query, query_len, answer, len, &ret))
+		return ret;
+	return CALL(res_nsend, state, query, query_len, answer, len);
+}
+
+#define TWIN(name) EXPORT __typeof__(name) __##name __attribute__((alias(#name)));
+
+TWIN(res_query)
+TWIN(res_search)
+TWIN(res_querydomain)
+TWIN(res_send)
+TWIN(res_nquery)
+TWIN(res_nsearch)
+TWIN(res_nquerydomain)
+TWIN(res_nsend)
