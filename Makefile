@@ -48,8 +48,10 @@ LAUNCHER_O := $(call obj,launcher,$(LAUNCHER_SRC))
 TOOL_O := $(call obj,tool,$(TOOL_SRC) $(COMMAND_SRC))
 SIM_O := $(call obj,tool,$(SIM_SRC))
 
-TOOL_LIBS = $(shell $(PKG_CONFIG) --libs jansson inih)
-TOOL_DEP_CFLAGS = $(shell $(PKG_CONFIG) --cflags jansson inih)
+# QR codes of login links, where the library is there.
+QRENCODE := $(shell $(PKG_CONFIG) --exists libqrencode && echo libqrencode)
+TOOL_LIBS = $(shell $(PKG_CONFIG) --libs jansson inih $(QRENCODE))
+TOOL_DEP_CFLAGS = $(shell $(PKG_CONFIG) --cflags jansson inih $(QRENCODE)) $(if $(QRENCODE),-DTSPROXY_QRENCODE)
 
 # The launcher's start-up is paid on every use, and a static musl program starts four times as fast as a glibc one.
 MUSL_CC := $(shell command -v musl-gcc 2>/dev/null)

@@ -105,6 +105,18 @@ enum ts_probe_result ts_probe(struct ts_endpoint *e);
  */
 int ts_discover(struct ts_map_settings *set, const struct ts_map *old);
 
+/* --- the daemon of `tsproxy up` (own.c) --- */
+
+struct ts_own_ports {
+	uint16_t socks5, http;
+};
+
+/* Where it keeps `file` ("": the folder itself), for this user and profile; null without a home. */
+const char *ts_own_path(const char *file, char *buf, size_t cap);
+/* The ports that it was given; false where none runs. */
+bool ts_own_ports(struct ts_own_ports *out);
+int ts_own_ports_write(const struct ts_own_ports *ports);
+
 /* --- making the map (sync.c) --- */
 
 /*

@@ -23,6 +23,7 @@ static const char help_text[] =
 	"  --log LEVEL[:FILE]      error, warn, info or debug, to standard error or FILE\n"
 	"  --json  where a sub-command prints      -h, --help      -V, --version\n"
 	"Sub-commands (after -- a first word is always a program):\n"
+	"  up       a daemon without root      down     end it\n"
 	"  doctor   find what is wrong         status   the tailnet's nodes\n"
 	"  sync     ask the daemon now         resolve  what a name stands for, and why\n"
 	"  env      serve a whole shell        run, help, version\n"

@@ -39,6 +39,7 @@
 #include "tsproxy/sys.h"
 
 #define OLD_NS (10 * INT64_C(1000000000))
+#define DOWN_OLD_NS (INT64_C(1000000000) / 4)
 #define WAIT_MS 1000
 #define MTIME_GRAIN_NS (10 * INT64_C(1000000))	/* file times follow the tick, up to 10 ms behind the clock */
 #define DAY_S 86400
@@ -53,20 +54,25 @@ static int64_t clock_ns(clockid_t clock)
 	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-/* When the map was made; 0 where there is none that readers would take, as far as its first bytes tell. */
-static int64_t made_ns(const char *path)
+/*
+ * When the map was made; 0 where there is none that readers would take, as far as its first bytes tell. *down: the
+ * daemon was stopped then, or about to start.
+ */
+static int64_t made_ns(const char *path, bool *down)
 {
 	struct ts_map_header h;
 	struct stat st;
 	int64_t made = 0;
 	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
+	*down = false;
 	if (fd < 0)
 		return 0;
 	if (fstat(fd, &st) == 0 && (st.st_uid == getauxval(AT_EUID) || st.st_uid == 0) && !(st.st_mode & 022) &&
 	    pread(fd, &h, sizeof(h), 0) == sizeof(h) && memcmp(h.magic, TS_MAP_MAGIC, sizeof(h.magic)) == 0 &&
 	    h.version == TS_MAP_VERSION && h.header_len == sizeof(h))
 		made = h.made_ns;
+	*down = made && (h.state == TS_STATE_STOPPED || h.state == TS_STATE_NEEDS_LOGIN);
 	close(fd);
 	return made;
 }
@@ -95,10 +101,13 @@ static bool is_watched(const char *path)
 
 static enum age age_of(const char *path, const char *source)
 {
-	int64_t made = made_ns(path), now = clock_ns(CLOCK_REALTIME);
+	int64_t now = clock_ns(CLOCK_REALTIME), made;
 	struct stat st;
+	bool down;
 
-	if (!made)
+	made = made_ns(path, &down);
+	/* A daemon that was down may be up a moment later, and with it the command would fail for no reason. */
+	if (!made || (down && !source && now - made > DOWN_OLD_NS))
 		return AGE_MISSING;
 	if (source && stat(source, &st) == 0 &&
 	    st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec + MTIME_GRAIN_NS > made)
@@ -218,6 +227,7 @@ int ts_refresh_map(const struct ts_conf *conf, const struct ts_environ *env)
 	const char *status = ts_env_get(env->v, "TSPROXY_STATUS"), *file = status_file(env), *sync;
 	int64_t before;
 	enum age age;
+	bool down;
 
 	/* What came from standard input cannot be asked again. */
 	if (!conf->map_path[0] || (status && strcmp(status, "-") == 0))
@@ -230,9 +240,9 @@ int ts_refresh_map(const struct ts_conf *conf, const struct ts_environ *env)
 		ts_say("tsproxy-sync is missing: no names from the tailnet; install tsproxy again");
 		return 0;
 	}
-	before = made_ns(conf->map_path);
+	before = made_ns(conf->map_path, &down);
 	/* Who names a file wants no other source, nor its former content; sync has said what is wrong with it. */
-	if (run_sync(sync, env, age == AGE_MISSING) && file && made_ns(conf->map_path) == before)
+	if (run_sync(sync, env, age == AGE_MISSING) && file && made_ns(conf->map_path, &down) == before)
 		return TS_EXIT_USAGE;
 	return 0;
 }

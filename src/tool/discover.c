@@ -16,6 +16,7 @@
 #include "tsproxy/tool.h"
 
 static const uint16_t usual_ports[] = { 1055, 1080, 3128 };
+static const uint8_t loopback[4] = { 127, 0, 0, 1 };
 #define USUAL (sizeof(usual_ports) / sizeof(*usual_ports))
 
 static bool is_local(const struct ts_endpoint *e)
@@ -147,6 +148,21 @@ static void consider(struct search *s, const struct ts_endpoint *e)
 		s->list[s->count++] = *e;
 }
 
+/* Another user's daemon may have the usual ports: where this user's own answers, its ports come first. */
+static void consider_own(struct search *s)
+{
+	struct ts_own_ports own;
+	struct ts_endpoint e = { .kind = TS_PROXY_SOCKS5 };
+
+	if (!ts_own_ports(&own))
+		return;
+	ts_addr_set4(&e.addr, loopback, own.socks5);
+	consider(s, &e);
+	e.kind = TS_PROXY_HTTP;
+	ts_addr_set4(&e.addr, loopback, own.http);
+	consider(s, &e);
+}
+
 static void consider_environment(struct search *s)
 {
 	static const struct {
@@ -175,7 +191,6 @@ static void consider_environment(struct search *s)
 
 static void consider_usual(struct search *s, const struct ts_map *old)
 {
-	static const uint8_t loopback[4] = { 127, 0, 0, 1 };
 	struct ts_endpoint e;
 
 	for (unsigned i = 0; old->base && ts_map_endpoint(old, i, &e) == 1; i++)
@@ -237,6 +252,8 @@ int ts_discover(struct ts_map_settings *set, const struct ts_map *old)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
+	if (!set->socket && !set->status && !getenv("TS_SOCKET"))
+		consider_own(s);
 	consider_environment(s);
 	consider_usual(s, old);
 	if (!try_kind(s, TS_PROXY_SOCKS5, old, &found) && !try_kind(s, TS_PROXY_HTTP, old, &found)) {

@@ -107,7 +107,7 @@ int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_M
 	return err;
 }
 
-/* The sockets to try. A daemon that the user runs and one that the system runs. */
+/* The sockets to try: that of `tsproxy up`, the system's daemon, one that the user runs. */
 static const char *usual_socket(unsigned i, char *buf, size_t cap)
 {
 	static const char *const fixed[] = {
@@ -117,7 +117,6 @@ static const char *usual_socket(unsigned i, char *buf, size_t cap)
 	};
 	static const char *const below[][2] = {
 		{ "HOME", ".local/share/tailscale/tailscaled.sock" },
-		{ "HOME", ".local/share/tsproxy/tailscaled.sock" },
 		{ "HOME", ".config/tailscale/tailscaled.sock" },
 		{ "XDG_RUNTIME_DIR", "tailscale/tailscaled.sock" },
 		{ "XDG_RUNTIME_DIR", "tailscaled.sock" },
@@ -125,6 +124,10 @@ static const char *usual_socket(unsigned i, char *buf, size_t cap)
 	const size_t n = sizeof(fixed) / sizeof(*fixed), m = sizeof(below) / sizeof(*below);
 	const char *dir;
 
+	if (i-- == 0) {
+		dir = ts_own_path("tailscaled.sock", buf, cap);
+		return dir ? dir : "";
+	}
 	if (i < n)
 		return fixed[i];
 	if (i >= n + m)

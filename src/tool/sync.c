@@ -224,7 +224,8 @@ int ts_sync_load(const struct ts_conf *conf, struct ts_map *out)
 	err = conf->map_path[0] ? ts_map_load(conf->map_path, out) : -ENOENT;
 	if (!err) {
 		age = now - ts_map_header(out).made_ns;
-		if (age >= 0 && age <= FRESH_NS)
+		/* A daemon that was down may be up a moment later. */
+		if (age >= 0 && age <= FRESH_NS && ts_map_header(out).state < TS_STATE_STOPPED)
 			return 0;
 		ts_map_unload(out);
 	}

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""The front door with a real daemon behind it: doctor, env."""
+"""The front door with a real daemon behind it: doctor, env; up and down, which start one."""
+import contextlib
 import json
+import os
+import re
+import signal
+import subprocess
+import urllib.parse
 
 from checks import check, good
 from servers import PAGE
-from world import NODE1, until
+from world import CONTROL, NODE1, Node, until
 
 URL = f"http://{NODE1}:3000"
 
@@ -31,3 +37,182 @@ def env(w):
     done = w.run("bash", "-c", f'{on}eval "$(tsproxy env --off)"\ncurl -sS {URL}')
     assert done.returncode == 6, done
     w.resolver.asked()
+
+
+class Workspace:
+    """A machine without any daemon, and a user's home on it."""
+
+    def __init__(self, w, number):
+        self.w, self.name = w, f"door-{number}"
+        pid = w.holder()
+        w.join(pid, f"door{number}", f"10.99.{number}.1", f"10.99.{number}.2")
+        self.enter = ["nsenter", f"--target={pid}", "--net", "--mount", "--"]
+        w.prepare_mounts(self.enter)
+        self.node = Node(w, self.name, pid)
+        self.home = os.path.join(w.home, self.name)
+        good(w.run("mkdir", "-p", self.home))
+
+    def environment(self, more=()):
+        return self.w.environment({"HOME": self.home, "TS_NO_LOGS_NO_SUPPORT": "1", "TS_PANIC_IF_HIT_MAIN_CONTROL": "1",
+                                   "PATH": f"{self.w.product}:{self.w.build}/tailnet:/usr/bin:/bin", **dict(more)})
+
+    def run(self, *argv, env=()):
+        return self.w.run(*argv, node=self.node, env=self.environment(env))
+
+    def up(self, *more, env=()):
+        return self.run("tsproxy", "up", f"--login-server=http://{CONTROL}", f"--hostname={self.name}", *more, env=env)
+
+    def spawn(self, *argv):
+        return subprocess.Popen([*self.enter, *self.w.user(), *argv], env=self.environment(), cwd=self.home,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def daemons(self):
+        """PIDs of the tailscaleds that this home's state belongs to."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/cmdline") as f:
+                    argv = f.read().split("\0")
+                if argv[0] == "tailscaled" and any(f"{self.home}/" in a for a in argv):
+                    found.append(int(pid))
+        return found
+
+    def reaches(self, *options, env=()):
+        """The page of node 1, once its packets have found their way."""
+        def got():
+            done = self.run("tsproxy", *options, "--", "curl", "-sSm", "2", URL, env=env)
+            return done.returncode == 0 and done.stdout == PAGE
+        return until(f"{self.name} reaches node 1", got, 40)
+
+    def end(self):
+        self.run("tsproxy", "down")
+        assert not self.daemons(), self.daemons()
+
+
+@contextlib.contextmanager
+def workspace(w, number):
+    place = Workspace(w, number)
+    try:
+        yield place
+    finally:
+        place.end()
+        w.resolver.asked()
+
+
+@check("door: tsproxy up, as a user, with nothing running: a daemon, a login, a map, a page; again it changes nothing")
+def up(w):
+    with workspace(w, 11) as place:
+        done = place.up()
+        out = good(done)
+        assert f"up as {place.name}." in out and "socks5 127.0.0.1:1055" in out and "tsproxy --" in out, done
+        assert "starting" in done.stderr and "done" in done.stderr, done
+        place.reaches()
+        first = place.daemons()
+        assert len(first) == 1
+        again = place.run("tsproxy", "up")
+        assert f"up as {place.name}." in good(again) and not again.stderr and place.daemons() == first, again
+        files = f"{place.home}/.local/share/tsproxy"
+        assert os.stat(files).st_mode & 0o777 == 0o700 and os.path.exists(f"{files}/tailscaled.state")
+        assert "ok" in good(place.run("tsproxy", "doctor")).split()[0]
+        # One that ends is started again, and is the same node.
+        os.kill(first[0], signal.SIGKILL)
+        until("another daemon", lambda: place.daemons() not in ([], first))
+        place.reaches()
+        assert "down" in good(place.run("tsproxy", "down")) and not place.daemons()
+        assert good(place.run("tsproxy", "down")) == "not up\n"
+        # The state outlives the daemon: no login, the same addresses.
+        assert "starting" in place.run("tsproxy", "up").stderr
+        place.reaches()
+
+
+@check("door: up shows the link to log in with, and goes on when somebody has opened it")
+def login_link(w):
+    with workspace(w, 12) as place:
+        w.admin("/auth?link=1")
+        try:
+            p = place.spawn("tsproxy", "up", f"--login-server=http://{CONTROL}", f"--hostname={place.name}")
+            link = None
+            while not link:
+                line = p.stdout.readline()
+                assert line, "it ended without a link"
+                link = re.search(r"http://\S+/auth/\S+", line)
+            assert w.admin("/login?url=" + urllib.parse.quote(link.group(), safe="")).strip() == b"true"
+            out, _ = p.communicate(timeout=30)
+            assert p.returncode == 0 and f"up as {place.name}." in out, out
+            place.reaches()
+        finally:
+            w.admin("/auth")
+
+
+@check("door: up with a key asks nobody, --ephemeral keeps no state, and the key is on no command line")
+def auth_key(w):
+    key = "tskey-auth-door"
+    with workspace(w, 13) as place:
+        w.admin(f"/auth?key={key}")
+        try:
+            good(place.up("--ephemeral", env={"TS_AUTHKEY": key}))
+            place.reaches()
+            assert not os.path.exists(f"{place.home}/.local/share/tsproxy/tailscaled.state")
+            good(place.run("tsproxy", "down"))
+            good(place.up("--ephemeral", f"--authkey={key}"))
+        finally:
+            w.admin("/auth")
+
+
+@check("door: up beside a taken port, and under the image's own proxy variables, finds its way and its ports")
+def ports(w):
+    with workspace(w, 14) as place:
+        other = place.spawn("python3", "-m", "http.server", "-b", "127.0.0.1", "3128")
+        env = {"ALL_PROXY": "socks5://localhost:1080", "http_proxy": "http://localhost:3128",
+               "https_proxy": "http://localhost:3129"}
+        try:
+            until("a web server", lambda: place.run("curl", "-sS", "http://127.0.0.1:3128/").returncode == 0)
+            # https_proxy names a port where nobody is: not the daemon's way to its control server.
+            del env["http_proxy"]
+            assert "socks5 127.0.0.1:1080" in good(place.up(env=env)), "not the port that ALL_PROXY names"
+            place.reaches()
+            place.reaches(env=env)
+        finally:
+            other.terminate()
+            other.communicate()
+
+
+@check("door: where a daemon runs already, up uses it and starts none; down leaves it alone")
+def other_daemon(w):
+    running = w.node2.daemon.pid
+    done = w.run("tsproxy", "up", env={"PATH": f"{w.product}:{w.build}/tailnet:/usr/bin:/bin"})
+    assert "the daemon that was running" in good(done) and not done.stderr, done
+    done = w.run("tsproxy", "down")
+    assert "left alone" in good(done) and w.node2.daemon.poll() is None and w.node2.daemon.pid == running, done
+
+
+@check("door: up stays in the foreground for an entry point, and ends its daemon when it is told to end")
+def foreground(w):
+    with workspace(w, 15) as place:
+        p = place.spawn("tsproxy", "up", "--foreground", f"--login-server=http://{CONTROL}",
+                        f"--hostname={place.name}")
+        for line in p.stdout:
+            if line.startswith("next:"):
+                break
+        place.reaches()
+        until("the supervisor", lambda: p.poll() is None)
+        children = place.daemons()
+        assert len(children) == 1
+        p.terminate()
+        p.communicate(timeout=30)
+        assert p.returncode == 0 and not place.daemons(), p.returncode
+
+
+@check("door: profiles have daemons of their own, side by side")
+def profiles(w):
+    with workspace(w, 16) as place:
+        good(place.up())
+        assert "by a daemon of its own" in good(place.run("tsproxy", "up", "-p", "work",
+                                                          f"--login-server=http://{CONTROL}", "--hostname=door-work"))
+        assert len(place.daemons()) == 2
+        place.reaches()
+        place.reaches("-p", "work")
+        assert "door-work" in good(place.run("tsproxy", "-p", "work", "status"))
+        good(place.run("tsproxy", "-p", "work", "down"))
+        assert len(place.daemons()) == 1
+        place.reaches()

@@ -6,6 +6,8 @@
 //
 //	/routes?node=NAME&cidr=CIDR   NAME is the primary router of CIDR (again and again; none clears)
 //	/ghost?name=NAME&ip=IPv4      adds a node that never answers
+//	/auth?link=1&key=KEY          nodes log in by a link, or by this key only (neither: without being asked)
+//	/login?url=URL                somebody has opened that link
 //	/record?name=FQDN&ip=IP       adds a DNS record that belongs to no node
 package main
 
@@ -69,6 +71,12 @@ func main() {
 			Machine: key.NewMachine().Public(), DiscoKey: key.NewDisco().Public(), MachineAuthorized: true,
 			Addresses: one, AllowedIPs: one, Hostinfo: (&tailcfg.Hostinfo{Hostname: r.FormValue("name")}).View(),
 		})
+	})
+	http.HandleFunc("/auth", func(w http.ResponseWriter, r *http.Request) {
+		control.RequireAuth, control.RequireAuthKey = r.FormValue("link") != "", r.FormValue("key")
+	})
+	http.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, control.CompleteAuth(r.FormValue("url")))
 	})
 	http.HandleFunc("/record", func(w http.ResponseWriter, r *http.Request) {
 		control.AddDNSRecords(tailcfg.DNSRecord{Name: r.FormValue("name"), Value: r.FormValue("ip")})

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tsproxy-up: a daemon for this user where none runs, logged in, and the map made. Each step looks first whether it is
+ * done already, so it may be said again and again. A daemon that runs already is used and never started anew.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../command/up.h"
+
+static const char usage[] =
+	"usage: tsproxy up [options] [--own] [--ephemeral] [--systemd|--foreground] [--] [flags of tailscale up]\n"
+	"Starts a tailscaled without root where none runs, logs in, and makes the map. May be said again and again.\n"
+	"  --authkey KEY         log in without being asked (or TS_AUTHKEY); --hostname, --login-server,\n"
+	"                        --advertise-routes, ... are passed on to tailscale up; behind -- all are\n"
+	"  --own                 a daemon of one's own, also where the system has one\n"
+	"  --ephemeral           keep no state: the node goes with the daemon\n"
+	"  --systemd             under systemd's user manager, from each login on\n"
+	"  --foreground          do not return: for a container's entry point\n"
+	"  --no-login            only start the daemon\n";
+
+#define RUNNING_MS 30000
+#define POLL_MS 50
+
+struct words {
+	bool own, systemd, foreground, no_login;
+};
+
+/* Another daemon that answers: then that is the one to use. */
+static bool find_other(struct ts_up *up, const struct ts_map_settings *set)
+{
+	char why[TS_WHY_MAX], *text;
+	const char *from;
+	size_t len;
+
+	if (ts_source_text(set, &text, &len, &from, why) != 0)
+		return false;
+	free(text);
+	if (from[0] != '/' || strcmp(from, up->socket) == 0)
+		return false;
+	snprintf(up->socket, sizeof(up->socket), "%s", from);
+	up->own = false;
+	up->named = (set->socket && *set->socket) || getenv("TS_SOCKET");
+	return true;
+}
+
+static void say_log(const struct ts_up *up)
+{
+	ts_tool_error("tailscaled does not come up; its log: %s/tailscaled.log", up->dir);
+}
+
+static int start_own(struct ts_up *up, const struct words *w, struct ts_up_state *state)
+{
+	bool began = false;
+
+	if (!ts_up_supervisor(up)) {
+		if (!up->tailscaled[0]) {
+			ts_tool_error("no tailscaled is installed (PATH, /usr/sbin, ~/.local/bin): install tailscale");
+			return 1;
+		}
+		began = true;
+		ts_up_step("starting %s", up->tailscaled);
+		if (w->systemd ? ts_up_unit_start(up) : ts_up_start(up)) {
+			ts_up_end("failed");
+			say_log(up);
+			return 1;
+		}
+	}
+	if (ts_up_wait_answer(up, state)) {
+		if (began)
+			ts_up_end("done");
+		return 0;
+	}
+	ts_up_end("failed");
+	say_log(up);
+	if (began)
+		w->systemd ? ts_up_unit_stop() : ts_up_stop(up);
+	return 1;
+}
+
+/* The network map comes a little after the login. */
+static bool wait_running(const struct ts_up *up, struct ts_up_state *state)
+{
+	struct timespec pause = { .tv_nsec = POLL_MS * 1000000 };
+
+	for (int i = 0; i < RUNNING_MS / POLL_MS; i++) {
+		if (ts_up_ask(up, state) && strcmp(state->backend, "Running") == 0)
+			return true;
+		if (strcmp(state->backend, "NeedsMachineAuth") == 0)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+static int log_in(struct ts_up *up, char **flags, struct ts_up_state *state)
+{
+	bool running = strcmp(state->backend, "Running") == 0;
+	int ret;
+
+	if (running && !flags[0])
+		return 0;
+	ts_up_step(running ? "changing its settings" : "logging in");
+	ret = ts_up_login(up, flags);
+	if (ret) {
+		ts_up_end("failed");
+		if (!up->own)
+			ts_tool_error("the daemon at %s is not tsproxy's: sudo tailscale up, or tsproxy up --own for one of"
+				      " your own", up->socket);
+		return ret;
+	}
+	if (wait_running(up, state)) {
+		ts_up_end("done");
+		return 0;
+	}
+	ts_up_end("%s", strcmp(state->backend, "NeedsMachineAuth") == 0 ? "waits for an admin's approval" : state->backend);
+	return 1;
+}
+
+static void say_what_next(const struct ts_up *up, const struct ts_conf *conf, const struct ts_up_state *state)
+{
+	struct ts_map map;
+	struct ts_endpoint e;
+	char text[TS_ADDR_TEXT_MAX + 16];
+
+	printf("up as %s (%s), %s\n", *state->name ? state->name : "a node without a name", state->ip,
+	       up->own ? "by a daemon of its own" : "by the daemon that was running");
+	if (state->tun) {
+		printf("the kernel routes the tailnet (TUN): programs need no tsproxy\n");
+		return;
+	}
+	if (ts_map_load(conf->map_path, &map) == 0) {
+		if (ts_map_endpoint(&map, 0, &e) == 1)
+			printf("%u nodes, through %s\n", ts_map_header(&map).nodes.count,
+			       ts_walk_endpoint(&e, text, sizeof(text)));
+		ts_map_unload(&map);
+	}
+	printf("next: tsproxy -- ssh NODE, eval \"$(tsproxy env)\" for a whole shell, tsproxy status%s\n",
+	       up->own ? ", tsproxy down" : "");
+}
+
+/* All but the daemon itself. An exit status. */
+static int bring_up(struct ts_up *up, const struct ts_conf *conf, const struct words *w, char **flags)
+{
+	struct ts_up_state state = { .backend = "" };
+	int ret = 0;
+
+	if (up->own)
+		ret = start_own(up, w, &state);
+	else if (!ts_up_wait_answer(up, &state))
+		ret = 1;
+	if (ret || w->no_login)
+		return ret;
+	ret = log_in(up, flags, &state);
+	if (ret)
+		return ret;
+	ret = ts_sync(conf);
+	if (ret && !state.tun) {
+		if (!up->own)
+			ts_tool_error("tsproxy up --own starts a daemon that has proxies");
+		return ret;
+	}
+	say_what_next(up, conf, &state);
+	return ts_tool_flush();
+}
+
+static int stay(struct ts_up *up, const struct ts_conf *conf, const struct words *w, char **flags)
+{
+	int ready[2];
+	char c;
+
+	if (!up->tailscaled[0]) {
+		ts_tool_error("no tailscaled is installed (PATH, /usr/sbin, ~/.local/bin): install tailscale");
+		return 1;
+	}
+	if (ts_up_supervisor(up)) {
+		ts_tool_error("a daemon runs already in the background: tsproxy down ends it");
+		return 1;
+	}
+	if (w->no_login)
+		return ts_up_supervise(up, -1);
+	if (pipe(ready) != 0)
+		return 1;
+	fflush(NULL);
+	if (fork() == 0) {
+		close(ready[1]);
+		/* Until the lock is held, or nobody is left to hold it. */
+		if (read(ready[0], &c, 1) == 0 && ts_up_supervisor(up))
+			_exit(bring_up(up, conf, w, flags));
+		_exit(1);
+	}
+	close(ready[0]);
+	return ts_up_supervise(up, ready[1]);
+}
+
+/* What is left are flags of `tailscale up`, behind "--" or not. */
+static char **take_flags(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--") == 0) {
+			memmove(&argv[i], &argv[i + 1], (size_t)(argc - i) * sizeof(*argv));
+			break;
+		}
+	return argv + 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct ts_map_settings set = { 0 };
+	struct ts_up up = { .own = true };
+	const char *profile;
+	struct ts_conf conf;
+	struct words w;
+	int ret;
+
+	ret = ts_options_begin(&argc, argv, usage, NULL, &conf);
+	if (ret)
+		return ret < 0 ? 0 : ret;
+	w.own = ts_options_flag(&argc, argv, "--own");
+	w.systemd = ts_options_flag(&argc, argv, "--systemd");
+	w.foreground = ts_options_flag(&argc, argv, "--foreground");
+	w.no_login = ts_options_flag(&argc, argv, "--no-login");
+	up.ephemeral = ts_options_flag(&argc, argv, "--ephemeral");
+	if (ts_settings_load(&set, NULL))
+		return 2;
+	if (set.status && *set.status) {
+		ts_tool_error("up: with --status names come from %s, and no daemon is asked", set.status);
+		ret = 2;
+	} else if (w.systemd && w.foreground) {
+		ts_tool_error("up: --systemd and --foreground exclude each other");
+		ret = 2;
+	} else {
+		ret = ts_up_prepare(&up) ? 1 : 0;
+	}
+	profile = getenv("TSPROXY_PROFILE");
+	/* Another profile is another tailnet: what runs for this one is of no use there. */
+	if (ret == 0) {
+		ts_up_find_programs(&up);
+		if (!w.own && (!profile || !*profile || strcmp(profile, "default") == 0 || set.socket) &&
+		    !ts_up_supervisor(&up))
+			find_other(&up, &set);
+		ret = w.foreground && up.own ? stay(&up, &conf, &w, take_flags(argc, argv)) :
+					       bring_up(&up, &conf, &w, take_flags(argc, argv));
+	}
+	ts_settings_free(&set);
+	return ret;
+}

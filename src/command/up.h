@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* tsproxy up and down: a daemon of the user's own, its supervisor, and the login. */
+#ifndef TSPROXY_COMMAND_UP_H
+#define TSPROXY_COMMAND_UP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "tsproxy/tool.h"
+
+#define TS_UP_PATH_MAX 4096
+
+struct ts_up {
+	bool ephemeral;
+	char dir[TS_UP_PATH_MAX];
+	char socket[TS_UP_PATH_MAX]; /* the daemon's: our own, or another that answers */
+	bool own;
+	bool named; /* the user said which */
+	char tailscaled[TS_UP_PATH_MAX], tailscale[TS_UP_PATH_MAX]; /* "" where not found */
+};
+
+/* A step that takes time: "tsproxy: WHAT ...", then how it ended. On a terminal a dot for each second. */
+void ts_up_step(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void ts_up_tick(void);
+void ts_up_end(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* up_find.c */
+void ts_up_find_programs(struct ts_up *up);
+/* This environment for tailscaled and tailscale: without our library, and without proxies that are to be the daemon's. */
+char **ts_up_environment(const struct ts_own_ports *ports);
+/* Ports for the proxies: those that the environment names and nobody has, the usual ones, or any. */
+bool ts_up_choose_ports(struct ts_own_ports *out);
+
+/* up_daemon.c. 0 or -errno; what fails has been said. */
+int ts_up_prepare(struct ts_up *up);
+/* The PID of the supervisor that holds the folder's lock; 0 where there is none. */
+pid_t ts_up_supervisor(const struct ts_up *up);
+/* Becomes the supervisor of a daemon that it starts; `ready_fd` is closed once that holds the lock. An exit status. */
+int ts_up_supervise(const struct ts_up *up, int ready_fd);
+/* The same in a process of its own, in the background. */
+int ts_up_start(const struct ts_up *up);
+/* Ends it and waits for it. */
+int ts_up_stop(const struct ts_up *up);
+
+/* up_login.c */
+struct ts_up_state {
+	char backend[32];	/* "Running", "NeedsLogin"...; "" where nobody answers */
+	char name[TS_NAME_MAX + 2], ip[TS_ADDR_TEXT_MAX];
+	bool tun;
+};
+bool ts_up_ask(const struct ts_up *up, struct ts_up_state *out);
+/* Waits until it answers. */
+bool ts_up_wait_answer(const struct ts_up *up, struct ts_up_state *out);
+/* `tailscale up` with these flags: shows the link to log in with, and waits for it. 0 or an exit status (said). */
+int ts_up_login(const struct ts_up *up, char **flags);
+void ts_up_logout(const struct ts_up *up);
+
+/* up_unit.c: the same under systemd's user manager. */
+int ts_up_unit_start(const struct ts_up *up);
+bool ts_up_unit_is_there(void);
+int ts_up_unit_stop(void);
+
+/* qr.c: prints `text` as a QR code on standard error; false where this build cannot. */
+bool ts_qr_print(const char *text);
+
+#endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A daemon of one's own and its supervisor, a process that starts it again when it ends. Whoever holds the lock on
+ * daemon.lock is the supervisor of that folder, and its PID stands in the file: a lock goes with its process, so a stale
+ * PID is never signalled. The daemon is told to end when the supervisor does, however that happens.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "up.h"
+
+#define LOG_MAX (1 << 20)	/* begun anew at a start, the last one kept */
+#define STABLE_S 30		/* one that ran this long is started again at once */
+#define PAUSE_MAX_S 30
+#define STOP_MS 15000
+#define GRACE_S 10
+
+static int make_folders(const char *dir)
+{
+	char path[TS_UP_PATH_MAX];
+
+	for (size_t i = 1; dir[i - 1]; i++) {
+		if (dir[i] != '/' && dir[i] != '\0')
+			continue;
+		snprintf(path, sizeof(path), "%.*s", (int)i, dir);
+		if (mkdir(path, 0700) != 0 && errno != EEXIST)
+			return -errno;
+	}
+	return chmod(dir, 0700) == 0 ? 0 : -errno;
+}
+
+int ts_up_prepare(struct ts_up *up)
+{
+	struct sockaddr_un un;
+	int err;
+
+	if (!ts_own_path("", up->dir, sizeof(up->dir)) ||
+	    !ts_own_path("tailscaled.sock", up->socket, sizeof(up->socket))) {
+		ts_tool_error("no place for a daemon's state: set HOME");
+		return -ENOENT;
+	}
+	if (strlen(up->socket) >= sizeof(un.sun_path)) {
+		ts_tool_error("%s is too long a name for a socket (%zu bytes at most): set HOME to a shorter one",
+			      up->socket, sizeof(un.sun_path) - 1);
+		return -ENAMETOOLONG;
+	}
+	err = make_folders(up->dir);
+	if (err)
+		ts_tool_error("%s: %s", up->dir, strerror(-err));
+	return err;
+}
+
+static int open_lock(const struct ts_up *up)
+{
+	char path[TS_UP_PATH_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/daemon.lock", up->dir);
+	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+pid_t ts_up_supervisor(const struct ts_up *up)
+{
+	int fd = open_lock(up);
+	char text[24] = "";
+	pid_t pid = 0;
+
+	if (fd < 0)
+		return 0;
+	/* Shared: two that only look do not take each other for a supervisor. */
+	if (flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK && pread(fd, text, sizeof(text) - 1, 0) > 0)
+		pid = (pid_t)strtol(text, NULL, 10);
+	close(fd);
+	return pid > 1 ? pid : 0;
+}
+
+/* What the supervisor waits for, blocked so that none is missed. */
+static void supervisor_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGCHLD);
+}
+
+static _Noreturn void become_daemon(const struct ts_up *up, const struct ts_own_ports *ports, pid_t parent,
+				   const sigset_t *before)
+{
+	char state[TS_UP_PATH_MAX + 32], sock[TS_UP_PATH_MAX + 16], socks5[64], http[64];
+	char *argv[] = { (char *)"tailscaled", (char *)"--tun=userspace-networking", (char *)"--port=0", state, sock,
+			 socks5, http, NULL };
+
+	if (up->ephemeral)
+		snprintf(state, sizeof(state), "--state=mem:");
+	else
+		snprintf(state, sizeof(state), "--state=%s/tailscaled.state", up->dir);
+	snprintf(sock, sizeof(sock), "--socket=%s", up->socket);
+	snprintf(socks5, sizeof(socks5), "--socks5-server=localhost:%u", ports->socks5);
+	snprintf(http, sizeof(http), "--outbound-http-proxy-listen=localhost:%u", ports->http);
+	sigprocmask(SIG_SETMASK, before, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() == parent)
+		execve(up->tailscaled, argv, ts_up_environment(ports));
+	fprintf(stderr, "tsproxy: %s: %s\n", up->tailscaled, strerror(errno));
+	_exit(126);
+}
+
+/* Ends the daemon: asked first, made to after a while. */
+static void end_daemon(pid_t pid)
+{
+	struct timespec pause = { .tv_nsec = 20000000 };
+
+	kill(pid, SIGTERM);
+	for (int i = 0; i < GRACE_S * 50; i++) {
+		if (waitpid(pid, NULL, WNOHANG) != 0)
+			return;
+		nanosleep(&pause, NULL);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Waits for one of `set`, `limit` at most. False where it is time to end; what else ended is reaped on the way. */
+static bool wait_signal(const sigset_t *set, const struct timespec *limit, pid_t daemon, bool *ended, int *status)
+{
+	int number = limit ? sigtimedwait(set, NULL, limit) : sigwaitinfo(set, NULL), other;
+	pid_t pid;
+
+	*ended = false;
+	if (number > 0 && number != SIGCHLD)
+		return false;
+	while ((pid = waitpid(-1, &other, WNOHANG)) > 0)
+		if (pid == daemon) {
+			*status = other;
+			*ended = true;
+		}
+	return true;
+}
+
+/* Runs the daemon until it ends. False where it was ended because we shall end. */
+static bool run_once(const struct ts_up *up, const struct ts_own_ports *ports, const sigset_t *set,
+		     const sigset_t *before)
+{
+	pid_t parent = getpid(), pid = fork();
+	bool ended = false;
+	int status = 0;
+
+	if (pid == 0)
+		become_daemon(up, ports, parent, before);
+	while (pid > 0 && !ended)
+		if (!wait_signal(set, NULL, pid, &ended, &status)) {
+			end_daemon(pid);
+			return false;
+		}
+	fprintf(stderr, "tsproxy: tailscaled ended (%s %d); it is started again\n",
+		WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	return true;
+}
+
+static void supervise(const struct ts_up *up, const struct ts_own_ports *ports)
+{
+	struct timespec pause = { .tv_sec = 1 }, start, end;
+	sigset_t set, before;
+	bool ended;
+	int status;
+
+	supervisor_signals(&set);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	for (;;) {
+		clock_gettime(CLOCK_MONOTONIC, &start);
+		if (!run_once(up, ports, &set, &before))
+			break;
+		clock_gettime(CLOCK_MONOTONIC, &end);
+		if (end.tv_sec - start.tv_sec >= STABLE_S)
+			pause.tv_sec = 1;
+		if (!wait_signal(&set, &pause, 0, &ended, &status))
+			break;
+		pause.tv_sec = pause.tv_sec * 2 < PAUSE_MAX_S ? pause.tv_sec * 2 : PAUSE_MAX_S;
+	}
+}
+
+int ts_up_supervise(const struct ts_up *up, int ready_fd)
+{
+	struct ts_own_ports ports = { .socks5 = 0 };
+	char path[TS_UP_PATH_MAX + 16];
+	int fd = open_lock(up), err, ret = 1;
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		ts_tool_error("%s/daemon.lock: %s", up->dir,
+			      fd >= 0 && errno == EWOULDBLOCK ? "another tsproxy up is at work" : strerror(errno));
+		goto out;
+	}
+	err = ts_up_choose_ports(&ports) ? ts_own_ports_write(&ports) : -EADDRINUSE;
+	if (err || ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
+		ts_tool_error("%s: %s", up->dir, strerror(err ? -err : errno));
+		goto out;
+	}
+	if (ready_fd >= 0)
+		close(ready_fd);
+	supervise(up, &ports);
+	ret = 0;
+	unlink(up->socket);
+	snprintf(path, sizeof(path), "%s/ports", up->dir);
+	unlink(path);
+out:
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/* The log as standard output and error; nothing of the caller's stays. */
+static void leave_caller(const struct ts_up *up)
+{
+	char path[TS_UP_PATH_MAX + 32], old[TS_UP_PATH_MAX + 32];
+	struct stat st;
+	int null = open("/dev/null", O_RDWR), log;
+
+	snprintf(path, sizeof(path), "%s/tailscaled.log", up->dir);
+	snprintf(old, sizeof(old), "%s/tailscaled.log.old", up->dir);
+	if (stat(path, &st) == 0 && st.st_size > LOG_MAX)
+		rename(path, old);
+	log = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	setsid();
+	if (chdir("/") != 0)
+		return;
+	dup2(null, 0);
+	dup2(log >= 0 ? log : null, 1);
+	dup2(log >= 0 ? log : null, 2);
+}
+
+int ts_up_start(const struct ts_up *up)
+{
+	int ready[2], status = 0;
+	char c;
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC) != 0)
+		return -errno;
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		if (fork() != 0)
+			_exit(0);
+		/* Only standard descriptors and this pipe: whoever waits for a pipe of the caller's must not wait for us. */
+		for (int fd = 3; fd < 256; fd++)
+			if (fd != ready[1])
+				close(fd);
+		leave_caller(up);
+		_exit(ts_up_supervise(up, ready[1]));
+	}
+	close(ready[1]);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	/* The other end closes when the supervisor holds the lock, or is gone. */
+	while (read(ready[0], &c, 1) < 0 && errno == EINTR)
+		;
+	close(ready[0]);
+	return pid > 0 && ts_up_supervisor(up) ? 0 : -EAGAIN;
+}
+
+int ts_up_stop(const struct ts_up *up)
+{
+	struct timespec pause = { .tv_nsec = 10000000 };
+	pid_t pid = ts_up_supervisor(up);
+
+	if (!pid)
+		return 0;
+	if (kill(pid, SIGTERM) != 0)
+		return -errno;
+	for (int i = 0; i < STOP_MS / 10; i++) {
+		if (ts_up_supervisor(up) != pid)
+			return 0;
+		if (i % 100 == 99)
+			ts_up_tick();
+		nanosleep(&pause, NULL);
+	}
+	return -ETIMEDOUT;
+}

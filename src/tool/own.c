@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon that `tsproxy up` starts for this user and profile, and where it keeps what it needs: in the home, which in
+ * a workspace outlives the machine. It comes before any other: who started it wants it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tsproxy/tool.h"
+
+const char *ts_own_path(const char *file, char *buf, size_t cap)
+{
+	const char *home = getenv("HOME"), *profile = getenv("TSPROXY_PROFILE");
+	bool other = profile && *profile && strcmp(profile, "default") != 0 && ts_conf_profile_ok(profile);
+	int n;
+
+	if (!home || home[0] != '/')
+		return NULL;
+	n = snprintf(buf, cap, "%s/.local/share/tsproxy%s%s%s%s", home, other ? "/" : "", other ? profile : "",
+		     *file ? "/" : "", file);
+	return n > 0 && (size_t)n < cap ? buf : NULL;
+}
+
+bool ts_own_ports(struct ts_own_ports *out)
+{
+	char path[4096], line[64];
+	unsigned port;
+	FILE *f;
+
+	memset(out, 0, sizeof(*out));
+	f = ts_own_path("ports", path, sizeof(path)) ? fopen(path, "re") : NULL;
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "socks5 %u", &port) == 1)
+			out->socks5 = (uint16_t)port;
+		else if (sscanf(line, "http %u", &port) == 1)
+			out->http = (uint16_t)port;
+	}
+	fclose(f);
+	return out->socks5 != 0;
+}
+
+int ts_own_ports_write(const struct ts_own_ports *ports)
+{
+	char path[4096], beside[4096];
+	FILE *f;
+
+	if (!ts_own_path("ports", path, sizeof(path)) || !ts_own_path("ports.new", beside, sizeof(beside)))
+		return -ENOENT;
+	f = fopen(beside, "we");
+	if (!f)
+		return -errno;
+	fprintf(f, "socks5 %u\nhttp %u\n", ports->socks5, ports->http);
+	return fclose(f) == 0 && rename(beside, path) == 0 ? 0 : -errno;
+}

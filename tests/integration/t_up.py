@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""tsproxy up and down over a stand-in for tailscaled: the supervisor, ports, what is already there, every error."""
+import os
+import signal
+
+from harness import API, NAME1, test, until
+
+TAILSCALED = """#!/bin/sh
+# Takes tailscaled's own flags.
+env > "$HOME/environment"
+echo "$@" > "$HOME/arguments"
+for word; do
+    case $word in
+    --socket=*) api=${{word#*=}} ;;
+    --socks5-server=localhost:*) socks5=${{word##*:}} ;;
+    --outbound-http-proxy-listen=localhost:*) http=${{word##*:}} ;;
+    esac
+done
+echo "a line for the log" >&2
+exec {sim} --localapi "$api" --socks5 "$socks5" --http "$http"
+"""
+
+
+def install(t):
+    """A PATH whose tailscaled is the simulated one."""
+    t.file("bin/tailscaled", TAILSCALED.format(sim=t.build("tsproxy-sim")), 0o755)
+    t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
+
+
+def own(t, name=""):
+    return f"{t.home}/.local/share/tsproxy/{name}"
+
+
+def supervisor(t):
+    with open(own(t, "daemon.lock")) as f:
+        return int(f.read())
+
+
+def alive(pid):
+    return os.path.exists(f"/proc/{pid}") and "Z" not in open(f"/proc/{pid}/stat").read().split()[2]
+
+
+@test("up starts a daemon with its own state, socket and ports; again it changes nothing; down ends it; again it says so")
+def up_and_down(t):
+    t.need("curl")
+    t.page(3000)
+    install(t)
+    done = t.launcher("up", env={"LD_PRELOAD": t.build("libtsproxy.so")})
+    assert "by a daemon of its own" in done.good() and "socks5 127.0.0.1:1055" in done.out, done
+    words = open(f"{t.home}/arguments").read().split()
+    assert set(words) == {"--tun=userspace-networking", "--port=0", f"--state={own(t, 'tailscaled.state')}",
+                          f"--socket={own(t, 'tailscaled.sock')}", "--socks5-server=localhost:1055",
+                          "--outbound-http-proxy-listen=localhost:3128"}, words
+    assert "LD_PRELOAD" not in open(f"{t.home}/environment").read()
+    t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/").good("a page")
+    pid = supervisor(t)
+    again = t.launcher("up")
+    assert not again.err and again.good() and supervisor(t) == pid, again
+    assert t.launcher("down").good() == "down; tsproxy up brings it back\n"
+    assert not alive(pid) and not os.path.exists(own(t, "tailscaled.sock")) and not os.path.exists(own(t, "ports"))
+    assert t.launcher("down").good() == "not up\n"
+    assert open(own(t, "tailscaled.log")).read().startswith("a line for the log")
+
+
+@test("a daemon that ends is started again on its ports; one whose supervisor is killed ends")
+def supervised(t):
+    install(t)
+    t.launcher("up").good()
+
+    def daemon():
+        # The kernel's list of the supervisor's children.
+        with open(f"/proc/{supervisor(t)}/task/{supervisor(t)}/children") as f:
+            return [int(pid) for pid in f.read().split()]
+    first, = daemon()
+    os.kill(first, signal.SIGKILL)
+    until(lambda: daemon() not in ([], [first]), "another daemon")
+    until(lambda: t.launcher("up").status == 0, "a daemon that answers")
+    second, = daemon()
+    os.kill(supervisor(t), signal.SIGKILL)
+    until(lambda: not alive(second), "the daemon's end")
+    # What is left of the dead does not stand in the way.
+    assert "starting" in t.launcher("up").err
+    t.launcher("down").good()
+
+
+@test("up uses a daemon that runs already, and takes its own beside it only when asked; then that one counts")
+def beside(t):
+    install(t)
+    sim = t.tailnet()
+    done = t.launcher("up")
+    assert "the daemon that was running" in done.good() and not done.err, done
+    assert "left alone" in t.launcher("down").good()
+    done = t.launcher("up", "--own")
+    # 1055 is free; the other daemon has 3128.
+    assert "127.0.0.1:1055" in done.good(), done
+    assert "localhost:3128" not in open(f"{t.home}/arguments").read()
+    t.launcher("sync").good()
+    assert "socks5 127.0.0.1:1055" in t.launcher("status").good()
+    t.launcher("down").good()
+    assert sim.process.poll() is None
+    t.launcher("sync").good()
+    assert "socks5 127.0.0.1:1080" in t.launcher("status").good()
+
+
+@test("the image's proxy variables: their free ports are taken, and the daemon is not sent to itself")
+def variables(t):
+    install(t)
+    env = {"ALL_PROXY": "socks5://localhost:1080", "http_proxy": "http://localhost:3199",
+           "HTTPS_PROXY": "http://192.0.2.1:8080", "https_proxy": "http://localhost:3198"}
+    assert "socks5 127.0.0.1:1080" in t.launcher("up", env=env).good()
+    words = open(f"{t.home}/arguments").read()
+    assert "--outbound-http-proxy-listen=localhost:3199" in words, words
+    got = dict(line.split("=", 1) for line in open(f"{t.home}/environment").read().splitlines() if "=" in line)
+    assert {k: got[k] for k in env if k in got} == {"HTTPS_PROXY": "http://192.0.2.1:8080"}, got
+    t.launcher("down").good()
+
+
+@test("up --systemd writes a unit and has it started; down takes it away; without a user manager it says so")
+def systemd(t):
+    install(t)
+    t.file("bin/systemctl", '#!/bin/sh\necho "$@" >> "$HOME/systemctl"\n[ ! -e "$HOME/no-manager" ] || exit 1\n'
+           'case $* in *enable*--now*tsproxy.service)\n'
+           'start=$(sed -n "s/^ExecStart=//p" "$HOME/.config/systemd/user/tsproxy.service")\n'
+           'case $* in *disable*) kill "$(cat "$HOME/pid")" ;; *) eval "$start" >/dev/null 2>&1 & echo $! > "$HOME/pid" ;; esac ;; esac\n',
+           0o755)
+    t.launcher("up", "--systemd").good("by a daemon of its own")
+    unit = open(f"{t.home}/.config/systemd/user/tsproxy.service").read()
+    assert f'ExecStart="{t.build("tsproxy")}" up --own --foreground --no-login\n' in unit, unit
+    t.launcher("down").good()
+    assert open(f"{t.home}/systemctl").read().split("\n")[:3] == [
+        "--user --quiet daemon-reload", "--user --quiet enable --now tsproxy.service",
+        "--user --quiet disable --now tsproxy.service"]
+    assert not os.path.exists(f"{t.home}/.config/systemd/user/tsproxy.service")
+    t.file("home/no-manager")
+    done = t.launcher("up", "--systemd").bad("user manager", "without --systemd", status=1)
+    assert not os.path.exists(f"{t.home}/.config/systemd/user/tsproxy.service"), done
+
+
+@test("up and down: what cannot be is refused in a line, and leaves nothing behind")
+def errors(t):
+    t.launcher("up", env={"PATH": "/nonexistent"}).bad("no tailscaled", "install tailscale", status=1)
+    t.launcher("up", "--foreground", env={"PATH": "/nonexistent"}).bad("no tailscaled", status=1)
+    t.launcher("up", env={"HOME": None}).bad("set HOME", status=1)
+    t.launcher("up", env={"HOME": "/tmp/" + "x" * 120}).bad("too long", status=1)
+    t.launcher("up", "--systemd", "--foreground").bad("exclude", status=2)
+    t.launcher("up", "--status", t.file("s", "{}")).bad("no daemon is asked", status=2)
+    t.launcher("down", "now").bad("no arguments", status=2)
+    t.file("bin/tailscaled", "#!/bin/sh\necho broken >&2\nexit 3\n", 0o755)
+    t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
+    done = t.launcher("up", timeout=60).bad("does not come up", "tailscaled.log", status=1)
+    assert "broken" in open(own(t, "tailscaled.log")).read(), done
+    assert t.launcher("down").good() == "not up\n"
+    # A daemon that is logged out, and no tailscale command.
+    t.sim("--socks5", "1080", "--state", "NeedsLogin", api=API)
+    t.launcher("up", env={"PATH": "/nonexistent"}).bad("tailscale command is missing", status=1)
