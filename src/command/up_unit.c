@@ -76,7 +76,7 @@ static int systemctl(const char *verb, const char *option, const char *unit)
 /* A word of ExecStart: in quotes, with % and quotes kept from systemd (systemd.syntax(7)). */
 static void put_word(FILE *f, const char *s)
 {
-	fputs(" \"", f);
+	fputc('"', f);
 	for (; *s; s++) {
 		if (*s == '%')
 			fputc('%', f);
@@ -84,7 +84,7 @@ static void put_word(FILE *f, const char *s)
 			fputc('\\', f);
 		fputc(*s, f);
 	}
-	fputc('"', f);
+	fputs("\" ", f);
 }
 
 static bool write_unit(const struct ts_up *up, const char *path, const char *launcher)
@@ -101,7 +101,7 @@ static bool write_unit(const struct ts_up *up, const char *path, const char *lau
 		put_word(f, "--profile");
 		put_word(f, profile);
 	}
-	fputs(" up --own --foreground --no-login", f);
+	fputs("up --own --foreground --no-login", f);
 	if (up->ephemeral)
 		fputs(" --ephemeral", f);
 	fputs("\nRestart=always\nRestartSec=2\n\n[Install]\nWantedBy=default.target\n", f);

@@ -121,7 +121,7 @@ def systemd(t):
     t.file("bin/systemctl", '#!/bin/sh\necho "$@" >> "$HOME/systemctl"\n[ ! -e "$HOME/no-manager" ] || exit 1\n'
            'case $* in *enable*--now*tsproxy.service)\n'
            'start=$(sed -n "s/^ExecStart=//p" "$HOME/.config/systemd/user/tsproxy.service")\n'
-           'case $* in *disable*) kill "$(cat "$HOME/pid")" ;; *) eval "$start" >/dev/null 2>&1 & echo $! > "$HOME/pid" ;; esac ;; esac\n',
+           'case $* in *disable*) kill "$(cat "$HOME/pid")" ;; *) (exec >/dev/null 2>&1; eval "exec $start") & echo $! > "$HOME/pid" ;; esac ;; esac\n',
            0o755)
     t.launcher("up", "--systemd").good("by a daemon of its own")
     unit = open(f"{t.home}/.config/systemd/user/tsproxy.service").read()
