@@ -21,7 +21,8 @@
 /* A proxy as configured: what it can do is not known from here (struct ts_endpoint in map.h says that). */
 struct ts_conf_proxy {
 	bool set;
-	bool bad;	/* given, but neither an address nor localhost: connects that need it fail, they never leave in the clear */
+	bool bad;	/* given, but no HOST:PORT: connects that need it fail, they never leave in the clear */
+	bool named;	/* HOST is a name: tsproxy-sync looks it up, and the map has the address; `addr` means nothing */
 	struct ts_addr addr;
 	char user[TS_CONF_CRED_MAX];	/* both empty: no authentication */
 	char pass[TS_CONF_CRED_MAX];

@@ -52,6 +52,33 @@ static bool copy_cred(char out[TS_CONF_CRED_MAX], const char *s, size_t len)
 	return true;
 }
 
+static bool is_alpha(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* "HOST:PORT" whose HOST may be a DNS name: one that has a letter, so that a mistyped address is none. */
+static bool is_name_and_port(const char *s, size_t len)
+{
+	size_t host = 0, port = 0;
+	unsigned long number = 0;
+	bool letter = false;
+
+	while (host < len && s[host] != ':') {
+		bool digit = s[host] >= '0' && s[host] <= '9';
+
+		if (!is_alpha(s[host]) && !digit && s[host] != '-' && s[host] != '.' && s[host] != '_')
+			return false;
+		letter |= is_alpha(s[host++]);
+	}
+	for (port = host + 1; port < len; port++) {
+		if (s[port] < '0' || s[port] > '9' || number > 65535)
+			return false;
+		number = number * 10 + (unsigned long)(s[port] - '0');
+	}
+	return letter && host <= 253 && port > host + 1 && number > 0 && number <= 65535;
+}
+
 void ts_conf_parse_proxy(const char *s, struct ts_conf_proxy *out)
 {
 	size_t len = strlen(s), at = len;
@@ -66,7 +93,11 @@ void ts_conf_parse_proxy(const char *s, struct ts_conf_proxy *out)
 		if (!copy_cred(out->user, s, user) || (colon && !copy_cred(out->pass, colon + 1, at - 2 - user)))
 			out->bad = true;
 	}
-	if (!ts_addr_parse_hostport(s + at, len - at, &out->addr))
+	if (ts_addr_parse_hostport(s + at, len - at, &out->addr))
+		return;
+	if (is_name_and_port(s + at, len - at))
+		out->named = true;
+	else
 		out->bad = true;
 }
 

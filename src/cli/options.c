@@ -3,9 +3,6 @@
  * One table holds every setting: its option, its variable and how its value is judged. Options are only
  * written into the environment here; the judging runs over the environment afterwards, so that
  * TSPROXY_ROUTE=nonsense and --route nonsense end in the same line.
- *
- * A host name as a proxy's address is refused: the programs below could not all resolve it in the same way, and
- * before the first one runs nobody has.
  */
 #include "options.h"
 
@@ -255,7 +252,7 @@ static int judge(const struct setting *s, const char *value, struct ts_environ *
 		ts_conf_parse_proxy(value, &proxy);
 		if (proxy.bad)
 			return refuse(s, value,
-				      "want HOST:PORT, HOST an address or localhost (a name is not looked up)");
+				      "want [USER:PASSWORD@]HOST:PORT");
 		return 0;
 	case K_STATUS:
 		return strcmp(value, "-") == 0 ? 0 : judge_file(s, value, env);

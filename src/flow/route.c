@@ -84,7 +84,7 @@ static unsigned endpoints(struct ts_proxy out[ENDPOINTS_MAX])
 static bool conf_proxy(const struct ts_conf_proxy *c, uint8_t kind, const struct ts_proxy *list, unsigned n,
 		       struct ts_proxy *out)
 {
-	if (!c->set || c->bad)
+	if (!c->set || c->bad || c->named)
 		return false;
 	*out = (struct ts_proxy){ .addr = c->addr, .kind = kind, .flags = TS_PROXY_CONFIGURED,
 				  .auth = c->user[0] || c->pass[0] };
@@ -92,6 +92,16 @@ static bool conf_proxy(const struct ts_conf_proxy *c, uint8_t kind, const struct
 		if (ts_addr_equal(&list[i].addr, &c->addr) && list[i].kind == kind)
 			out->flags |= list[i].flags;	/* what tsproxy-sync found out about it */
 	return true;
+}
+
+/* Whether an endpoint of the map is one that the environment names. */
+static bool is_configured(const struct ts_proxy *p)
+{
+	const struct ts_conf_proxy *c = p->kind == TS_PROXY_HTTP ? &ts_conf.http : &ts_conf.socks5;
+
+	if (!c->set || c->bad || !(p->flags & TS_PROXY_CONFIGURED))
+		return false;
+	return c->named || ts_addr_equal(&c->addr, &p->addr);
 }
 
 static bool usable(const struct ts_proxy *p, bool v4_only, bool v6_only)
@@ -106,6 +116,12 @@ bool ts_route_proxy(bool v4_only, bool v6_only, struct ts_proxy *out)
 	struct ts_proxy list[ENDPOINTS_MAX];
 	unsigned n = endpoints(list);
 
+	/* tsproxy-sync has put first what answers, and has the addresses of those that are named. */
+	for (unsigned i = 0; i < n && (ts_conf.socks5.set || ts_conf.http.set); i++) {
+		*out = list[i];
+		if (is_configured(out) && usable(out, v4_only, v6_only))
+			return true;
+	}
 	if (ts_conf.socks5.set || ts_conf.http.set)
 		return (conf_proxy(&ts_conf.socks5, TS_PROXY_SOCKS5, list, n, out) && usable(out, v4_only, v6_only)) ||
 		       (conf_proxy(&ts_conf.http, TS_PROXY_HTTP, list, n, out) && usable(out, v4_only, v6_only));

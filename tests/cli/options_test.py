@@ -44,7 +44,8 @@ def wrong_words_are_one_line_and_2(w):
     for args, *parts in (
             ([], 'no command'), (['--'], 'no command'), (['run'], 'no command'), (['--nope', 'true'], '--nope'),
             (['-x', 'true'], '-x'), (['--socks5'], '--socks5', 'value'), (['--exit-node=1', 'true'], 'no value'),
-            (['--socks5', 'db:1080', 'true'], '--socks5 db:1080', 'localhost'),
+            (['--socks5', 'db:', 'true'], '--socks5 db:', 'HOST:PORT'), (['--socks5', '1.2.3:80', 'true'], '1.2.3:80'),
+            (['--socks5', 'db:65536', 'true'], 'db:65536'),
             (['--socks5', '127.0.0.1', 'true'], 'HOST:PORT'), (['--http-proxy', '1.2.3.4:99999', 'true'], '99999'),
             (['--route', '10.0.0.0/33', 'true'], '10.0.0.0/33'), (['--exclude=x', 'true'], '--exclude x'),
             (['--route', '', 'true'], '--route', 'empty'), (['-p', '../x', 'true'], '--profile ../x'),

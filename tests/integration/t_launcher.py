@@ -36,7 +36,7 @@ def one_line(done, *texts, status):
 def wrong_words(t):
     for words, text in ((["--nonsense", "--", "true"], "--nonsense"), ([], "no command"), (["--"], "no command"),
                         (["--socks5"], "needs a value"), (["--socks5", "here", "true"], "HOST:PORT"),
-                        (["--socks5", "name:1080", "true"], "HOST:PORT"), (["--route", "1.2.3.4/99", "true"], "range"),
+                        (["--socks5", "name:port", "true"], "HOST:PORT"), (["--route", "1.2.3.4/99", "true"], "range"),
                         (["--exclude", "x", "true"], "range"), (["--log", "loud", "true"], "debug"),
                         (["--mode", "hope", "true"], "auto or preload"), (["--inbound", "true"], "yet"),
                         (["--mode", "supervise", "true"], "yet"), (["-p", "../x", "true"], "")):

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from harness import FQDN1, NAME1, NODE1, NODE1_V6, Skip, echo, listening, test
+from harness import API, FQDN1, NAME1, NODE1, NODE1_V6, Skip, echo, listening, test
 
 OUTSIDE = "10.77.0.1"   # what servers see of a proxy: so a connection tells whether it came through one
 
@@ -232,3 +232,46 @@ def half_close(t):
                "s.sendall(b'x' * 100000)\ns.shutdown(socket.SHUT_WR)\nprint(s.recv(100))")
     assert t.tsproxy(sys.executable, "-c", program, NODE1, "4000").good() == "b'100000 bytes'\n"
     assert t.tsproxy(sys.executable, "-c", program, NODE1, "4001").good() == "b''\n"
+
+
+def carried(sim):
+    return sum(v["connections"] for k, v in sim.stats()["targets"].items() if k.endswith(":3000"))
+
+
+@test("a proxy on another host, by address and by name: the map has what the name stands for, and follows it")
+def other_host(t):
+    t.need("curl", "ip")
+    for address in "192.0.2.9", "192.0.2.10":
+        t.run(["ip", "addr", "add", f"{address}/32", "dev", "lo"]).good()
+    answers = {"sidecar.example": "192.0.2.9"}
+    t.dns(answers)
+    t.page(3000)
+    first, second = t.sim("--socks5", "192.0.2.9:1055", api=API), t.sim("--http", "192.0.2.10:1055")
+    url = f"http://{NAME1}:3000/"
+    for proxy in "192.0.2.9:1055", "sidecar.example:1055":
+        t.tsproxy("curl", "-sS", url, options=["--socks5", proxy]).good("a page")
+    assert carried(first) == 2, first.stats()
+    t.tsproxy("curl", "-sS", url, options=["--http-proxy", "192.0.2.10:1055"]).good("a page")
+    # Its address changes, as a container's does when it is started again.
+    answers["sidecar.example"] = "192.0.2.10"
+    options = ["--http-proxy", "sidecar.example:1055"]
+    t.tsproxy("curl", "-sS", url, options=options).good("a page")
+    assert carried(second) == 2, second.stats()
+    # A name that is none: said, and no connect leaves in the clear.
+    done = t.tsproxy("curl", "-sS", f"http://{NODE1}:3000/", options=["--socks5", "nowhere.example:1055"])
+    assert done.status == 7 and "nowhere.example:1055" in done.err, done
+
+
+@test("two proxies are named: the one that answers carries, whichever it is")
+def fail_over(t):
+    t.need("curl")
+    t.page(3000)
+    url = f"http://{NAME1}:3000/"
+    both = ["--socks5", "127.0.0.1:1080", "--http-proxy", "127.0.0.1:3128"]
+    socks = t.sim("--socks5", "1080", api=API)
+    t.tsproxy("curl", "-sS", url, options=both).good("a page")
+    socks.process.terminate()
+    socks.process.wait()
+    t.sim("--http", "3128", api=API)
+    t.launcher(*both, "sync").good()
+    t.tsproxy("curl", "-sS", url, options=both).good("a page")
