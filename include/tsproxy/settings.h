@@ -21,7 +21,13 @@ struct ts_dns_route {
 	struct ts_addr server;
 };
 
+/* Told of each setting that a config file makes: "FILE:LINE" in `origin`. */
+struct ts_settings_note {
+	void (*take)(struct ts_settings_note *self, const char *key, const char *value, const char *origin);
+};
+
 struct ts_map_settings {
+	struct ts_settings_note *note; /* or null */
 	int64_t made_ns; /* CLOCK_REALTIME before the status was asked for; 0: now */
 	bool no_short_names;
 	bool exit_node;

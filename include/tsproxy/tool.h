@@ -44,6 +44,10 @@ int ts_tool_flush(void);
  * What a file has wrong is a warning with file and line. 0; -EINVAL where the environment has something wrong; -ENOMEM.
  */
 int ts_settings_load(struct ts_map_settings *set, const char *const files[]);
+/* The same; `note` is told what the files say. */
+int ts_settings_load_noting(struct ts_map_settings *set, const char *const files[], struct ts_settings_note *note);
+/* Keys that count as options and variables only. */
+bool ts_settings_is_launchers(const char *key);
 void ts_settings_free(struct ts_map_settings *set);
 /* `key` as in the config file; false where `value` cannot be read. */
 bool ts_settings_put(struct ts_map_settings *set, const char *key, const char *value, bool *known);

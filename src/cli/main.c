@@ -50,6 +50,20 @@ static int exec_command(const char *command, char **args, bool json, struct ts_e
 	return TS_EXIT_NOT_RUN;
 }
 
+/* --dry-run: the words go behind "--", so that none is taken for an option. */
+static int explain(struct ts_options *opt, struct ts_environ *env)
+{
+	size_t n = 0;
+	char **args;
+
+	while (opt->words[n])
+		n++;
+	args = ts_environ_alloc((n + 2) * sizeof(*args));
+	args[0] = (char *)"--";
+	memcpy(args + 1, opt->words, (n + 1) * sizeof(*args));
+	return exec_command("explain", args, opt->json, env);
+}
+
 static int help(char **args, struct ts_environ *env)
 {
 	static char *ask[] = { (char *)"--help", NULL };
@@ -90,6 +104,8 @@ static int command_line(struct ts_options *opt, char **args, struct ts_environ *
 		ts_say("no command given; see tsproxy --help");
 		return TS_EXIT_USAGE;
 	}
+	if (opt->dry_run)
+		return explain(opt, env);
 	if (opt->json) {
 		ts_say("--json: ", word, " is a program; only sub-commands print JSON");
 		return TS_EXIT_USAGE;

@@ -105,6 +105,8 @@ static bool plain_option(const char *arg, struct ts_options *opt)
 		opt->version = true;
 	else if (strcmp(arg, "--json") == 0)
 		opt->json = true;
+	else if (strcmp(arg, "--dry-run") == 0)
+		opt->dry_run = true;
 	else
 		return false;
 	return true;

@@ -7,6 +7,7 @@
 
 #include "../cli/program.h"
 #include "doctor.h"
+#include "verdict.h"
 
 static void judge_preloaded(struct ts_doctor *d, const char *entry)
 {
@@ -109,17 +110,6 @@ void ts_doctor_shell(struct ts_doctor *d)
 
 void ts_doctor_program(struct ts_doctor *d, const char *name)
 {
-	static const char *const why[][2] = {
-		[TS_PROGRAM_BROKEN] = { "cannot be executed by this kernel", "" },
-		[TS_PROGRAM_FOREIGN] = { "is for another kind of processor than libtsproxy.so", "install tsproxy for it too" },
-		[TS_PROGRAM_STATIC] = { "is a static program, which loads no library: tsproxy cannot serve it yet, and does"
-					" not start it", "use a dynamic build, or its own proxy settings" },
-		[TS_PROGRAM_GO] = { "is a Go program, whose system calls pass by every library: tsproxy cannot serve it yet,"
-				    " and does not start it", "most Go programs read HTTPS_PROXY or ALL_PROXY" },
-		[TS_PROGRAM_PRIVILEGED] = { "is set-user-ID, set-group-ID or has capabilities: the loader leaves every"
-					    " preloaded library out", "start tsproxy from inside it (sudo tsproxy -- ...)" },
-		[TS_PROGRAM_UNREADABLE] = { "cannot be read: whether it can be served is not known", "" },
-	};
 	char file[PATH_MAX], safe[512];
 	struct ts_program p;
 	int err = ts_program_find(name, getenv("PATH"), file);
@@ -135,7 +125,7 @@ void ts_doctor_program(struct ts_doctor *d, const char *name)
 	else
 		ts_doctor_add(d, p.verdict == TS_PROGRAM_UNREADABLE ? TS_WARN : TS_FAIL, "program", "%s%s%s %s\n%s", safe,
 			      strcmp(p.culprit, name) == 0 ? "" : ": ", strcmp(p.culprit, name) == 0 ? "" : p.culprit,
-			      why[p.verdict][0], why[p.verdict][1]);
+			      ts_verdict_text(p.verdict), ts_verdict_remedy(p.verdict));
 }
 
 void ts_doctor_answers(struct ts_doctor *d)

@@ -131,8 +131,7 @@ static bool put_bool(bool *to, bool *have, const char *s, bool negate)
 	return false;
 }
 
-/* Read by the launcher; a file that has them is right. */
-static bool is_launchers(const char *key)
+bool ts_settings_is_launchers(const char *key)
 {
 	return strcmp(key, "inbound") == 0 || strcmp(key, "mode") == 0 || strcmp(key, "log") == 0;
 }
@@ -162,7 +161,7 @@ bool ts_settings_put(struct ts_map_settings *set, const char *key, const char *v
 		return put_bool(&set->no_short_names, &set->have_short_names, value, true);
 	if (strcmp(key, "exit-node") == 0)
 		return put_bool(&set->exit_node, &set->have_exit_node, value, false);
-	*known = is_launchers(key);
+	*known = ts_settings_is_launchers(key);
 	return *known;
 }
 
@@ -201,12 +200,18 @@ static const char *user_file(char *buf, size_t cap)
 
 int ts_settings_load(struct ts_map_settings *set, const char *const files[])
 {
+	return ts_settings_load_noting(set, files, NULL);
+}
+
+int ts_settings_load_noting(struct ts_map_settings *set, const char *const files[], struct ts_settings_note *note)
+{
 	char own[4096];
 	const char *const usual[] = { user_file(own, sizeof(own)), "/etc/tsproxy.conf" };
 	size_t n = 0;
 	int err;
 
 	memset(set, 0, sizeof(*set));
+	set->note = note;
 	err = put_environment(set);
 	while (files && files[n])
 		n++;

@@ -45,6 +45,16 @@ static char *read_line(char *str, int num, void *stream)
 	return NULL;
 }
 
+static bool is_list(const char *key)
+{
+	static const char *const lists[] = { "route", "exclude", "remote-name", "dns-route" };
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		if (strcmp(lists[i], key) == 0)
+			return true;
+	return false;
+}
+
 static int take(void *user, const char *section, const char *name, const char *value)
 {
 	struct reader *r = user;
@@ -55,10 +65,19 @@ static int take(void *user, const char *section, const char *name, const char *v
 		return 1;
 	ok = ts_settings_put(mine ? r->set : &scratch, name, value, &known);
 	ts_settings_free(&scratch);
+	/* What of a list can be read counts. */
+	if (mine && (ok || is_list(name)) && r->set->note && !ts_settings_is_launchers(name)) {
+		char origin[4200];
+
+		snprintf(origin, sizeof(origin), "%s:%d", r->path, r->line);
+		r->set->note->take(r->set->note, name, value, origin);
+	}
 	if (!r->speak)
 		return 1;
 	if (!known)
 		ts_tool_warn("%s:%d: unknown key \"%s\"", r->path, r->line, name);
+	else if (ts_settings_is_launchers(name))
+		ts_tool_warn("%s:%d: %s counts as an option or a variable only; left out", r->path, r->line, name);
 	else if (!ok)
 		ts_tool_warn("%s:%d: %s: cannot read \"%s\"", r->path, r->line, name, value);
 	else if (section[0] && strncmp(section, "profile ", 8) != 0)

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* What the launcher's verdict on a program means, in words for doctor and explain. */
+#include "verdict.h"
+
+static const char *const why[][2] = {
+	[TS_PROGRAM_OK] = { "can be served", "" },
+	[TS_PROGRAM_BROKEN] = { "cannot be executed by this kernel", "" },
+	[TS_PROGRAM_FOREIGN] = { "is for another kind of processor than libtsproxy.so", "install tsproxy for it too" },
+	[TS_PROGRAM_STATIC] = { "is a static program, which loads no library: tsproxy cannot serve it yet, and does"
+				" not start it", "use a dynamic build, or its own proxy settings" },
+	[TS_PROGRAM_GO] = { "is a Go program, whose system calls pass by every library: tsproxy cannot serve it yet,"
+			    " and does not start it", "most Go programs read HTTPS_PROXY or ALL_PROXY" },
+	[TS_PROGRAM_PRIVILEGED] = { "is set-user-ID, set-group-ID or has capabilities: the loader leaves every"
+				    " preloaded library out", "start tsproxy from inside it (sudo tsproxy -- ...)" },
+	[TS_PROGRAM_UNREADABLE] = { "cannot be read: whether it can be served is not known", "" },
+};
+
+const char *ts_verdict_text(enum ts_verdict v)
+{
+	return why[v][0];
+}
+
+const char *ts_verdict_remedy(enum ts_verdict v)
+{
+	return why[v][1];
+}
