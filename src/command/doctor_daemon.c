@@ -27,7 +27,7 @@ static void find_peer(struct ts_doctor *d, json_t *root)
 	size_t i;
 
 	json_object_foreach(json_object_get(root, "Peer"), key, peer) {
-		if (!json_is_true(json_object_get(peer, "Online")))
+		if (!json_is_true(json_object_get(peer, "Online")) || json_is_true(json_object_get(peer, "Expired")))
 			continue;
 		json_array_foreach(json_object_get(peer, "PeerAPIURL"), i, url) {
 			unsigned port;

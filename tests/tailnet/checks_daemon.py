@@ -86,7 +86,10 @@ def down(w):
 @check("daemon: logged out is unreachable as well, and says what to do")
 def logged_out(w):
     def logout():
+        # It comes back as another node; what it was has left.
+        address = w.node2.addresses()[0]
         w.node2.tailscale("logout")
+        w.admin(f"/expire?node={address}")
 
     with changed(w, logout, w.node2.up):
         until("node 2 wants a login", lambda: w.node2.state() == "NeedsLogin")
@@ -212,7 +215,7 @@ def late(w):
     finally:
         follower.stdin.close()
         follower.wait()
-        node.stop()
+        node.leave()
 
 
 @check("daemon: with a kernel TUN, tsproxy steps aside")
@@ -239,4 +242,4 @@ def kernel_tun(w):
         status = w.run("tsproxy", "status", node=node, env=env)
         assert "kernel" in (status.stdout + status.stderr).lower(), status
     finally:
-        node.stop()
+        node.leave()

@@ -68,7 +68,7 @@ def joins(w):
             good(tsproxy(w, "getent", "ahostsv4", "watched-node." + SUFFIX), address)
     finally:
         follower.end()
-        node.stop()
+        node.leave()
 
 
 @check("watch: outlives a daemon that is stopped and started again")

@@ -49,14 +49,14 @@ def namespaces():
 
 
 def until(what, condition, seconds=20):
-    """Polls until condition() is true and returns what it said."""
+    """Polls until condition() is true and returns what it said. `what`, or what it returns, is in the failure."""
     end = time.monotonic() + seconds
     while True:
         got = condition()
         if got:
             return got
         if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(0.02)
 
 
@@ -110,6 +110,11 @@ class Node:
             self.daemon.send_signal(signal.SIGTERM)
             self.daemon.wait(20)
             self.daemon = None
+
+    def leave(self):
+        """Stops for good. This control server takes every node for online, so the node's key expires as well."""
+        self.stop()
+        self.world.admin(f"/expire?node={self.name}")
 
     def status(self):
         # /var/run is a link to /run, which would be followed from our own root.

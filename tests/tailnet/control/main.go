@@ -7,6 +7,7 @@
 //	/routes?node=NAME&cidr=CIDR   NAME is the primary router of CIDR (again and again; none clears)
 //	/ghost?name=NAME&ip=IPv4      adds a node that never answers
 //	/auth?link=1&key=KEY          nodes log in by a link, or by this key only (neither: without being asked)
+//	/expire?node=NAME|IPV4       that node's key has expired
 //	/login?url=URL                somebody has opened that link
 //	/record?name=FQDN&ip=IP       adds a DNS record that belongs to no node
 package main
@@ -20,6 +21,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"tailscale.com/tailcfg"
 	"tailscale.com/tstest/integration"
@@ -71,6 +73,14 @@ func main() {
 			Machine: key.NewMachine().Public(), DiscoKey: key.NewDisco().Public(), MachineAuthorized: true,
 			Addresses: one, AllowedIPs: one, Hostinfo: (&tailcfg.Hostinfo{Hostname: r.FormValue("name")}).View(),
 		})
+	})
+	http.HandleFunc("/expire", func(w http.ResponseWriter, r *http.Request) {
+		for _, n := range control.AllNodes() {
+			if n.Addresses[0].Addr().String() == r.FormValue("node") || strings.HasPrefix(n.Name, r.FormValue("node")+".") {
+				n.KeyExpiry, n.Expired = time.Now().Add(-time.Minute), true
+				control.UpdateNode(n)
+			}
+		}
 	})
 	http.HandleFunc("/auth", func(w http.ResponseWriter, r *http.Request) {
 		control.RequireAuth, control.RequireAuthKey = r.FormValue("link") != "", r.FormValue("key")
