@@ -6,7 +6,7 @@
  * that epoll wakes exactly when the proxy's answer is there, and the program sees nothing. At the end the program's own events
  * and data are put back, and the kernel reports what there is to report: level, edge and one-shot are the kernel's own.
  *
- * All but ts_epreg_is_tag and ts_tag_count is called with ts_fdtab_lock held. Functions that make kernel calls use the
+ * All but ts_epreg_is_tag and ts_tags_used is called with ts_fdtab_lock held. Functions that make kernel calls use the
  * real epoll_ctl directly, never block and return 0 or -errno.
  */
 #ifndef TSPROXY_EPREG_H
@@ -16,8 +16,11 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-/* Registrations that are tags now; raised before a tag enters the kernel. */
-extern int ts_tag_count;
+/*
+ * Set for good before the first tag enters the kernel. Not a count of those that are there: a thread may come back from epoll_wait
+ * with a tag that another thread has taken out of the set by then.
+ */
+extern int ts_tags_used;
 
 /* True where event data is a tag, alive or not: the program must never see it. */
 bool ts_epreg_is_tag(uint64_t data);

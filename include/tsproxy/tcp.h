@@ -50,8 +50,11 @@ bool ts_tcp_target(int fd, struct ts_addr *out);
 /* Whether the program had set IPV6_V6ONLY on a pending flow's socket, which had to be cleared. */
 bool ts_tcp_v6only(int fd);
 
-/* shutdown(2) or connect(AF_UNSPEC) on a pending flow: the kernel ends a connection in SYN_SENT alike for both. 1: done as asked. 0: not pending. */
-int ts_tcp_abort(int fd);
+/*
+ * shutdown(2) or connect(AF_UNSPEC) on a pending flow: the kernel ends a connection in SYN_SENT alike for both, but for `err`, which a
+ * call gets that waits for it. 1: done as asked. 0: not pending.
+ */
+int ts_tcp_abort(int fd, int err);
 
 /* SO_RCVLOWAT while pending: remembered, and put into force at the end. True where the flow is pending. */
 bool ts_tcp_set_lowat(int fd, int value);

@@ -42,7 +42,7 @@ static uint32_t first_of(int fd)
 	return table && (unsigned)fd < TS_FD_MAX ? __atomic_load_n(&table->reg_of[fd], __ATOMIC_RELAXED) : 0;
 }
 
-int ts_tag_count;
+int ts_tags_used;
 
 static uint64_t tag_of(const struct reg *r)
 {
@@ -109,10 +109,10 @@ static struct reg *add(int epfd, int fd, const struct epoll_event *ev)
 
 static void set_tagged(struct reg *r, bool tagged)
 {
-	if (tagged)
+	if (tagged) {
 		ts_fd_set_flags(r->epfd, TS_FD_TAGGED_SET, 0);
-	if (r->tagged != tagged)
-		__atomic_add_fetch(&ts_tag_count, tagged ? 1 : -1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&ts_tags_used, 1, __ATOMIC_SEQ_CST);
+	}
 	r->tagged = tagged;
 }
 

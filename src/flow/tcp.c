@@ -145,9 +145,12 @@ static int interrupted(int fd, int err)
 static int connect_new(int fd, const struct ts_addr *to, int family, const struct ts_decision *d,
 		       const struct ts_proxy *proxy, bool v6only)
 {
-	bool nonblocking = ts_sock_is_nonblocking(fd), bound;
+	long file_flags = ts_sys(SYS_fcntl, fd, F_GETFL, 0);
+	bool nonblocking = file_flags & O_NONBLOCK, bound;
 	bool options = (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_OPTIONS)) != TS_FD_NEW;
 	struct ts_identity last = { .failed = 0 };
+	struct ts_waited w;
+	struct ts_sigio sigio;
 	struct ts_addr local;
 	struct ts_flow *f;
 	int err;
@@ -167,20 +170,22 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 	if (!f)
 		return -EAGAIN;
 	ts_debug("fd %d: connecting to %a through %a", fd, to, &proxy->addr);
-	err = ts_tcp_reach_proxy(fd, &proxy->addr, family, !nonblocking);
+	ts_sigio_hold(fd, nonblocking ? file_flags : 0, &sigio);
+	err = ts_tcp_reach_proxy(fd, &proxy->addr, family, nonblocking ? NULL : &w);
+	if (!err && nonblocking) {
+		if (sigio.held || (!(proxy->flags & TS_PROXY_PIPELINE) && proxy->kind == TS_PROXY_SOCKS5))
+			await_greeting(fd);
+		ts_sigio_release(fd, &sigio, ts_tcp_check(fd) != TS_TCP_PENDING);
+		return -EINPROGRESS;
+	}
+	ts_sigio_release(fd, &sigio, false);
 	if (err == -EINPROGRESS || err == -EINTR)
 		return err;
 	if (err) {
 		ts_tcp_cancel(fd);
 		return ts_tcp_proxy_errno(err, &proxy->addr);
 	}
-	if (nonblocking) {
-		if (!(proxy->flags & TS_PROXY_PIPELINE) && proxy->kind == TS_PROXY_SOCKS5)
-			await_greeting(fd);
-		ts_tcp_check(fd);
-		return -EINPROGRESS;
-	}
-	err = ts_tcp_wait_in_charge(fd, options ? SO_SNDTIMEO : TS_NO_TIMEOUT, true);
+	err = ts_tcp_wait_in_charge(fd, &w, options ? SO_SNDTIMEO : TS_NO_TIMEOUT, true);
 	return err == -EAGAIN || err == -EINTR ? interrupted(fd, err) : err;
 }
 

@@ -30,8 +30,12 @@ enum ts_step {
  * already, by another process. But for 1, `f` may be gone afterwards.
  */
 int ts_drive_step(struct ts_flow *f, int fd, enum ts_step how, int *err);
+/* The errno that the handshake's failure means. */
+int ts_drive_errno(const struct ts_flow *f);
 /* Makes the kernel withhold readiness until the rest of the answer is there. */
 void ts_drive_arm(struct ts_flow *f, int fd, const uint8_t *p, size_t have);
+/* For who waits in recv: any byte ends the wait. A signal would get no EINTR from a recv that has part of what it waits for. */
+void ts_drive_relax(struct ts_flow *f, int fd);
 
 /* The flow of `fd` with ts_fdtab_lock taken, or null, and nothing is locked. */
 struct ts_flow *ts_flow_lock(int fd);
@@ -52,17 +56,33 @@ bool ts_cross_publish_borrowed(struct ts_flow *f, int fd);
  * `in_connect`. Else -errno: the connection's error, or -EINTR or -EAGAIN (time-out), with the flow left pending.
  */
 int ts_tcp_wait(int fd, int option, bool in_connect);
+/* The flow that a thread waits on, which may be over, and its slot in use again, when the thread wakes. */
+struct ts_waited {
+	const struct ts_flow *f;
+	uint32_t gen;
+};
 /* The same for a thread that is in charge of the flow already. */
-int ts_tcp_wait_in_charge(int fd, int option, bool in_connect);
+int ts_tcp_wait_in_charge(int fd, const struct ts_waited *w, int option, bool in_connect);
 /*
  * Hands the kernel the connect to the proxy, then says the first words. 0, or -errno; -EINPROGRESS and -EINTR: it goes on by itself.
- * `stay`: after 0 this thread remains in charge, to wait for the answer.
+ * `stay`, where given: after 0 this thread remains in charge, to wait for the answer.
  */
-int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, bool stay);
+int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, struct ts_waited *stay);
 /* Forgets a flow whose connect to the proxy failed; the kernel's registrations are the program's again. */
 void ts_tcp_cancel(int fd);
 /* What a failed connect to the proxy means to the program; says why in the log. -errno for -errno. */
 int ts_tcp_proxy_errno(int err, const struct ts_addr *proxy);
+
+/* --- sigio.c; without the lock --- */
+
+struct ts_sigio {
+	bool held;
+	struct f_owner_ex owner;
+};
+/* Keeps the kernel from signalling the program, where `file_flags` (F_GETFL) say that it would. */
+void ts_sigio_hold(int fd, long file_flags, struct ts_sigio *s);
+/* Lets it again. `tell`: what the program waits for happened meanwhile. */
+void ts_sigio_release(int fd, const struct ts_sigio *s, bool tell);
 
 static inline int ts_sock_get_int(int fd, int level, int name)
 {

@@ -39,6 +39,11 @@ void ts_drive_arm(struct ts_flow *f, int fd, const uint8_t *p, size_t have)
 	set_lowat(f, fd, (int)ts_handshake_need(&f->hs, p, have));
 }
 
+void ts_drive_relax(struct ts_flow *f, int fd)
+{
+	set_lowat(f, fd, 1);
+}
+
 bool ts_drive_send(struct ts_flow *f, int fd)
 {
 	uint8_t msg[TS_HS_OUT_MAX];
@@ -56,20 +61,22 @@ bool ts_drive_send(struct ts_flow *f, int fd)
 	return sent == (long)n || sent == -EINPROGRESS;
 }
 
-bool ts_drive_begin(struct ts_flow *f, int fd)
-{
-	f->state = TS_FLOW_HANDSHAKE;
-	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias))
-		ts_epreg_tag(alias, EPOLLIN);
-	return ts_drive_send(f, fd);
-}
-
 static int decide_failed(struct ts_flow *f)
 {
 	f->hs.state = TS_HS_FAILED;
 	if (!f->hs.err)
 		f->hs.err = ECONNREFUSED;
 	return 0;
+}
+
+bool ts_drive_begin(struct ts_flow *f, int fd)
+{
+	f->state = TS_FLOW_HANDSHAKE;
+	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias))
+		ts_epreg_tag(alias, EPOLLIN);
+	if (!ts_drive_send(f, fd))
+		decide_failed(f);
+	return f->hs.state != TS_HS_FAILED;
 }
 
 /* The proxy will say no more than what is unread: SO_RCVLOWAT does not hold back then, nor does recv wait. */
@@ -127,8 +134,7 @@ static int receive(struct ts_flow *f, int fd, bool blocking)
 	}
 }
 
-/* The errno that the handshake's failure means. */
-static int errno_of(const struct ts_flow *f)
+int ts_drive_errno(const struct ts_flow *f)
 {
 	if (!f->hs.code)
 		return f->hs.err;
@@ -211,11 +217,10 @@ static int check_connecting(struct ts_flow *f, int fd)
 	if (ts_sys(SYS_ppoll, &p, 1, &now, NULL, 0) != 1)
 		return 1;
 	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &err, &len);
-	if (err || p.revents & (POLLERR | POLLHUP)) {
+	if (err || p.revents & (POLLERR | POLLHUP))
 		decide_failed(f);
-	} else if (!ts_drive_begin(f, fd)) {
-		decide_failed(f);
-	}
+	else
+		ts_drive_begin(f, fd);
 	return 0;
 }
 
@@ -245,7 +250,7 @@ static int advance(struct ts_flow *f, int fd, enum ts_step how, int *err)
 	if (f->hs.state == TS_HS_DONE) {
 		finish_connected(f, fd);
 	} else {
-		*err = errno_of(f);
+		*err = ts_drive_errno(f);
 		finish_failed(f, fd, *err, how == TS_STEP_CONNECT);
 	}
 	return 0;

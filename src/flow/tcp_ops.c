@@ -62,13 +62,14 @@ int ts_tcp_error(int fd, int err)
 	return err;
 }
 
-int ts_tcp_abort(int fd)
+int ts_tcp_abort(int fd, int err)
 {
 	struct sockaddr unspec = { .sa_family = AF_UNSPEC };
 	struct ts_flow *f;
 
 	if (ts_tcp_check(fd) != TS_TCP_PENDING || !(f = ts_flow_lock(fd)))
 		return 0;
+	f->err = err;
 	ts_sock_set_int(fd, SOL_SOCKET, SO_RCVLOWAT, f->lowat);
 	ts_sys(SYS_connect, fd, &unspec, sizeof(unspec));
 	ts_unlock(&ts_fdtab_lock);

@@ -57,21 +57,50 @@ static void timeouts_restore(int fd, const struct timeouts *t)
 		ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t->own, sizeof(t->own));
 }
 
-/* The flow is gone while this thread waited: completed by a forked process, or shut down or closed by another thread. */
-static int ended_elsewhere(int fd, int err)
+/*
+ * The descriptor was closed while this thread waited: the kernel keeps the socket for the call that is in it, which returns when the
+ * connection is decided. So does ours, as far as the answer that was peeked goes; no more can be said to the proxy.
+ */
+static int ended_by_close(const struct ts_flow *f, const uint8_t *p, size_t n)
+{
+	struct ts_flow last = *f;
+	size_t used = 0, step;
+
+	do
+		used += step = ts_handshake_input(&last.hs, p + used, n - used, false);
+	while (step && last.hs.state < TS_HS_DONE);
+	if (last.hs.state < TS_HS_DONE)
+		return -ECONNABORTED;
+	return last.hs.state == TS_HS_DONE ? 0 : -ts_drive_errno(&last);
+}
+
+/*
+ * The flow is gone while this thread waited in recv, which said `n` or `err`: completed by a forked process, or disconnected, shut
+ * down or closed by another thread. Its slot still says which, unless it is in use again.
+ */
+static int ended_elsewhere(int fd, const struct ts_waited *w, const uint8_t *peeked, ssize_t n, int err)
 {
 	struct ts_identity id;
+	int result = 1;
 
+	ts_lock(&ts_fdtab_lock);
+	if (w->f->gen == w->gen && w->f->state == TS_FLOW_OVER && w->f->err)
+		result = err && w->f->err == EPIPE ? -err : -w->f->err;	/* what connect(AF_UNSPEC) does to a call is the kernel's word */
+	else if (w->f->gen == w->gen && w->f->state == TS_FLOW_HANDSHAKE && n > 0)
+		result = ended_by_close(w->f, peeked, (size_t)n);
+	ts_unlock(&ts_fdtab_lock);
+	if (result <= 0)
+		return result;
 	if (ts_identity_read(fd, &id))
 		return 0;
-	return err == EINTR || err == EAGAIN ? -err : -ECONNRESET;	/* what tcp_disconnect leaves */
+	return err == EINTR || err == EAGAIN ? -err : -ECONNRESET;
 }
 
 /*
  * Reads the proxy's answer with a blocking descriptor until it is decided. 0 connected, or failed and not `in_connect` (the next
  * call tells); else -errno: the connection's error, or -EINTR or -EAGAIN (time-out), with the flow left pending.
  */
-static int wait_answer(int fd, bool in_connect, int64_t deadline_ms)
+static int wait_answer(int fd, const struct ts_waited *w, bool in_connect, int64_t deadline_ms)
 {
 	uint8_t peeked[64];
 	struct ts_flow *f;
@@ -88,7 +117,7 @@ static int wait_answer(int fd, bool in_connect, int64_t deadline_ms)
 			f = NULL;
 		}
 		if (!f)
-			return ended_elsewhere(fd, err);
+			return ended_elsewhere(fd, w, peeked, n, err);
 		if (err != EINTR && err != EAGAIN)
 			pending = ts_drive_step(f, fd, in_connect ? TS_STEP_CONNECT : TS_STEP_WAIT, &failed);
 		/* recv gives up its time-out with what there is of the answer, not with EAGAIN. */
@@ -100,7 +129,7 @@ static int wait_answer(int fd, bool in_connect, int64_t deadline_ms)
 		}
 		ts_unlock(&ts_fdtab_lock);
 		if (pending < 0)
-			return ended_elsewhere(fd, err);
+			return ended_elsewhere(fd, w, peeked, n, err);
 		if (!pending)
 			return in_connect ? -failed : 0;
 		if (err)
@@ -108,13 +137,13 @@ static int wait_answer(int fd, bool in_connect, int64_t deadline_ms)
 	}
 }
 
-int ts_tcp_wait_in_charge(int fd, int option, bool in_connect)
+int ts_tcp_wait_in_charge(int fd, const struct ts_waited *w, int option, bool in_connect)
 {
 	struct timeouts t;
 	int err;
 
 	timeouts_swap(fd, &t, option);
-	err = wait_answer(fd, in_connect, timeouts_deadline(&t));
+	err = wait_answer(fd, w, in_connect, timeouts_deadline(&t));
 	timeouts_restore(fd, &t);
 	return err;
 }
@@ -141,14 +170,23 @@ int ts_tcp_proxy_errno(int err, const struct ts_addr *proxy)
 	return err == -ECONNRESET || err == -EPIPE ? -ECONNREFUSED : err;
 }
 
+static void keep(struct ts_waited *w, const struct ts_flow *f)
+{
+	w->f = f;
+	w->gen = f->gen;
+}
+
 /* Puts the calling thread in charge of a flow in `state`. False where the flow is not there or elsewhere. */
-static bool take_charge(int fd, unsigned state, struct ts_addr *proxy, int *family)
+static bool take_charge(int fd, unsigned state, struct ts_waited *w, struct ts_addr *proxy, int *family)
 {
 	struct ts_flow *f = ts_flow_lock(fd);
 	bool ok = f && f->state == state;
 
 	if (ok) {
 		f->reader_tid = ts_lock_owner(&ts_fdtab_lock);
+		if (state == TS_FLOW_HANDSHAKE)
+			ts_drive_relax(f, fd);
+		keep(w, f);
 		*proxy = f->proxy;
 		*family = f->family;
 	}
@@ -159,13 +197,13 @@ static bool take_charge(int fd, unsigned state, struct ts_addr *proxy, int *fami
 
 /*
  * Hands the kernel the connect to the proxy, then says the first words. 0, or -errno; -EINPROGRESS and -EINTR: it goes on by itself.
- * `stay`: after 0 this thread remains in charge, to wait for the answer.
+ * `stay`, where given: after 0 this thread remains in charge, to wait for the answer.
  */
-int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, bool stay)
+int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, struct ts_waited *stay)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = ts_addr_to_sockaddr(proxy, family, &sa);
-	int err = ts_real()->connect(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : -ts_errno;
+	int err = ts_real()->connect(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : -ts_errno, failed;
 	struct ts_flow *f;
 
 	if (err && err != -EINPROGRESS && err != -EINTR && err != -EALREADY)
@@ -180,6 +218,11 @@ int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, bool sta
 	ts_cross_store(f, fd);
 	if (err || !stay)
 		f->reader_tid = 0;
+	else
+		keep(stay, f);
+	/* Reset before our first word: the socket must look refused, and where it does not block, another call tells. */
+	if (err == -ECONNREFUSED && ts_drive_step(f, fd, stay ? TS_STEP_CONNECT : TS_STEP_WAIT, &failed) != 1 && !stay)
+		err = 0;
 	ts_unlock(&ts_fdtab_lock);
 	return err;
 }
@@ -217,13 +260,14 @@ static bool charge_taken(int fd)
  */
 int ts_tcp_wait(int fd, int option, bool in_connect)
 {
+	struct ts_waited w;
 	struct ts_addr proxy;
 	int family, err;
 
 	if (charge_taken(fd))
 		return wait_beside(fd, option);
-	if (take_charge(fd, TS_FLOW_CONNECTING, &proxy, &family)) {
-		err = ts_tcp_reach_proxy(fd, &proxy, family, false);
+	if (take_charge(fd, TS_FLOW_CONNECTING, &w, &proxy, &family)) {
+		err = ts_tcp_reach_proxy(fd, &proxy, family, NULL);
 		if (err == -EINPROGRESS || err == -EALREADY)
 			return -EAGAIN;
 		if (err && err != -EINTR) {
@@ -233,9 +277,9 @@ int ts_tcp_wait(int fd, int option, bool in_connect)
 		if (err)
 			return err;
 	}
-	if (!take_charge(fd, TS_FLOW_HANDSHAKE, &proxy, &family))
+	if (!take_charge(fd, TS_FLOW_HANDSHAKE, &w, &proxy, &family))
 		return 0;
-	return ts_tcp_wait_in_charge(fd, option, in_connect);
+	return ts_tcp_wait_in_charge(fd, &w, option, in_connect);
 }
 
 int ts_tcp_settle(int fd, int flags, int option)

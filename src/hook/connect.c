@@ -41,7 +41,7 @@ int connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (!ts_enabled() || len > sizeof(struct sockaddr_storage) || !ts_plausible(addr))
 		return ts_real()->connect(fd, addr, len);
-	if (ts_fd_has_flow(fd) && is_unspec(addr, len) && ts_tcp_abort(fd))
+	if (ts_fd_has_flow(fd) && is_unspec(addr, len) && ts_tcp_abort(fd, EPIPE))
 		return 0;
 	if (ts_dest_connect(fd, addr, len, &to, &d, &by) == TS_PASS) {
 		if (ts_fd_has_flow(fd) && len >= sizeof(addr->sa_family) && ts_tcp_check(fd) == TS_TCP_PENDING)

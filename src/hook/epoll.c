@@ -24,7 +24,7 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 
 static bool has_tags(void)
 {
-	return __builtin_expect(__atomic_load_n(&ts_tag_count, __ATOMIC_SEQ_CST) != 0, 0);
+	return __builtin_expect(__atomic_load_n(&ts_tags_used, __ATOMIC_SEQ_CST) != 0, 0);
 }
 
 /* Coarse, because it is read on every wait with a time-out: a few nanoseconds through the vDSO, right to one tick. */

@@ -157,6 +157,8 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 		return answer_int(lowat, value, len);
 	if (level == SOL_SOCKET && name == SO_ERROR && is_pending)
 		return answer_int(0, value, len);
+	if (level == IPPROTO_IPV6 && name == IPV6_ADDRFORM && is_pending)
+		return ts_result(-ENOTCONN);
 	r = ts_real()->getsockopt(fd, level, name, value, len);
 	if (r == 0 && level == IPPROTO_TCP && name == TCP_INFO && *len > 0 && is_pending)
 		*(uint8_t *)value = TCP_SYN_SENT;
@@ -196,7 +198,7 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 
 int shutdown(int fd, int how)
 {
-	if (ts_fd_has_flow(fd) && how >= SHUT_RD && how <= SHUT_RDWR && ts_tcp_abort(fd))
+	if (ts_fd_has_flow(fd) && how >= SHUT_RD && how <= SHUT_RDWR && ts_tcp_abort(fd, ECONNRESET))
 		return 0;
 	return ts_real()->shutdown(fd, how);
 }

@@ -118,10 +118,14 @@ ECHO, FIRST, HALF, PORT_END = 4000, 4002, 4004, 4014	# ports.h
 BEHIND = {5302: FIRST, 5310: FIRST, 5313: FIRST, 5312: HALF}
 
 
+def proxy_of(case):
+    return int(case.attr.get("proxy", 0))
+
+
 class Tailnet(World):
     """The peer behind the simulated tailnet. Ports 1080 + N are proxies that misbehave from the greeting on."""
 
-    def __init__(self, args):
+    def __init__(self, args, cases):
         super().__init__(args, "10.64.0.", "fd64::")
         self.dir = tempfile.mkdtemp(prefix="tsproxy-diff-")
         self.env.update(XDG_RUNTIME_DIR=self.dir, HOME=self.dir)
@@ -143,7 +147,7 @@ class Tailnet(World):
         self.status = f"{self.dir}/status.json"
         with open(self.status, "wb") as f:
             f.write(subprocess.run([f"{args.build}/tsproxy-sim", "--status-json", *nodes], capture_output=True, check=True).stdout)
-        for n in PROXIES:
+        for n in {proxy_of(c) for c in cases}:
             # Makes the map once; what it says of a broken proxy is not this test's matter.
             subprocess.run(self.launch(n) + ["true"], env=self.env, check=False, stderr=subprocess.DEVNULL)
 
@@ -151,7 +155,7 @@ class Tailnet(World):
         return self.enter + [f"{self.args.build}/tsproxy", "--status", self.status, "--socks5", f"127.0.0.1:{1080 + n}", "--"]
 
     def command(self, case):
-        return self.launch(int(case.attr.get("proxy", 0))) + self.args.prefix + case.command()
+        return self.launch(proxy_of(case)) + self.args.prefix + case.command()
 
     def stop(self):
         super().stop()
@@ -212,7 +216,7 @@ def find_cases(args):
         listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
         cases += [Case(program, line) for line in listed.splitlines()]
     return [c for c in cases if "sub" not in c.attr and
-            (fnmatch.fnmatch(c.full, args.only) or fnmatch.fnmatch(c.full, args.only + ".*"))]
+            any(fnmatch.fnmatch(c.full, glob) or fnmatch.fnmatch(c.full, glob + ".*") for glob in args.only.split(","))]
 
 
 def read_list(name):
@@ -276,7 +280,7 @@ def compare(args, cases):
     expected = read_list("expected-differences")
     still_open = read_list("open-differences")
     native = World(args, "100.64.0.", "fd7a:115c:a1e0::")
-    tailnet = Tailnet(args)
+    tailnet = Tailnet(args, cases)
     equal = failed = skipped = 0
 
     def both(case):
@@ -300,6 +304,8 @@ def compare(args, cases):
             elif c.full in still_open:	# some differ only now and then
                 skipped += a != b
                 print(f"open {c.full}: {'differs' if a != b else 'equal this time'}: {still_open[c.full]}")
+                if args.show:
+                    show(c.full, a, b)
             elif a != b:
                 failed += 1
                 show(c.full, a, b)
@@ -315,11 +321,11 @@ def compare(args, cases):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("build", type=os.path.abspath)
-    p.add_argument("only", nargs="?", default="*", help="which cases (a glob)")
+    p.add_argument("only", nargs="?", default="*", help="which cases (globs, parted by commas)")
     p.add_argument("--rtt", type=int, default=200)
     p.add_argument("--jobs", type=int, default=16)
     p.add_argument("--native", type=int, default=0, metavar="N", help="run each N times natively; all must agree")
-    p.add_argument("--show", action="store_true", help="with --native: print what each case says")
+    p.add_argument("--show", action="store_true", help="print how open cases differ; with --native what each case says")
     args = p.parse_args()
     args.prefix = os.environ.get("TEST_PREFIX", "").split()
     if os.geteuid() != 0:
