@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int pipe_in, pipe_out, tcp_a, tcp_b, listener, idle_udp, udp, epfd_ready, epfd_idle;
+static int pipe_in, pipe_out, tcp_a, tcp_b, listener, idle_udp, udp, udp_connected, epfd_ready, epfd_idle;
 static struct sockaddr_in udp_addr;
 static const char *node_name;
 static bool failed;
@@ -91,6 +91,7 @@ static void set_up(void)
 	fcntl(listener, F_SETFL, O_NONBLOCK);
 	idle_udp = socket(AF_INET, SOCK_DGRAM, 0);
 	udp = socket(AF_INET, SOCK_DGRAM, 0);
+	udp_connected = socket(AF_INET, SOCK_DGRAM, 0);
 	udp_addr = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	if (bind(idle_udp, (struct sockaddr *)&udp_addr, len) != 0 || getsockname(idle_udp, (struct sockaddr *)&udp_addr, &len) != 0)
 		die("bind");
@@ -216,13 +217,32 @@ static void do_syscall(void)
 		failed = true;
 }
 
-static void do_sendto(void)
+static void send_to(const char *ip)
 {
+	struct sockaddr_in to = udp_addr;
 	char c = 0;
 
-	if (sendto(udp, &c, 1, 0, (struct sockaddr *)&udp_addr, sizeof(udp_addr)) != 1)
+	inet_pton(AF_INET, ip, &to.sin_addr);
+	if (sendto(udp, &c, 1, 0, (struct sockaddr *)&to, sizeof(to)) != 1)
 		failed = true;
 }
+
+static void connect_to(const char *ip)
+{
+	struct sockaddr_in to = udp_addr;
+
+	inet_pton(AF_INET, ip, &to.sin_addr);
+	if (connect(udp_connected, (struct sockaddr *)&to, sizeof(to)) != 0)
+		failed = true;
+}
+
+/* An address of this machine's that is neither loopback's nor the tailnet's, where there is one: bench/run.py gives it. */
+#define OUTSIDE "192.0.2.1"
+
+static void do_sendto(void) { send_to("127.0.0.1"); }
+static void do_sendto_outside(void) { send_to(OUTSIDE); }
+static void do_connect(void) { connect_to("127.0.0.1"); }
+static void do_connect_outside(void) { connect_to(OUTSIDE); }
 
 static void look_up(const char *name)
 {
@@ -269,6 +289,9 @@ static const struct {
 	{ "fcntl F_GETFL", do_getfl, 1 },
 	{ "syscall(getppid)", do_syscall, 1 },
 	{ "udp: sendto loopback", do_sendto, 4 },
+	{ "udp: sendto outside", do_sendto_outside, 4 },
+	{ "udp: connect loopback", do_connect, 2 },
+	{ "udp: connect outside", do_connect_outside, 2 },
 	{ "getaddrinfo, numeric", do_numeric, 8 },
 	{ "getaddrinfo, localhost", do_localhost, 40 },
 	{ "getaddrinfo, node", do_name, 40 },

@@ -14,6 +14,11 @@
  * belongs to somebody else).
  */
 int ts_live_header(struct ts_map_header *out);
+/*
+ * Counts the maps that this process took in. What was found out after it was read holds while it stays the same; 0: there was no map
+ * yet, which tells nothing of how long that will last but that the next one changes it.
+ */
+unsigned ts_live_version(void);
 int ts_live_find_name(const char *name, size_t len, struct ts_map_answer *out);
 int ts_live_find_addr(const uint8_t ip[16], struct ts_map_answer *out);
 int ts_live_find_range(const uint8_t ip[16], struct ts_map_range *out);

@@ -9,9 +9,10 @@
 
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
+/* The builtins: every datagram asks these questions, and freestanding code gets a call for each memcmp and memcpy. */
 bool ts_ip_is4(const uint8_t ip[16])
 {
-	return memcmp(ip, mapped, sizeof(mapped)) == 0;
+	return __builtin_memcmp(ip, mapped, 8) == 0 && __builtin_memcmp(ip + 8, mapped + 8, 4) == 0;
 }
 
 bool ts_addr_is4(const struct ts_addr *a)
@@ -23,7 +24,7 @@ bool ts_ip_is_loopback(const uint8_t ip[16])
 {
 	static const uint8_t one[16] = { [15] = 1 };
 
-	return ts_ip_is4(ip) ? ip[12] == 127 : memcmp(ip, one, 16) == 0;
+	return ts_ip_is4(ip) ? ip[12] == 127 : __builtin_memcmp(ip, one, 16) == 0;
 }
 
 bool ts_ip_is_local_scope(const uint8_t ip[16])
@@ -56,19 +57,19 @@ bool ts_ip_is_tailscale_service(const uint8_t ip[16])
 
 bool ts_addr_equal(const struct ts_addr *a, const struct ts_addr *b)
 {
-	return a->port == b->port && memcmp(a->ip, b->ip, 16) == 0;
+	return a->port == b->port && __builtin_memcmp(a->ip, b->ip, 16) == 0;
 }
 
 void ts_addr_set4(struct ts_addr *a, const uint8_t ip4[4], uint16_t port)
 {
-	memcpy(a->ip, mapped, 12);
-	memcpy(a->ip + 12, ip4, 4);
+	__builtin_memcpy(a->ip, mapped, 12);
+	__builtin_memcpy(a->ip + 12, ip4, 4);
 	a->port = port;
 }
 
 void ts_addr_set6(struct ts_addr *a, const uint8_t ip6[16], uint16_t port)
 {
-	memcpy(a->ip, ip6, 16);
+	__builtin_memcpy(a->ip, ip6, 16);
 	a->port = port;
 }
 
@@ -79,7 +80,7 @@ bool ts_addr_from_sockaddr(struct ts_addr *out, const struct sockaddr *sa, sockl
 	if (sa->sa_family == AF_INET && len >= sizeof(struct sockaddr_in)) {
 		struct sockaddr_in in;
 
-		memcpy(&in, sa, sizeof(in));
+		__builtin_memcpy(&in, sa, sizeof(in));
 		ts_addr_set4(out, (const uint8_t *)&in.sin_addr, __builtin_bswap16(in.sin_port));
 		return true;
 	}
@@ -87,7 +88,7 @@ bool ts_addr_from_sockaddr(struct ts_addr *out, const struct sockaddr *sa, sockl
 	if (sa->sa_family == AF_INET6 && len >= offsetof(struct sockaddr_in6, sin6_scope_id)) {
 		struct sockaddr_in6 in6;
 
-		memcpy(&in6, sa, offsetof(struct sockaddr_in6, sin6_scope_id));
+		__builtin_memcpy(&in6, sa, offsetof(struct sockaddr_in6, sin6_scope_id));
 		ts_addr_set6(out, (const uint8_t *)&in6.sin6_addr, __builtin_bswap16(in6.sin6_port));
 		return true;
 	}

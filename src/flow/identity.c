@@ -34,6 +34,8 @@ static const struct { const uint8_t *prefix; uint8_t prefix_len; } forms[] = {
 	[FORM_IPV6] = { tailnet_prefix, 0 },
 };
 
+struct ts_plain ts_plain[TS_PLAIN_MAX];
+
 static unsigned form_of(const uint8_t ip[16])
 {
 	if (ts_ip_is4(ip))
@@ -133,12 +135,17 @@ bool ts_identity_read(int fd, struct ts_identity *id)
 	return kernel_name(fd, SYS_getpeername, &kernel) && ts_route_is_proxy(&kernel) && read_record(fd, id) && !id->failed;
 }
 
-bool ts_identity_read_any(int fd, struct ts_identity *id)
+bool ts_identity_read_any(int fd, struct ts_identity *id, bool *other)
 {
 	struct ts_addr kernel;
 
-	if (kernel_name(fd, SYS_getpeername, &kernel))
-		return ts_route_is_proxy(&kernel) && read_record(fd, id) && !id->failed;
+	if (kernel_name(fd, SYS_getpeername, &kernel)) {
+		bool ours = ts_route_is_proxy(&kernel);
+
+		if (other)
+			*other = !ours;
+		return ours && read_record(fd, id) && !id->failed;
+	}
 	return read_record(fd, id) && id->failed;
 }
 

@@ -35,7 +35,7 @@ static bool in_list(const struct ts_prefix *list, unsigned count, const uint8_t 
 static struct {
 	unsigned seq;
 	unsigned count;
-	uint64_t generation;
+	unsigned version;	/* of the map: ts_live_version */
 	struct ts_proxy proxy[ENDPOINTS_MAX];
 } known;
 
@@ -59,12 +59,9 @@ static unsigned read_endpoints(struct ts_proxy out[ENDPOINTS_MAX])
 
 static unsigned endpoints(struct ts_proxy out[ENDPOINTS_MAX])
 {
-	struct ts_map_header h;
-	unsigned seq = __atomic_load_n(&known.seq, __ATOMIC_ACQUIRE), n;
+	unsigned version = ts_live_version(), seq = __atomic_load_n(&known.seq, __ATOMIC_ACQUIRE), n;
 
-	if (ts_live_header(&h) != 0)
-		return 0;
-	if (!(seq & 1) && seq && known.generation == h.generation) {
+	if (!(seq & 1) && seq && known.version == version) {
 		n = known.count;
 		memcpy(out, known.proxy, sizeof(known.proxy[0]) * (n <= ENDPOINTS_MAX ? n : 0));
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -73,7 +70,7 @@ static unsigned endpoints(struct ts_proxy out[ENDPOINTS_MAX])
 	}
 	n = read_endpoints(out);
 	if (!(seq & 1) && __sync_bool_compare_and_swap(&known.seq, seq, seq + 1)) {
-		known.generation = h.generation;
+		known.version = version;
 		known.count = n;
 		memcpy(known.proxy, out, sizeof(known.proxy[0]) * n);
 		__atomic_store_n(&known.seq, seq + 2, __ATOMIC_RELEASE);
@@ -148,6 +145,18 @@ bool ts_route_socks5(bool v4_only, bool v6_only, struct ts_proxy *out)
 	return false;
 }
 
+/* Whether no endpoint that the map knows has this port: the quick answer for nearly every address. */
+static bool no_such_port(uint16_t port)
+{
+	unsigned seq = __atomic_load_n(&known.seq, __ATOMIC_ACQUIRE);
+	bool none = !(seq & 1) && seq && known.version == ts_live_version();
+
+	for (unsigned i = 0; none && i < known.count && i < ENDPOINTS_MAX; i++)
+		none = known.proxy[i].addr.port != port;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return none && __atomic_load_n(&known.seq, __ATOMIC_RELAXED) == seq;
+}
+
 bool ts_route_is_proxy(const struct ts_addr *a)
 {
 	struct ts_proxy list[ENDPOINTS_MAX];
@@ -157,6 +166,8 @@ bool ts_route_is_proxy(const struct ts_addr *a)
 		return true;
 	if (ts_conf.http.set && ts_addr_equal(a, &ts_conf.http.addr))
 		return true;
+	if (no_such_port(a->port))
+		return false;
 	n = endpoints(list);
 	for (unsigned i = 0; i < n; i++)
 		if (ts_addr_equal(a, &list[i].addr))
@@ -167,10 +178,9 @@ bool ts_route_is_proxy(const struct ts_addr *a)
 bool ts_route_may_meet_proxy(const uint8_t local_ip[16])
 {
 	struct ts_proxy p;
-	bool loopback = ts_ip_is_loopback(local_ip);
 
 	/* A local proxy is reached from a loopback address, unless the program bound another of this machine's. */
-	return ts_route_proxy(false, false, &p) && (loopback || !ts_ip_is_loopback(p.addr.ip));
+	return ts_ip_is_loopback(local_ip) || (ts_route_proxy(false, false, &p) && !ts_ip_is_loopback(p.addr.ip));
 }
 
 void ts_route_credentials(const struct ts_addr *proxy, uint8_t kind, char user[256], char pass[256])
@@ -278,7 +288,53 @@ static struct ts_decision decide_by_map(const struct ts_addr *to, const struct t
 	return carry(is_node && is_away(node.node_flags));
 }
 
-struct ts_decision ts_route_decide(const struct ts_addr *to)
+/*
+ * Addresses that were found not to be ours, so that a datagram to one costs no look at the map. Each slot is read and written under its
+ * own sequence word, as `known` is; it holds as long as the map is the same. Addresses of Tailscale's are not kept: what
+ * is not ours of these asks for a fresher map.
+ */
+#define PASSED_MAX 64
+
+static struct passed {
+	unsigned seq;
+	unsigned version;
+	uint64_t ip[2];
+} passed[PASSED_MAX];
+
+static struct passed *passed_slot(const uint8_t ip[16], uint64_t words[2])
+{
+	uint64_t mixed;
+
+	__builtin_memcpy(words, ip, 16);
+	mixed = (words[0] ^ words[1]) * 0x9e3779b97f4a7c15ull;
+	return &passed[mixed >> 58];
+}
+
+static bool has_passed(const uint8_t ip[16], unsigned version)
+{
+	uint64_t words[2];
+	struct passed *p = passed_slot(ip, words);
+	unsigned seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
+	bool same = seq && !(seq & 1) && p->version == version && p->ip[0] == words[0] && p->ip[1] == words[1];
+
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return same && __atomic_load_n(&p->seq, __ATOMIC_RELAXED) == seq;
+}
+
+static void keep_passed(const uint8_t ip[16], unsigned version)
+{
+	uint64_t words[2];
+	struct passed *p = passed_slot(ip, words);
+	unsigned seq = __atomic_load_n(&p->seq, __ATOMIC_RELAXED);
+
+	if (seq & 1 || !__sync_bool_compare_and_swap(&p->seq, seq, seq + 1))
+		return;
+	p->version = version;
+	memcpy(p->ip, words, sizeof(words));
+	__atomic_store_n(&p->seq, seq + 2, __ATOMIC_RELEASE);
+}
+
+static struct ts_decision decide_anew(const struct ts_addr *to)
 {
 	struct ts_decision d = { .verdict = TS_PASS };
 	struct ts_map_header h;
@@ -300,5 +356,23 @@ struct ts_decision ts_route_decide(const struct ts_addr *to)
 		return (struct ts_decision){ .verdict = TS_PASS };
 	if (d.verdict == TS_CARRY && !has_proxy())
 		return deny(to, EHOSTUNREACH, "no proxy is known that could carry it");
+	return d;
+}
+
+struct ts_decision ts_route_decide(const struct ts_addr *to)
+{
+	struct ts_decision d = { .verdict = TS_PASS };
+	unsigned version;
+
+	if (!ts_conf.route_count && ts_ip_is_loopback(to->ip))
+		return d;
+	version = ts_live_version();
+	if (has_passed(to->ip, version))
+		return d;
+	d = decide_anew(to);
+	/* That the proxy's own address passes depends on its port: it may be an address of ours. */
+	if (d.verdict == TS_PASS && !ts_ip_is_tailscale(to->ip) && !in_list(ts_conf.route, ts_conf.route_count, to->ip) &&
+	    !ts_route_is_proxy(to))
+		keep_passed(to->ip, version);
 	return d;
 }

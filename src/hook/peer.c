@@ -59,6 +59,7 @@ int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	socklen_t room = ts_plausible(len) ? *len : 0;
 	struct ts_identity id;
 	struct ts_addr kernel;
+	in_port_t port;
 	int family, r;
 
 	if (pending(fd))
@@ -71,8 +72,15 @@ int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 			answer(&kernel, family, addr, room, len);
 		return r;
 	}
-	if (kernel_answer(fd, SYS_getpeername, addr, room, *len, &kernel, &family) && ts_route_is_proxy(&kernel) && ts_identity_read(fd, &id))
+	port = ts_plain_port(addr, room);
+	if (ts_plain_peer(fd, port) || !kernel_answer(fd, SYS_getpeername, addr, room, *len, &kernel, &family))
+		return r;
+	if (!ts_route_is_proxy(&kernel)) {
+		if ((unsigned)fd < TS_PLAIN_MAX)
+			ts_plain[fd].peer = port;
+	} else if (ts_identity_read(fd, &id)) {
 		answer(&id.peer, family, addr, room, len);
+	}
 	return r;
 }
 
@@ -102,8 +110,13 @@ int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 	struct ts_identity id;
 	struct ts_addr kernel;
 	int family, r = ts_real()->getsockname(fd, addr, len);
+	bool other = false;
+	in_port_t port;
 
 	if (r != 0 || !ts_enabled() || !addr || !is_inet(addr, room))
+		return r;
+	port = ts_plain_port(addr, room);
+	if (!ts_fd_is_udp(fd) && ts_plain_local(fd, port))
 		return r;
 	if (!kernel_answer(fd, SYS_getsockname, addr, room, *len, &kernel, &family) || !ts_route_may_meet_proxy(kernel.ip))
 		return r;
@@ -113,8 +126,11 @@ int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 		return r;
 	}
 	memset(&id, 0, sizeof(id));
-	if (!(pending(fd) && ts_tcp_target(fd, &id.peer)) && !ts_identity_read_any(fd, &id))
+	if (!(pending(fd) && ts_tcp_target(fd, &id.peer)) && !ts_identity_read_any(fd, &id, &other)) {
+		if (other && (unsigned)fd < TS_PLAIN_MAX)
+			ts_plain[fd].local = port;
 		return r;
+	}
 	local_of(&id, &kernel);
 	answer(&kernel, family, addr, room, len);
 	return r;
@@ -136,7 +152,7 @@ static int v6only(int fd, void *value, socklen_t *len)
 	int r = ts_real()->getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, value, len);
 
 	if (r == 0 && ts_enabled() && *len == sizeof(int) &&
-	    ((pending(fd) && ts_tcp_v6only(fd)) || (ts_identity_read_any(fd, &id) && id.v6only)))
+	    ((pending(fd) && ts_tcp_v6only(fd)) || (ts_identity_read_any(fd, &id, NULL) && id.v6only)))
 		*(int *)value = 1;
 	return r;
 }

@@ -42,6 +42,7 @@ static struct ts_map places[PLACES] = {
 static struct ts_lock lock;	/* guards everything below against other writers */
 static const struct ts_map *current;
 static unsigned sequence;
+static unsigned version;	/* raised when `current` is another map's, so that what was read before it can be told */
 static int64_t looked;
 static int last_error;
 static struct identity {
@@ -115,8 +116,10 @@ static int take_in(int fd, const struct stat *st)
 		place = &places[MAPPED];
 		ret = map_in(fd, st, place);
 	}
-	if (ret == 0)
+	if (ret == 0) {
 		__atomic_store_n(&current, place, __ATOMIC_RELEASE);
+		__atomic_add_fetch(&version, 1, __ATOMIC_RELEASE);
+	}
 	return ret;
 }
 
@@ -196,7 +199,7 @@ int64_t ts_live_made(void)
 	int64_t made = 0;
 
 	if (m)
-		memcpy(&made, m->base + offsetof(struct ts_map_header, made_ns), sizeof(made));
+		__builtin_memcpy(&made, m->base + offsetof(struct ts_map_header, made_ns), sizeof(made));
 	return made;
 }
 
@@ -244,6 +247,12 @@ int ts_live_header(struct ts_map_header *out)
 	keep_up();
 	CONSISTENT(v, ret, -ENOENT, (*out = ts_map_header(v.map), 0));
 	return ret;
+}
+
+unsigned ts_live_version(void)
+{
+	keep_up();
+	return __atomic_load_n(&version, __ATOMIC_ACQUIRE);
 }
 
 int ts_live_find_name(const char *name, size_t len, struct ts_map_answer *out)
