@@ -24,6 +24,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+sys.dont_write_bytecode = True
+import worlds  # noqa: E402
+
 TIME = re.compile(r"@(in time|-?\d+(ms)?)")
 
 
@@ -40,36 +44,13 @@ UNDER = {
 }
 
 
-class World:
-    """A network namespace with a road to the peer, and what a command needs in front to run in it."""
+class World(worlds.World):
+    """One of the two, with the peer of peer.c."""
 
     def __init__(self, args, net4, net6):
+        super().__init__(args.build, args.rtt, net4, net6, [f"{args.build}/diff/peer"])
         self.args = args
-        self.kept = []
-        holder = self.keep(["unshare", "-n", "sh", "-c", "echo ready; exec cat"])
-        self.enter = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
-        self.keep(self.enter + [f"{args.build}/diff/delaytun", str(args.rtt), net4, net6, f"{args.build}/diff/peer"])
-        self.env = {**os.environ, "DIFF_RTT_MS": str(args.rtt), "LC_ALL": "C"}
-
-    def keep(self, cmd, **how):
-        """Starts something that lives as long as this world; returns once it has written a line."""
-        p = subprocess.Popen(cmd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **how)
-        self.kept.append(p)
-        if not p.stdout.readline():
-            p.wait()
-            print(f"skip: {os.path.basename(cmd[-1])} did not start (exit status {p.returncode})")
-            print("0 passed, 0 failed, 1 skipped" if p.returncode == 77 else "0 passed, 1 failed, 0 skipped")
-            sys.exit(0 if p.returncode == 77 else 1)
-        return p
-
-    def stop(self):
-        for p in reversed(self.kept):
-            p.stdin.close()
-            try:
-                p.wait(2)
-            except subprocess.TimeoutExpired:
-                p.kill()
-                p.wait()
+        self.env["DIFF_RTT_MS"] = str(args.rtt)
 
     def command(self, case):
         return self.enter + self.args.prefix + case.command()

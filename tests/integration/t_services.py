@@ -1,26 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Databases, ssh and git: real servers, real clients, by short name."""
 import functools
-import glob
 import http.server
-import os
-import shutil
 import threading
 
 from harness import Skip, NAME1, NODE1, listening, test
-
-
-def postgres(t):
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
-    bin_dir = found[-1] if found else os.path.dirname(shutil.which("initdb", path=t.env["PATH"]) or "")
-    if not bin_dir:
-        t.need("initdb")
-    data = t.unprivileged_dir("pg")
-    t.run(t.unprivileged([f"{bin_dir}/initdb", "-D", f"{data}/d", "-A", "scram-sha-256", "-U", "app", "--no-sync",
-                          "--locale=C", "--pwfile", t.file("pw", "secret\n")]), cwd=data, timeout=60).good()
-    t.spawn(t.unprivileged([f"{bin_dir}/postgres", "-D", f"{data}/d", "-k", data, "-c", "listen_addresses=127.0.0.1",
-                            "-c", "fsync=off", "-c", "max_connections=60"]), lambda: listening(5432), cwd=data)
-    return {"PGUSER": "app", "PGPASSWORD": "secret", "PGDATABASE": "postgres", "PGCONNECT_TIMEOUT": "10"}
+from servers import postgres, sshd
 
 
 @test("psql by short name: a query, a big result, copy in and out")
@@ -63,38 +48,6 @@ def redis(t):
     t.tsproxy("redis-cli", "-h", NAME1, "--pipe", stdin=commands).good("errors: 0, replies: 10000")
     t.tsproxy("redis-cli", "-h", NAME1, "-r", "3", "incr", "counter").good("3")
     t.tsproxy("redis-cli", "-h", NAME1, "-p", "6999", "ping").bad("Connection refused")
-
-
-def sshd(t):
-    t.need("ssh", "sshd", "ssh-keygen")
-    for name in ("host", "user"):
-        t.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{t.dir}/{name}"]).good()
-    os.makedirs(f"{t.dir}/etc", exist_ok=True)
-    shutil.copy(f"{t.dir}/user.pub", f"{t.dir}/authorized")
-    os.chmod(f"{t.dir}/authorized", 0o600)
-    conf = t.file("sshd_config", f"""
-Port 2222
-ListenAddress 127.0.0.1
-HostKey {t.dir}/host
-AuthorizedKeysFile {t.dir}/authorized
-PidFile none
-UsePAM no
-StrictModes no
-PermitRootLogin yes
-PasswordAuthentication no
-Subsystem sftp internal-sftp
-""")
-    t.spawn([shutil.which("sshd", path=t.env["PATH"]), "-D", "-e", "-f", conf], lambda: listening(2222))
-    return t.file("ssh_config", f"""
-Host *
-    Port 2222
-    User root
-    IdentityFile {t.dir}/user
-    IdentitiesOnly yes
-    StrictHostKeyChecking accept-new
-    UserKnownHostsFile {t.dir}/known
-    BatchMode yes
-""")
 
 
 def whole_namespace():

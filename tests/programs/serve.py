@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""serve.py DIRECTORY SERVER...: the peer of both worlds. Says a byte when all listen; what it started ends with it."""
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+sys.dont_write_bytecode = True
+import harness  # noqa: E402
+import servers  # noqa: E402
+
+EVERYWHERE = ("0.0.0.0", "::")
+# What a program's header names as its server, and where it listens. Nothing does at CLOSED.
+PORTS = {"http": 3000, "echo": 3001, "redis": 6379, "postgres": 5432, "ssh": 2222, "rsync": 8730, "git": 9418}
+CLOSED = 3999
+
+
+def redis(t):
+    t.spawn(["redis-server", "--port", "6379", "--protected-mode", "no", "--save", "", "--dir", t.dir],
+            lambda: harness.listening(6379))
+
+
+def rsync(t):
+    os.makedirs(f"{t.dir}/module")
+    t.file("module/data", "0123456789abcde\n" * 65536)
+    conf = t.file("rsyncd.conf", f"use chroot = no\nuid = root\ngid = root\n[module]\npath = {t.dir}/module\n")
+    t.spawn(["rsync", "--daemon", "--no-detach", "--port", "8730", "--config", conf], lambda: harness.listening(8730))
+
+
+def git(t):
+    who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
+           "GIT_AUTHOR_DATE": "2026-01-01T00:00Z", "GIT_COMMITTER_DATE": "2026-01-01T00:00Z"}
+    t.run(["git", "init", "-q", "-b", "main", "repo"]).good()
+    t.file("repo/file", "text\n")
+    t.run(["git", "-C", "repo", "add", "file"]).good()
+    t.run(["git", "-C", "repo", "commit", "-q", "-m", "one"], env=who).good()
+    t.spawn(["git", "daemon", "--export-all", "--base-path=" + t.dir, "--listen=0.0.0.0", "--listen=::"],
+            lambda: harness.listening(9418))
+
+
+START = {
+    "http": lambda t: t.page(3000, host="::"),
+    "echo": lambda t: t.listen(3001, harness.echo, host="::", backlog=1024),
+    "redis": redis,
+    "postgres": lambda t: servers.postgres(t, EVERYWHERE),
+    "ssh": lambda t: servers.sshd(t, EVERYWHERE),
+    "rsync": rsync,
+    "git": git,
+}
+
+
+def main():
+    # The road ends, and this with it, whatever happens to who started them.
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    t = harness.Test(sys.argv[1])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        for name in sys.argv[2:]:
+            START[name](t)
+        os.write(1, b"r")     # one write: nobody reads a second
+        threading.Event().wait()
+    finally:
+        t.end()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (AssertionError, subprocess.SubprocessError) as error:
+        sys.exit(f"serve: {error}")
