@@ -1,20 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Says whether /etc/hosts knows a name or an address, so that it wins as it does natively; libc then answers. Read
- * only for names that the map knows as well. Read anew each time, because libc does so too and an edited file must
- * count at once.
+ * Says whether /etc/hosts knows a name or an address, so that it wins as it does natively; libc then answers. Asked
+ * only for names that the map knows as well.
+ *
+ * An edited file must count at once, as it does for libc, which reads it each time. Here one stat(2) tells that the
+ * file is the one whose words stand in a filter (Bloom's: a word that is in the file is always in it, another seldom),
+ * and only what the filter has is looked for in the file itself. A file that was changed just now could be changed
+ * again without its stat telling, so it gets no filter yet.
+ *
+ * `filter.turn` is odd while one thread fills it. Nobody waits: whoever finds it odd, or changed while looking,
+ * reads the file. So does a process for good that was forked in that moment.
  */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "live.h"
 #include "tsproxy/answer.h"
+#include "tsproxy/hash.h"
 #include "tsproxy/name_kind.h"
 #include "tsproxy/sys.h"
 
+#define PATH "/etc/hosts"
 #define WORD_MAX 255
+#define FILTER_BYTES_MAX (64 << 10)
+#define FILTER_BYTES_MIN 1024
+#define SETTLED_NS (2 * TS_NS_PER_S)	/* the coarsest time stamps of file systems are whole seconds */
+
+struct identity {
+	uint64_t dev, ino, size;
+	int64_t changed, modified;
+};
+
+static struct {
+	unsigned turn;
+	struct identity of;
+	uint32_t mask;	/* of a bit's number */
+	uint8_t bits[FILTER_BYTES_MAX];	/* no more pages are touched than the file needs */
+} filter;
 
 struct query {
-	const char *name;	/* or null: `ip` is looked for */
+	bool fill;		/* nothing is looked for: the filter gets all words */
+	const char *name;	/* or null */
 	size_t name_len;
 	const uint8_t *ip;
 	int family;
@@ -22,6 +50,39 @@ struct query {
 	bool line_fits;		/* the line's address is of the family */
 	bool found;
 };
+
+static uint64_t hash_name(const char *s, size_t len)
+{
+	uint64_t h = TS_FNV64_INIT;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = ts_name_lower(s[i]);
+
+		h = ts_fnv64(h, &c, 1);
+	}
+	return h;
+}
+
+static void filter_add(uint64_t hash)
+{
+	for (int i = 0; i < 2; i++, hash >>= 32) {
+		uint32_t bit = (uint32_t)hash & filter.mask;
+		uint8_t *p = &filter.bits[bit / 8];
+
+		__atomic_store_n(p, *p | 1 << bit % 8, __ATOMIC_RELAXED);
+	}
+}
+
+static bool filter_has(uint64_t hash)
+{
+	for (int i = 0; i < 2; i++, hash >>= 32) {
+		uint32_t bit = (uint32_t)hash & filter.mask & (8 * FILTER_BYTES_MAX - 1);
+
+		if (!(__atomic_load_n(&filter.bits[bit / 8], __ATOMIC_RELAXED) & 1 << bit % 8))
+			return false;
+	}
+	return true;
+}
 
 static bool same_name(const struct query *q, const char *word, size_t len)
 {
@@ -45,8 +106,10 @@ static void take_address(struct query *q, const char *word, size_t len)
 		text6 = text6 || word[i] == ':';
 	/* glibc takes ::1 for 127.0.0.1 where IPv4 is asked for, and mapped addresses for what they map. */
 	four = ts_addr_is4(&a) || ts_ip_is_loopback(a.ip);
+	if (q->fill)
+		filter_add(ts_fnv64(TS_FNV64_INIT, a.ip, sizeof(a.ip)));
 	q->line_fits = q->family == AF_UNSPEC || (q->family == AF_INET ? four : text6);
-	if (!q->name && memcmp(a.ip, q->ip, sizeof(a.ip)) == 0)
+	if (q->ip && memcmp(a.ip, q->ip, sizeof(a.ip)) == 0)
 		q->found = true;
 }
 
@@ -54,21 +117,21 @@ static void take_word(struct query *q, unsigned index, const char *word, size_t 
 {
 	if (index == 0)
 		take_address(q, word, len);
+	else if (q->fill && len <= WORD_MAX)
+		filter_add(hash_name(word, len));
 	else if (q->name && q->line_fits && len <= WORD_MAX && same_name(q, word, len))
 		q->found = true;
 }
 
-static bool search(struct query *q)
+/* False where the file could not be read to its end, or it was not necessary. */
+static bool read_words(struct query *q, int fd)
 {
 	char buf[2048], word[WORD_MAX];
 	size_t len = 0;		/* of the word; beyond WORD_MAX only counted */
 	unsigned index = 0;	/* of the word in its line */
 	bool comment = false;
-	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, "/etc/hosts", O_RDONLY | O_CLOEXEC);
-	long n;
+	long n = 1;
 
-	if (fd < 0)
-		return false;
 	while (!q->found && (n = ts_sys(SYS_read, fd, buf, sizeof(buf))) > 0) {
 		for (long i = 0; i < n; i++) {
 			char c = buf[i];
@@ -92,6 +155,82 @@ static bool search(struct query *q)
 	}
 	if (len && !comment && !q->found)
 		take_word(q, index, word, len);
+	return n == 0;
+}
+
+static bool identify(int fd, struct identity *out)
+{
+	struct stat st;
+
+	if (ts_sys(SYS_newfstatat, fd, fd < 0 ? PATH : "", &st, fd < 0 ? 0 : AT_EMPTY_PATH) != 0)
+		return false;
+	*out = (struct identity){ st.st_dev, st.st_ino, (uint64_t)st.st_size,
+				  st.st_ctim.tv_sec * TS_NS_PER_S + st.st_ctim.tv_nsec,
+				  st.st_mtim.tv_sec * TS_NS_PER_S + st.st_mtim.tv_nsec };
+	return true;
+}
+
+/* Two bits of some sixteen that a word has on average, so that one word in sixty is looked for in vain. */
+static uint32_t filter_bytes(uint64_t file_size)
+{
+	uint32_t n = FILTER_BYTES_MIN;
+
+	while (n < FILTER_BYTES_MAX && n < file_size)
+		n *= 2;
+	return n;
+}
+
+/* Fills the filter from the open file. */
+static void filter_fill(int fd)
+{
+	unsigned turn = __atomic_load_n(&filter.turn, __ATOMIC_RELAXED);
+	struct query q = { .fill = true };
+	struct identity before, after;
+	uint32_t bytes;
+
+	if (!identify(fd, &before) || ts_live_within(ts_live_now(), before.changed, SETTLED_NS) ||
+	    ts_live_now() < before.changed || turn & 1 ||
+	    !__atomic_compare_exchange_n(&filter.turn, &turn, turn + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		return;
+	/* What is stored from here on must not be seen before the odd turn is. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	bytes = filter_bytes(before.size);
+	filter.mask = 8 * bytes - 1;
+	memset(filter.bits, 0, bytes);
+	if (!read_words(&q, fd) || !identify(fd, &after) || memcmp(&before, &after, sizeof(before)) != 0)
+		memset(&before, 0, sizeof(before));
+	filter.of = before;
+	__atomic_store_n(&filter.turn, turn + 2, __ATOMIC_RELEASE);
+}
+
+/* 1 or 0: the filter is the file's and has the word or not; -1: it does not tell. */
+static int filter_ask(const struct identity *file, uint64_t hash)
+{
+	unsigned turn = __atomic_load_n(&filter.turn, __ATOMIC_ACQUIRE);
+	int ret = turn & 1 || memcmp(&filter.of, file, sizeof(*file)) != 0 ? -1 : filter_has(hash);
+
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&filter.turn, __ATOMIC_RELAXED) == turn ? ret : -1;
+}
+
+static bool search(struct query *q, uint64_t hash)
+{
+	struct identity file;
+	int fd, known;
+
+	if (!identify(-1, &file))
+		return false;
+	known = filter_ask(&file, hash);
+	if (known == 0)
+		return false;
+	fd = (int)ts_sys(SYS_openat, AT_FDCWD, PATH, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (known < 0) {
+		filter_fill(fd);
+		ts_sys(SYS_lseek, fd, 0, SEEK_SET);
+	}
+	read_words(q, fd);
 	ts_sys(SYS_close, fd);
 	return q->found;
 }
@@ -105,12 +244,12 @@ bool ts_hosts_has_name(const char *name, int family)
 		q.exact = true;
 		q.family = AF_UNSPEC;
 	}
-	return search(&q);
+	return search(&q, hash_name(name, q.name_len));
 }
 
 bool ts_hosts_has_addr(const uint8_t ip[16])
 {
 	struct query q = { .ip = ip, .family = AF_UNSPEC };
 
-	return search(&q);
+	return search(&q, ts_fnv64(TS_FNV64_INIT, ip, 16));
 }
