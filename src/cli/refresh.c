@@ -33,6 +33,7 @@
 #include "environ.h"
 #include "help.h"
 #include "parts.h"
+#include "place.h"
 #include "tsproxy/buf.h"
 #include "tsproxy/map.h"
 #include "tsproxy/refresh.h"
@@ -222,7 +223,7 @@ static bool run_sync(const char *sync, const struct ts_environ *env, bool wait)
 	return ended;
 }
 
-int ts_refresh_map(const struct ts_conf *conf, const struct ts_environ *env)
+int ts_refresh_map(struct ts_conf *conf, struct ts_environ *env)
 {
 	const char *status = ts_env_get(env->v, "TSPROXY_STATUS"), *file = status_file(env), *sync;
 	int64_t before;
@@ -230,10 +231,13 @@ int ts_refresh_map(const struct ts_conf *conf, const struct ts_environ *env)
 	bool down;
 
 	/* What came from standard input cannot be asked again. */
-	if (!conf->map_path[0] || (status && strcmp(status, "-") == 0))
+	if (status && strcmp(status, "-") == 0)
 		return 0;
-	age = age_of(conf->map_path, file);
-	if (age == AGE_FRESH)
+	age = conf->map_path[0] ? age_of(conf->map_path, file) : AGE_MISSING;
+	/* Nobody is to be shut out by a place that tsproxy-sync would fail with; it then says why. */
+	if (age != AGE_FRESH && ts_place_find(conf, env))
+		age = age_of(conf->map_path, file);
+	if (age == AGE_FRESH || !conf->map_path[0])
 		return 0;
 	sync = ts_parts_command("sync");
 	if (!sync) {
@@ -279,6 +283,7 @@ int ts_refresh_from_stdin(struct ts_environ *env)
 	pid_t pid;
 
 	ts_conf_load(&conf, env->v);
+	ts_place_find(&conf, env);
 	slash = strrchr(conf.map_path, '/');
 	if (!sync || !slash) {
 		ts_say(sync ? "--status -: no folder for the map; set HOME or XDG_RUNTIME_DIR" :

@@ -154,7 +154,7 @@ static int become(const char *file, char **words, struct ts_environ *env)
 	return TS_EXIT_NOT_RUN;
 }
 
-static int prepare_map(const struct ts_options *opt, const struct ts_conf *conf, struct ts_environ *env)
+static int prepare_map(const struct ts_options *opt, struct ts_conf *conf, struct ts_environ *env)
 {
 	const char *status = ts_env_get(env->v, "TSPROXY_STATUS");
 	bool from_stdin = status && strcmp(status, "-") == 0 && !ts_env_get(env->v, "TSPROXY_MAP");

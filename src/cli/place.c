@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Another place for the map where its own cannot be had: no home, a read-only one, a full disk, somebody else's
+ * directory. It is a directory of ours in one that everybody may write to, in memory where there is one, and
+ * the command is told by TSPROXY_MAP. A descriptor with the map in memory would need no place at all, but programs close
+ * and reuse descriptors that they do not know, and could never be given a fresher map.
+ *
+ * Who else may write there could have made the directory first. So it is taken only if it is ours and nobody else's to
+ * write to, and if what it lies in lets nobody but us rename it.
+ */
+#include "place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "environ.h"
+#include "help.h"
+#include "tsproxy/buf.h"
+#include "tsproxy/sys.h"
+
+#define ROOM (1 << 20)	/* what a large tailnet's map takes */
+
+static bool is_private(const struct stat *st)
+{
+	return S_ISDIR(st->st_mode) && st->st_uid == getauxval(AT_EUID) && !(st->st_mode & 022);
+}
+
+/* 0 where a map can be kept in `dir`, which is made where it is missing. */
+static int try_dir(const char *dir)
+{
+	struct stat st;
+	int dir_fd, fd, err = 0;
+	long ret;
+
+	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+		return -errno;
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir_fd < 0)
+		return errno == ELOOP || errno == ENOTDIR ? -EPERM : -errno;
+	if (fstat(dir_fd, &st) != 0 || !is_private(&st)) {
+		close(dir_fd);
+		return -EPERM;
+	}
+	/* A file without a name leaves nothing behind. Where the file system has none of those tsproxy-sync will tell. */
+	fd = openat(dir_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		err = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL ? 0 : -errno;
+	} else {
+		ret = ts_sys(SYS_fallocate, fd, 0, (off_t)0, (off_t)ROOM);
+		err = ret == -ENOSPC || ret == -EDQUOT ? (int)ret : 0;
+		close(fd);
+	}
+	close(dir_fd);
+	return err;
+}
+
+/* The directory of `path`. The folder above it may be missing too: ~/.cache in a new home. */
+static int try_place(const char *path)
+{
+	char *dir = ts_join(path), *above;
+	int err;
+
+	*strrchr(dir, '/') = '\0';
+	err = try_dir(dir);
+	if (err != -ENOENT)
+		return err;
+	above = ts_join(dir);
+	*strrchr(above, '/') = '\0';
+	return mkdir(above, 0700) != 0 && errno != EEXIST ? -errno : try_dir(dir);
+}
+
+/* The directory for this user in `shared`, or null. */
+static char *own_dir(const char *shared)
+{
+	char uid[24];
+	struct ts_wr w = ts_wr_over(uid, sizeof(uid));
+	struct stat st;
+
+	if (stat(shared, &st) != 0 || (st.st_uid != 0 && st.st_uid != getauxval(AT_EUID)) ||
+	    ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
+		return NULL;
+	ts_wr_dec(&w, getauxval(AT_EUID));
+	return ts_wr_end(&w) ? ts_join(shared, "/tsproxy-", uid) : NULL;
+}
+
+bool ts_place_find(struct ts_conf *conf, struct ts_environ *env)
+{
+	static const char *const shared[] = { "/dev/shm", "/tmp" };
+	const char *own = conf->map_path[0] ? conf->map_path : "/default.map", *set = ts_env_get(env->v, "TSPROXY_MAP");
+	int err;
+
+	/* Who names a place wants that one. */
+	if (set && *set)
+		return true;
+	err = conf->map_path[0] ? try_place(conf->map_path) : -ENOENT;
+	if (!err)
+		return true;
+	for (size_t i = 0; i < sizeof(shared) / sizeof(*shared); i++) {
+		char *dir = own_dir(shared[i]), *path;
+
+		if (!dir || try_dir(dir) != 0)
+			continue;
+		/* The file's own name tells profiles and sources apart. */
+		path = ts_join(dir, strrchr(own, '/'));
+		if (strlen(path) >= sizeof(conf->map_path))
+			continue;
+		if (err == -EPERM)
+			ts_say("the folder of ", own, " is not a private directory of yours: the map is kept in ", dir);
+		strcpy(conf->map_path, path);
+		ts_environ_set(env, "TSPROXY_MAP", path);
+		return true;
+	}
+	return false;
+}

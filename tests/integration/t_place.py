@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""Where the map is kept when its own place cannot be had."""
+import os
+import subprocess
+
+from harness import NAME1, NODE1, test
+
+
+def mount(path, *options):
+    os.makedirs(path, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", *options, "none", path], check=True)
+
+
+def prepare(t):
+    """A tailnet, and memory of this test's own to fall back to."""
+    mount("/dev/shm", "-o", "mode=1777")
+    t.tailnet()
+    t.dns()
+
+
+def works(t, where, *said, options=(), **env):
+    """The name resolves, by a map in `where` that nobody else can write to; then once more, by the same map."""
+    inodes = set()
+    for _ in range(2):
+        done = t.tsproxy("sh", "-c", f"getent ahostsv4 {NAME1}; echo $TSPROXY_MAP", options=options, env=env)
+        done.good(NODE1)
+        path = done.out.split()[-1]
+        assert os.path.dirname(path) == where, done
+        assert (os.stat(where).st_mode & 0o777, os.stat(path).st_mode & 0o777) == (0o700, 0o600)
+        assert all(word in done.err for word in said) and (said or not done.err), done
+        inodes.add(os.stat(path).st_ino)
+    assert len(inodes) == 1, "the map was made twice"
+    return path
+
+
+def alone(t, **env):
+    """With LD_PRELOAD alone there is nobody to find another place: no map, no tailnet, and no harm."""
+    t.preload("getent", "hosts", NAME1, env=env).bad(status=2)
+    t.preload("sh", "-c", "echo fine", env=env).good("fine\n")
+
+
+@test("no home at all: the map is in memory, and there for the programs below")
+def no_home(t):
+    prepare(t)
+    env = {"HOME": None, "XDG_RUNTIME_DIR": None}
+    alone(t, **env)
+    path = works(t, "/dev/shm/tsproxy-0", **env)
+    assert os.path.basename(path) == "default.map"
+    # What the launcher tells reaches the programs below it, which refresh the map there.
+    t.tsproxy(t.build("tsproxy"), "--", "getent", "ahostsv4", NAME1, env=env).good(NODE1)
+
+
+@test("a read-only home: the map is in memory")
+def read_only_home(t):
+    prepare(t)
+    home = os.path.join(t.dir, "sealed")
+    mount(home, "-o", "ro")
+    env = {"HOME": home, "XDG_RUNTIME_DIR": None}
+    alone(t, **env)
+    works(t, "/dev/shm/tsproxy-0", **env)
+
+
+@test("a full disk: the map is in memory")
+def full_disk(t):
+    prepare(t)
+    run = os.path.join(t.dir, "full")
+    mount(run, "-o", "size=64k,mode=700")
+    with open(os.path.join(run, "filler"), "wb", buffering=0) as f:
+        try:
+            while f.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+    alone(t, XDG_RUNTIME_DIR=run)
+    works(t, "/dev/shm/tsproxy-0", XDG_RUNTIME_DIR=run)
+
+
+@test("a directory that somebody else planted is refused, with a line, wherever it is")
+def planted(t):
+    prepare(t)
+    run = os.path.join(t.dir, "run")
+    os.makedirs(os.path.join(run, "tsproxy"))
+    os.chmod(os.path.join(run, "tsproxy"), 0o777)
+    alone(t, XDG_RUNTIME_DIR=run)
+    works(t, "/dev/shm/tsproxy-0", "is not a private directory", XDG_RUNTIME_DIR=run)
+    assert not [name for name in os.listdir(os.path.join(run, "tsproxy")) if name.endswith(".map")]
+    subprocess.run(["rm", "-r", "/dev/shm/tsproxy-0"], check=True)
+    mount("/tmp/tsproxy-0", "-o", "mode=700")
+    plants = (lambda: os.mkdir("/dev/shm/tsproxy-0", 0o700), lambda: os.chmod("/dev/shm/tsproxy-0", 0o777),
+              lambda: os.rmdir("/dev/shm/tsproxy-0") or os.symlink(run, "/dev/shm/tsproxy-0"))
+    for i, plant in enumerate(plants):
+        plant()
+        works(t, "/dev/shm/tsproxy-0" if i == 0 else "/tmp/tsproxy-0", HOME=None, XDG_RUNTIME_DIR=None)
+        if i == 0:
+            for name in os.listdir("/dev/shm/tsproxy-0"):
+                os.unlink(os.path.join("/dev/shm/tsproxy-0", name))
+    assert os.listdir(run) == ["tsproxy"]
+    subprocess.run(["umount", "/tmp/tsproxy-0"], check=True)
+    os.rmdir("/tmp/tsproxy-0")
