@@ -46,6 +46,7 @@ struct ts_conf {
  * Fills `conf` from `envp`. Never fails: what is wrong is marked `bad` and reported through ts_log. Also sets the log level.
  *
  * map_path is TSPROXY_MAP where that is set (an absolute path; what `--status -` uses), else
+ *   $TSPROXY_PLACE/NAME.map (set by the launcher where the others cannot be had), else
  *   $XDG_RUNTIME_DIR/tsproxy/NAME.map, else $HOME/.cache/tsproxy/NAME@HOST.map
  * NAME is the profile (TSPROXY_PROFILE, "default"), followed by "-" and 16 hex digits where
  * TSPROXY_STATUS, _SOCKET, _SOCKS5, _HTTP_PROXY or _REMOTE_NAME say something of their own: FNV-1a over

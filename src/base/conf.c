@@ -142,8 +142,11 @@ static void map_path(struct ts_conf *conf, char *const envp[])
 		ts_wr_str(&w, s);
 		goto end;
 	}
-	s = ts_env_get(envp, "XDG_RUNTIME_DIR");
+	s = ts_env_get(envp, "TSPROXY_PLACE");
 	if (s && s[0] == '/') {
+		ts_wr_str(&w, s);
+		ts_wr_u8(&w, '/');
+	} else if ((s = ts_env_get(envp, "XDG_RUNTIME_DIR")) && s[0] == '/') {
 		ts_wr_str(&w, s);
 		ts_wr_str(&w, "/tsproxy/");
 	} else {

@@ -30,6 +30,7 @@ static const char *const settings[] = {
 	"TSPROXY_SOCKS5",      "TSPROXY_HTTP_PROXY", "TSPROXY_STATUS",    "TSPROXY_SOCKET",      "TSPROXY_PROFILE",
 	"TSPROXY_ROUTE",       "TSPROXY_EXCLUDE",    "TSPROXY_DNS_ROUTE", "TSPROXY_REMOTE_NAME", "TSPROXY_EXIT_NODE",
 	"TSPROXY_SHORT_NAMES", "TSPROXY_INBOUND",    "TSPROXY_MODE",      "TSPROXY_LOG",         "TSPROXY_MAP",
+	"TSPROXY_PLACE",
 };
 #define SETTINGS (sizeof(settings) / sizeof(*settings))
 

@@ -11,6 +11,7 @@
 #include "help.h"
 #include "options.h"
 #include "parts.h"
+#include "place.h"
 #include "run.h"
 
 static const char *const commands[] = {
@@ -24,6 +25,16 @@ static bool is_command(const char *word)
 		if (strcmp(commands[i], word) == 0)
 			return true;
 	return false;
+}
+
+/* A sub-command looks at the map that a command would get. */
+static void find_place(struct ts_environ *env)
+{
+	struct ts_conf conf;
+
+	ts_conf_load(&conf, env->v);
+	if (!conf.disable)
+		ts_place_find(&conf, env);
 }
 
 /* Becomes tsproxy-`command` with `args` behind it. */
@@ -45,6 +56,7 @@ static int exec_command(const char *command, char **args, bool json, struct ts_e
 	if (json)
 		argv[at++] = (char *)"--json";
 	memcpy(argv + at, args, (n + 1) * sizeof(*argv));
+	find_place(env);
 	execve(file, argv, env->v);
 	ts_say(file, ": ", strerror(errno));
 	return TS_EXIT_NOT_RUN;

@@ -2,7 +2,8 @@
 /*
  * Another place for the map where its own cannot be had: no home, a read-only one, a full disk, somebody else's
  * directory. It is a directory of ours in one that everybody may write to, in memory where there is one, and
- * the command is told by TSPROXY_MAP. A descriptor with the map in memory would need no place at all, but programs close
+ * the command is told by TSPROXY_PLACE: the directory, not the file, so that another profile or proxy further down
+ * still means another map. A descriptor with the map in memory would need no place at all, but programs close
  * and reuse descriptors that they do not know, and could never be given a fresher map.
  *
  * Who else may write there could have made the directory first. So it is taken only if it is ours and nobody else's to
@@ -90,28 +91,25 @@ static char *own_dir(const char *shared)
 bool ts_place_find(struct ts_conf *conf, struct ts_environ *env)
 {
 	static const char *const shared[] = { "/dev/shm", "/tmp" };
-	const char *own = conf->map_path[0] ? conf->map_path : "/default.map", *set = ts_env_get(env->v, "TSPROXY_MAP");
+	const char *set = ts_env_get(env->v, "TSPROXY_MAP"), *own;
 	int err;
 
-	/* Who names a place wants that one. */
+	/* Who names a file wants that one. */
 	if (set && *set)
 		return true;
 	err = conf->map_path[0] ? try_place(conf->map_path) : -ENOENT;
 	if (!err)
 		return true;
+	own = ts_join(conf->map_path);
 	for (size_t i = 0; i < sizeof(shared) / sizeof(*shared); i++) {
-		char *dir = own_dir(shared[i]), *path;
+		char *dir = own_dir(shared[i]);
 
 		if (!dir || try_dir(dir) != 0)
 			continue;
-		/* The file's own name tells profiles and sources apart. */
-		path = ts_join(dir, strrchr(own, '/'));
-		if (strlen(path) >= sizeof(conf->map_path))
-			continue;
 		if (err == -EPERM)
 			ts_say("the folder of ", own, " is not a private directory of yours: the map is kept in ", dir);
-		strcpy(conf->map_path, path);
-		ts_environ_set(env, "TSPROXY_MAP", path);
+		ts_environ_set(env, "TSPROXY_PLACE", dir);
+		ts_conf_load(conf, env->v);
 		return true;
 	}
 	return false;

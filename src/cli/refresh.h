@@ -8,7 +8,8 @@
 
 /*
  * Starts tsproxy-sync where the map that `conf` names is missing (and waits, 1 s at most) or old (in the
- * background), in another place where that one cannot be had. Returns 0, or an exit status where a status file was asked for and no map came of it.
+ * background), in another place where that one cannot be had. Returns 0, or an exit status where a status file was
+ * asked for and no map came of it.
  */
 int ts_refresh_map(struct ts_conf *conf, struct ts_environ *env);
 

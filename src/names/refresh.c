@@ -72,20 +72,51 @@ static void make_folders(char *path)
 	}
 }
 
-static int open_lock(char *path, struct stat *st)
+static bool is_own(int fd, mode_t type, mode_t not)
 {
-	int fd = -ENOENT;
+	struct stat st;
 
-	for (int i = 0; i < 2 && fd == -ENOENT; i++) {
-		if (i)
-			make_folders(path);
-		fd = (int)ts_sys(SYS_openat, AT_FDCWD, path,
-				 O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
-	}
-	if (fd < 0)
+	return ts_sys(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) == 0 && (st.st_mode & S_IFMT) == type &&
+	       !(st.st_mode & not) && st.st_uid == (uid_t)ts_sys(SYS_geteuid);
+}
+
+/* The folder of `path`; only one that nobody else may write to, as tsproxy-sync takes no other. *name: what follows. */
+static int open_folder(char *path, const char **name)
+{
+	char *slash = path;
+	int fd;
+
+	for (char *p = path; *p; p++)
+		if (*p == '/')
+			slash = p;
+	*name = slash + 1;
+	*slash = '\0';
+	fd = (int)ts_sys(SYS_openat, AT_FDCWD, slash == path ? "/" : path,
+			 O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	*slash = '/';
+	if (fd == -ELOOP || fd == -ENOTDIR)
+		return -EPERM;
+	if (fd < 0 || is_own(fd, S_IFDIR, S_IWGRP | S_IWOTH))
 		return fd;
-	if (ts_sys(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH) == 0 && S_ISREG(st->st_mode) &&
-	    st->st_uid == (uid_t)ts_sys(SYS_geteuid))
+	ts_sys(SYS_close, fd);
+	return -EPERM;
+}
+
+static int open_lock(char *path)
+{
+	const char *name;
+	int dir_fd = open_folder(path, &name), fd;
+
+	if (dir_fd == -ENOENT) {
+		make_folders(path);
+		dir_fd = open_folder(path, &name);
+	}
+	if (dir_fd < 0)
+		return dir_fd;
+	fd = (int)ts_sys(SYS_openat, dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
+			 0600);
+	ts_sys(SYS_close, dir_fd);
+	if (fd < 0 || is_own(fd, S_IFREG, 0))
 		return fd;
 	ts_sys(SYS_close, fd);
 	return -EPERM;
@@ -185,17 +216,19 @@ static enum claim begin(void)
 	char path[PATH_MAX_LEN], helper[PATH_MAX_LEN];
 	enum claim whose = CLAIM_OURS;
 	struct flock l;
-	struct stat st;
 	int fd;
 
 	if (from_stdin() || !ts_conf.map_path[0] || !lock_path(path) || watched(path) || !find_helper(helper) ||
 	    !ts_spawn_allowed())
 		return CLAIM_NO;
-	fd = open_lock(path, &st);
+	fd = open_lock(path);
 	if (fd >= 0)
 		whose = claim(fd);
 	else
 		ts_debug("refresh: %s: %e", path, -fd);
+	/* Not a private directory: tsproxy-sync would keep no map there either. */
+	if (fd == -EPERM)
+		whose = CLAIM_NO;
 	if (whose == CLAIM_OURS && ts_spawn_helper(helper, path) != 0)
 		whose = CLAIM_NO;
 	if (fd >= 0) {
@@ -209,13 +242,12 @@ static enum claim begin(void)
 static bool running(void)
 {
 	char path[PATH_MAX_LEN];
-	struct stat st;
 	bool held;
 	int fd;
 
 	if (!lock_path(path))
 		return false;
-	fd = open_lock(path, &st);
+	fd = open_lock(path);
 	if (fd < 0)
 		return false;
 	held = is_held(fd, TS_REFRESH_BEGINNING, TS_REFRESH_RUNNING + 1);

@@ -168,10 +168,11 @@ def setuid_programs_are_refused(w):
     os.chmod(w.install(w.program('dynamic'), 'sgid'), 0o2755)
     os.chown(w.run_dir, 65534, 65534)
     os.chown(os.path.dirname(w.map), 65534, 65534)
+    os.mkdir(w.path('of-root'), 0o700)
     for name in ('./suid', './sgid'):
         refused(w, name, preexec_fn=as_nobody, parts=['set-user-ID'])
         # Root gains nothing by root's set-user-ID bit: the loader honours LD_PRELOAD there.
-        same(w.run(name, env={'FAKE_LOG': '/dev/null'})[0], MARK)
+        same(w.run(name, env={'FAKE_LOG': '/dev/null', 'XDG_RUNTIME_DIR': w.path('of-root')})[0], MARK)
     if shutil.which('setpriv'):
         p = subprocess.run(['setpriv', '--no-new-privs', '--reuid=65534', '--regid=65534', '--clear-groups', w.launcher,
                             './suid'], cwd=w.dir, env={**w.env, 'FAKE_LOG': '/dev/null'})

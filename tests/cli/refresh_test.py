@@ -142,7 +142,13 @@ def as_pid_1(w):
 @test
 def without_a_place_for_maps_it_runs(w):
     env = {k: v for k, v in w.env.items() if k not in ('HOME', 'XDG_RUNTIME_DIR')}
-    p = subprocess.run([w.launcher, 'echo', 'x'], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # /dev/shm and /tmp, where it would be kept instead, are closed: in mounts of this test's own.
+    script = (f'mount --bind {w.dir} /mnt && mount -t tmpfs -o ro none /dev/shm && mount -t tmpfs -o ro none /tmp && '
+              'exec /mnt/bin/tsproxy echo x')
+    p = subprocess.run(['unshare', *([] if os.getuid() == 0 else ['-r']), '-m', 'sh', '-c', script], env=env,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if 'unshare' in p.stderr or 'mount' in p.stderr:
+        raise Skip(f'no mounts of its own: {p.stderr.strip()}')
     same((p.returncode, p.stdout, p.stderr), (0, 'x\n', ''))
 
 

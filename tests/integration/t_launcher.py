@@ -7,12 +7,7 @@ import signal
 import subprocess
 import sys
 
-from harness import API, NAME1, NODE1, FQDN1, Skip, test, until
-
-
-def whole_user_namespace():
-    with open("/proc/self/uid_map") as f:
-        return int(f.read().split()[2]) > 1
+from harness import API, NAME1, NODE1, FQDN1, Skip, test, until, whole_user_namespace
 
 
 def commands():

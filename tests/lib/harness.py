@@ -115,6 +115,11 @@ class Page6Server(PageServer):
     address_family = socket.AF_INET6
 
 
+def whole_user_namespace():
+    with open("/proc/self/uid_map") as f:
+        return int(f.read().split()[2]) > 1
+
+
 class Sim:
     """A running tsproxy-sim."""
 
