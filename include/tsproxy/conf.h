@@ -39,6 +39,7 @@ struct ts_conf {
 	unsigned route_count, exclude_count;
 	struct ts_prefix route[TS_CONF_PREFIXES_MAX];	/* TSPROXY_ROUTE=CIDR,CIDR... */
 	struct ts_prefix exclude[TS_CONF_PREFIXES_MAX];	/* TSPROXY_EXCLUDE=CIDR,CIDR... */
+	bool bad_path;		/* TSPROXY_STATUS or TSPROXY_SOCKET is relative: nobody knows to what; there is no map then */
 	char map_path[TS_CONF_PATH_MAX];	/* where this process finds its map; empty: it has none */
 };
 
@@ -60,6 +61,11 @@ const char *ts_env_get(char *const envp[], const char *name);
 bool ts_conf_parse_prefixes(const char *s, struct ts_prefix *out, unsigned max, unsigned *count);
 /* Parses "[USER:PASS@]HOST:PORT". Always sets `set`; sets `bad` where it is wrong. */
 void ts_conf_parse_proxy(const char *s, struct ts_conf_proxy *out);
+/*
+ * Whether TSPROXY_STATUS names what is open already: "-", /dev/stdin, /dev/fd/N, /proc/self/fd/N. It can be read once, and
+ * by this process only. The descriptor, or -1.
+ */
+int ts_conf_stream(const char *status);
 /* True where `s` may be a profile's name. In TSPROXY_PROFILE any other counts as unset. */
 bool ts_conf_profile_ok(const char *s);
 

@@ -120,6 +120,37 @@ bool ts_conf_profile_ok(const char *s)
 	return true;
 }
 
+static bool starts_with(const char *s, const char *prefix)
+{
+	while (*prefix && *s == *prefix) {
+		s++;
+		prefix++;
+	}
+	return *prefix == '\0';
+}
+
+/* A number of at most nine digits that ends the text, or -1. */
+static int whole_number(const char *s)
+{
+	int n = 0, digits = 0;
+
+	for (; *s >= '0' && *s <= '9' && digits < 9; s++, digits++)
+		n = n * 10 + *s - '0';
+	return digits && !*s ? n : -1;
+}
+
+int ts_conf_stream(const char *s)
+{
+	static const char *const folders[] = { "/dev/fd/", "/proc/self/fd/" };
+
+	if (strcmp(s, "-") == 0 || strcmp(s, "/dev/stdin") == 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++)
+		if (starts_with(s, folders[i]))
+			return whole_number(s + strlen(folders[i]));
+	return -1;
+}
+
 static void map_path(struct ts_conf *conf, char *const envp[])
 {
 	static const char *const own[] = { "TSPROXY_STATUS", "TSPROXY_SOCKET", "TSPROXY_SOCKS5", "TSPROXY_HTTP_PROXY",
@@ -135,12 +166,19 @@ static void map_path(struct ts_conf *conf, char *const envp[])
 			s = "";
 		if (*s)
 			conf->overridden = true;
+		/* The two paths. The launcher has made them absolute; what else starts may do so anywhere. */
+		if (i < 2 && *s && *s != '/' && ts_conf_stream(s) < 0)
+			conf->bad_path = true;
 		key = ts_fnv64(key, s, strlen(s) + 1);
 	}
 	s = ts_env_get(envp, "TSPROXY_MAP");
 	if (s && s[0] == '/') {
 		ts_wr_str(&w, s);
 		goto end;
+	}
+	if (conf->bad_path) {
+		ts_warn("TSPROXY_STATUS or TSPROXY_SOCKET is no absolute path: there is no map");
+		return;
 	}
 	s = ts_env_get(envp, "TSPROXY_PLACE");
 	if (s && s[0] == '/') {

@@ -212,8 +212,8 @@ static const char *usable_object(void)
 {
 	const char *status = getenv("TSPROXY_STATUS"), *object = ts_parts_object();
 
-	if (status && strcmp(status, "-") == 0) {
-		ts_tool_error("--status -: standard input serves one command, not a shell: name a file");
+	if (status && ts_conf_stream(status) >= 0) {
+		ts_tool_error("--status %s can be read once, for one command, and not for a shell: name a file", status);
 		return NULL;
 	}
 	if (!object)

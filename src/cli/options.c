@@ -68,7 +68,7 @@ static void forget_outer_map(const struct setting *source, struct ts_environ *en
 		ts_environ_unset(env, VARIABLE_PREFIX "STATUS");
 }
 
-static void give(const struct setting *s, const char *value, struct ts_options *opt, struct ts_environ *env)
+static void give(const struct setting *s, const char *value, struct ts_environ *env)
 {
 	unsigned bit = 1u << (s - settings);
 	const char *variable = ts_join(VARIABLE_PREFIX, s->variable);
@@ -78,10 +78,8 @@ static void give(const struct setting *s, const char *value, struct ts_options *
 	ts_environ_set(env, variable, before ? ts_join(before, ",", value) : value);
 	if (s->kind == K_STATUS || s->kind == K_PATH || s->kind == K_PROFILE)
 		forget_outer_map(s, env);
-	if (s->kind != K_STATUS)
-		return;
-	status_given = true;
-	opt->status_stdin = strcmp(value, "-") == 0;
+	if (s->kind == K_STATUS)
+		status_given = true;
 }
 
 /* The setting that `arg` (behind its dashes) names; *value is what follows '=', or null. */
@@ -143,7 +141,7 @@ int ts_options_parse(struct ts_options *opt, char **args, struct ts_environ *env
 			ts_say("--", s->option, " needs a value; see tsproxy --help");
 			return TS_EXIT_USAGE;
 		}
-		give(s, s->is_switch ? "1" : value, opt, env);
+		give(s, s->is_switch ? "1" : value, env);
 	}
 	opt->words = args;
 	return 0;

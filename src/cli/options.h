@@ -12,7 +12,6 @@
 
 struct ts_options {
 	bool help, version, json, dry_run;
-	bool status_stdin;	/* --status - was given */
 	bool literal;		/* -- ended the options: what follows is a program */
 	char **words;		/* what follows the options; ends with a null pointer */
 };

@@ -8,7 +8,7 @@
  * As PID 1 or as a child subreaper (prctl(2)) we would inherit the grandchild: there it is a plain child, waited
  * for in any case, and killed after 1 s. It puts a map in place by rename, so nothing is half done then.
  *
- * A map made from standard input is a file of its own, stdin-PID.map beside the usual one: the command has our PID,
+ * A map made from a stream is a file of its own, stdin-PID.map beside the usual one: the command has our PID,
  * and so has the file for as long as it runs. Later ones remove those whose process is gone for a day.
  */
 #include "refresh.h"
@@ -83,7 +83,7 @@ static const char *status_file(const struct ts_environ *env)
 {
 	const char *file = ts_env_get(env->v, "TSPROXY_STATUS");
 
-	return file && *file && strcmp(file, "-") != 0 ? file : NULL;
+	return file && *file ? file : NULL;
 }
 
 /* Whether a watch keeps the map current: then it is as good as new at any age. */
@@ -225,13 +225,13 @@ static bool run_sync(const char *sync, const struct ts_environ *env, bool wait)
 
 int ts_refresh_map(struct ts_conf *conf, struct ts_environ *env)
 {
-	const char *status = ts_env_get(env->v, "TSPROXY_STATUS"), *file = status_file(env), *sync;
+	const char *file = status_file(env), *sync;
 	int64_t before;
 	enum age age;
 	bool down;
 
-	/* What came from standard input cannot be asked again. */
-	if (status && strcmp(status, "-") == 0)
+	/* What came from a stream cannot be asked again. */
+	if (ts_refresh_is_stream(env))
 		return 0;
 	age = conf->map_path[0] ? age_of(conf->map_path, file) : AGE_MISSING;
 	/* Nobody is to be shut out by a place that tsproxy-sync would fail with; it then says why. */
@@ -273,20 +273,30 @@ static void sweep(const char *dir)
 		closedir(d);
 }
 
-int ts_refresh_from_stdin(struct ts_environ *env)
+bool ts_refresh_is_stream(const struct ts_environ *env)
 {
+	const char *status = ts_env_get(env->v, "TSPROXY_STATUS");
+	struct stat st;
+
+	return status && *status && (ts_conf_stream(status) >= 0 || (stat(status, &st) == 0 && S_ISFIFO(st.st_mode)));
+}
+
+int ts_refresh_from_stream(struct ts_environ *env)
+{
+	const char *source = ts_env_get(env->v, "TSPROXY_STATUS");
 	struct ts_conf conf;
 	const char *sync = ts_parts_command("sync");
 	char *path, *slash, pid_text[24];
 	struct ts_wr w = ts_wr_over(pid_text, sizeof(pid_text));
 	int status = -1;
+	bool down;
 	pid_t pid;
 
 	ts_conf_load(&conf, env->v);
 	ts_place_find(&conf, env);
 	slash = strrchr(conf.map_path, '/');
 	if (!sync || !slash) {
-		ts_say(sync ? "--status -: no folder for the map; set HOME or XDG_RUNTIME_DIR" :
+		ts_say(sync ? ts_join("--status ", source, ": no folder for the map; set HOME or XDG_RUNTIME_DIR") :
 			      "tsproxy-sync is missing; install tsproxy again");
 		return TS_EXIT_USAGE;
 	}
@@ -295,10 +305,11 @@ int ts_refresh_from_stdin(struct ts_environ *env)
 	ts_wr_dec(&w, (uint64_t)getpid());
 	ts_wr_end(&w);
 	path = ts_join(conf.map_path, "/stdin-", pid_text, ".map");
+	unlink(path);
 	pid = fork();
 	if (pid == 0) {
 		char *const argv[] = {
-			(char *)"tsproxy-sync", (char *)"--status", (char *)"-", (char *)"--map", path, NULL,
+			(char *)"tsproxy-sync", (char *)"--status", (char *)source, (char *)"--map", path, NULL,
 		};
 
 		ts_environ_unset(env, "LD_PRELOAD");
@@ -307,8 +318,10 @@ int ts_refresh_from_stdin(struct ts_environ *env)
 	}
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (status != 0)
+	/* A map without a proxy is one, as it is from a file. */
+	if (status != 0 && made_ns(path, &down) == 0)
 		return TS_EXIT_USAGE;
 	ts_environ_set(env, "TSPROXY_MAP", path);
+	ts_environ_set(env, "TSPROXY_STATUS", "-");	/* the descriptor may be anything's further down */
 	return 0;
 }

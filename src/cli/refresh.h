@@ -13,10 +13,12 @@
  */
 int ts_refresh_map(struct ts_conf *conf, struct ts_environ *env);
 
+/* Whether the status that `env` names can be read once only: an open descriptor, or a FIFO. */
+bool ts_refresh_is_stream(const struct ts_environ *env);
 /*
- * Has tsproxy-sync read standard input, to its end, into a map of this process' own, and names that in `env`.
+ * Has tsproxy-sync read that, to its end, into a map of this process' own, and names the map in `env`.
  * Returns 0, or the exit status after one line.
  */
-int ts_refresh_from_stdin(struct ts_environ *env);
+int ts_refresh_from_stream(struct ts_environ *env);
 
 #endif

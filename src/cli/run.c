@@ -154,13 +154,10 @@ static int become(const char *file, char **words, struct ts_environ *env)
 	return TS_EXIT_NOT_RUN;
 }
 
-static int prepare_map(const struct ts_options *opt, struct ts_conf *conf, struct ts_environ *env)
+static int prepare_map(struct ts_conf *conf, struct ts_environ *env)
 {
-	const char *status = ts_env_get(env->v, "TSPROXY_STATUS");
-	bool from_stdin = status && strcmp(status, "-") == 0 && !ts_env_get(env->v, "TSPROXY_MAP");
-
-	if (opt->status_stdin || from_stdin)
-		return ts_refresh_from_stdin(env);
+	if (ts_refresh_is_stream(env) && !ts_env_get(env->v, "TSPROXY_MAP"))
+		return ts_refresh_from_stream(env);
 	return ts_refresh_map(conf, env);
 }
 
@@ -183,6 +180,6 @@ int ts_run(const struct ts_options *opt, struct ts_environ *env)
 	if (ret == 0)
 		ret = preload(env);
 	if (ret == 0)
-		ret = prepare_map(opt, &conf, env);
+		ret = prepare_map(&conf, env);
 	return ret ? ret : become(file, opt->words, env);
 }

@@ -8,7 +8,7 @@
  * Where no such file can be made (a read-only home) only this process's own memory of its last attempt limits it.
  * Where a watch (`tsproxy sync --watch`) keeps the map current there is nothing to do.
  *
- * What came from the launcher's standard input (TSPROXY_STATUS=-) cannot be asked again.
+ * What came from a stream, such as the launcher's standard input (TSPROXY_STATUS=-), cannot be asked again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -191,11 +191,11 @@ static enum claim claim(int fd)
 	return CLAIM_OURS;
 }
 
-static bool from_stdin(void)
+static bool from_stream(void)
 {
 	const char *status = ts_spawn_env("TSPROXY_STATUS");
 
-	return status && status[0] == '-' && status[1] == '\0';
+	return status && ts_conf_stream(status) >= 0;
 }
 
 /* A watch sees to the map, and has not lost the daemon. A missing map is beyond it. */
@@ -218,7 +218,7 @@ static enum claim begin(void)
 	struct flock l;
 	int fd;
 
-	if (from_stdin() || !ts_conf.map_path[0] || !lock_path(path) || watched(path) || !find_helper(helper) ||
+	if (from_stream() || !ts_conf.map_path[0] || !lock_path(path) || watched(path) || !find_helper(helper) ||
 	    !ts_spawn_allowed())
 		return CLAIM_NO;
 	fd = open_lock(path);

@@ -70,6 +70,14 @@ static int set_path(const char *variable, const char *path)
 	return setenv(variable, absolute, 1);
 }
 
+/* As the launcher does it, for who calls us without. */
+static int make_absolute(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	return !value || !*value || *value == '/' || strcmp(value, "-") == 0 ? 0 : set_path(variable, value);
+}
+
 /* Given again, a list adds to what this command line said before, not to what the environment did. */
 static int add_to_list(const struct option *o, const char *value, unsigned *given)
 {
@@ -240,6 +248,10 @@ int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, stru
 	if (json)
 		*json = ts_options_flag(argc, argv, "--json");
 	unsetenv("TSPROXY_DISABLE");
+	if (make_absolute("TSPROXY_STATUS") != 0 || make_absolute("TSPROXY_SOCKET") != 0) {
+		ts_tool_error("TSPROXY_STATUS or TSPROXY_SOCKET is relative to a folder that is gone");
+		return 2;
+	}
 	ts_conf_load(conf, environ);
 	if (conf->bad_list) {
 		ts_tool_error("--route or --exclude (TSPROXY_ROUTE, TSPROXY_EXCLUDE): want ranges such as "

@@ -15,6 +15,9 @@
 
 #include "tsproxy/tool.h"
 
+#define PIPE_IDLE_MS 5000
+#define PIPE_TOTAL_MS 60000
+
 static int64_t now_ms(void)
 {
 	struct timespec t;
@@ -85,25 +88,30 @@ int ts_source_drain(int fd, int idle_ms, int total_ms, char **text, size_t *len)
 
 int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_MAX])
 {
-	bool in = strcmp(path, "-") == 0;
-	int fd = in ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	int given = ts_conf_stream(path), err = 0, fd;
 	struct stat st;
-	int err = 0;
+
+	/* A FIFO that nobody writes to would keep open() for ever. What is open already is its giver's business. */
+	fd = given >= 0 ? dup(given) : open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd < 0 || fstat(fd, &st) != 0)
 		err = -errno;
 	else if (S_ISREG(st.st_mode) && st.st_size > TS_STATUS_MAX)
 		err = -EFBIG;
-	else
+	else if (given >= 0 || S_ISREG(st.st_mode))
 		err = ts_source_drain(fd, 0, 0, text, len);
-	if (fd >= 0 && !in)
+	else
+		err = ts_source_drain(fd, PIPE_IDLE_MS, PIPE_TOTAL_MS, text, len);
+	if (fd >= 0)
 		close(fd);
-	if (err == -EFBIG)
-		snprintf(why, TS_WHY_MAX, "status %s: larger than 256 MiB, that is no status",
-			 in ? "on standard input" : path);
+	if (given == 0)
+		path = "on standard input";
+	if (err == -ETIMEDOUT)
+		snprintf(why, TS_WHY_MAX, "nobody writes a status to %s", path);
+	else if (err == -EFBIG)
+		snprintf(why, TS_WHY_MAX, "status %s: larger than 256 MiB, that is no status", path);
 	else if (err)
-		snprintf(why, TS_WHY_MAX, "cannot read the status %s: %s", in ? "on standard input" : path,
-			 strerror(-err));
+		snprintf(why, TS_WHY_MAX, "cannot read the status %s: %s", path, strerror(-err));
 	return err;
 }
 

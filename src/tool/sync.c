@@ -219,9 +219,12 @@ int ts_sync(const struct ts_conf *conf)
 int ts_sync_load(const struct ts_conf *conf, struct ts_map *out)
 {
 	int64_t now = now_ns(CLOCK_REALTIME), age = INT64_MAX;
+	const char *status = getenv("TSPROXY_STATUS");
+	bool stream = status && ts_conf_stream(status) >= 0;
 	int ret = 0, err;
 
-	err = conf->map_path[0] ? ts_map_load(conf->map_path, out) : -ENOENT;
+	/* What a former stream said says nothing of this one. */
+	err = stream ? -ENOENT : conf->map_path[0] ? ts_map_load(conf->map_path, out) : -ENOENT;
 	if (!err) {
 		age = now - ts_map_header(out).made_ns;
 		/* A daemon that was down may be up a moment later. */
