@@ -5,9 +5,8 @@
  *
  * File format (version 1). All integers are little-endian and of fixed width; all offsets count bytes
  * from the start of the file. Every file has the same apparent size, TS_MAP_FILE_SIZE (sparse beyond
- * `data_len`), so that a reader's mapping never faults; it is never truncated or written in
- * place but for the one word `superseded`, and replaced by rename(2). A file is valid only when
- * magic, version, header_len and checksum agree and every section lies inside data_len.
+ * `data_len`) and is never truncated or written in place but for the one word `superseded`; it is replaced by
+ * rename(2). Readers copy it all the same: others may not keep to that. A file is valid only when magic, version, header_len and checksum agree and every section lies inside data_len.
  * Indexes inside sections are checked at each use: a wrong one means "not found", never a fault.
  */
 #ifndef TSPROXY_MAP_H
@@ -181,8 +180,7 @@ bool ts_map_name_remote(const struct ts_map *m, const char *name, size_t len);
 size_t ts_map_str(const struct ts_map *m, struct ts_map_str s, char *out, size_t cap);
 
 /*
- * Opens and maps a file: regular, TS_MAP_FILE_SIZE or (from an untrusted file system) at least data_len long,
- * owned by the effective user or root, no write permission for group or others, valid.
+ * Opens and copies a file: regular, at least data_len long, owned by the effective user or root, no write permission for group or others, valid.
  * 0, or -errno: -ENOENT none, -EPERM owner or mode, else as ts_map_check.
  */
 int ts_map_load(const char *path, struct ts_map *out);

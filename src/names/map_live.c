@@ -2,10 +2,9 @@
 /*
  * Follows the map file in a running process.
  *
- * The file is looked at (one stat) when the last look is 100 ms old; one that is missing, every 2 s. A map up to
- * COPY_MAX bytes is read into one of two static buffers, so that nothing which happens to the file can touch
- * this process any more; a bigger one is mapped at an address that stays, where a later one takes its place by one
- * mremap(2). Memory is constant and nothing is ever reclaimed, which is what makes lookups safe without a lock, in
+ * The file is looked at (one stat) when the last look is 100 ms old; one that is missing, every 2 s. It is copied, so
+ * that nothing which happens to it can touch this process any more: up to COPY_MAX bytes into one of two static
+ * buffers; a bigger one into memory at an address that stays, where a later one takes its place by one mremap(2). Memory is constant and nothing is ever reclaimed, which is what makes lookups safe without a lock, in
  * signal handlers and across fork.
  *
  * A lookup reads `sequence`, copies its answer out of `current`, and reads `sequence` again. The writer raises it
@@ -27,16 +26,16 @@
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
 
-#define COPY_MAX (128 << 10)	/* some 600 nodes; reading that costs less than the faults of a mapping would */
+#define COPY_MAX (128 << 10)	/* some 600 nodes */
 #define FIRST_READ (8 << 10)
 #define LOOK_NS (100 * TS_NS_PER_MS)
 #define LOOK_MISSING_NS (2 * TS_NS_PER_S)
 
-enum { COPY_A, COPY_B, MAPPED, PLACES };
+enum { COPY_A, COPY_B, LARGE, PLACES };
 
 static uint8_t copies[2][COPY_MAX] __attribute__((aligned(64)));
 static struct ts_map places[PLACES] = {
-	[COPY_A] = { copies[0], COPY_MAX }, [COPY_B] = { copies[1], COPY_MAX }, [MAPPED] = { NULL, TS_MAP_FILE_SIZE },
+	[COPY_A] = { copies[0], COPY_MAX }, [COPY_B] = { copies[1], COPY_MAX }, [LARGE] = { NULL, TS_MAP_FILE_SIZE },
 };
 
 static struct ts_lock lock;	/* guards everything below against other writers */
@@ -64,7 +63,7 @@ static const struct ts_map *in_use(void)
 }
 
 /* Reads a small map into the buffer that no lookup uses. 0, -EFBIG where it is not small, or why it is no map. */
-static int copy_in(int fd, const struct stat *st, struct ts_map *place)
+static int copy_small(int fd, const struct stat *st, struct ts_map *place)
 {
 	uint8_t *buf = (uint8_t *)place->base;
 	size_t len = (uint64_t)st->st_size < FIRST_READ ? (size_t)st->st_size : FIRST_READ;
@@ -85,7 +84,7 @@ static int copy_in(int fd, const struct stat *st, struct ts_map *place)
 	return ret ? ret : ts_map_check(&m);
 }
 
-static int map_in(int fd, const struct stat *st, struct ts_map *place)
+static int copy_large(int fd, const struct stat *st, struct ts_map *place)
 {
 	struct ts_map m;
 	long p;
@@ -111,10 +110,10 @@ static int take_in(int fd, const struct stat *st)
 	int ret;
 
 	__atomic_add_fetch(&sequence, 1, __ATOMIC_SEQ_CST);
-	ret = copy_in(fd, st, place);
+	ret = copy_small(fd, st, place);
 	if (ret == -EFBIG) {
-		place = &places[MAPPED];
-		ret = map_in(fd, st, place);
+		place = &places[LARGE];
+		ret = copy_large(fd, st, place);
 	}
 	if (ret == 0) {
 		__atomic_store_n(&current, place, __ATOMIC_RELEASE);

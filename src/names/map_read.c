@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 
 #include "tsproxy/hash.h"
 #include "tsproxy/map.h"
@@ -345,48 +344,27 @@ int ts_map_read(int fd, void *buf, size_t len)
 	return 0;
 }
 
-/* File systems whose files another machine or process can shorten or withdraw beneath a mapping (linux/magic.h). */
-static bool far_file(int fd)
-{
-	static const uint32_t magic[] = {
-		0x6969 /* NFS */, 0x65735546 /* FUSE */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
-		0x01021997 /* 9P */, 0x5346414f /* AFS */, 0x00c36400 /* Ceph */,
-	};
-	struct statfs fs;
-
-	if (ts_sys(SYS_fstatfs, fd, &fs) != 0)
-		return true;
-	for (size_t i = 0; i < sizeof(magic) / sizeof(*magic); i++)
-		if ((uint32_t)fs.f_type == magic[i])
-			return true;
-	return false;
-}
-
 /*
- * A file of the full apparent size was made by our writer on a file system that keeps it: it is mapped, and only what
- * is asked is read from disk. Any other is read into memory, so that its end cannot move beneath a reader.
+ * Copies the file, whatever its size: the end of a mapped one can move beneath a reader (cut short, a hole on a full
+ * tmpfs, a server that is gone), and then the reader's program dies of SIGBUS. What lies behind the data reads as zeros.
  */
 int ts_map_attach(int fd, const struct stat *st, struct ts_map *out)
 {
-	bool whole = st->st_size == TS_MAP_FILE_SIZE && !far_file(fd);
 	struct ts_map_header h;
 	long p;
 	int ret = ts_map_read(fd, &h, sizeof(h));
 
 	if (ret)
 		return ret;
-	if (!whole && h.data_len > st->st_size)
-		h.data_len = (uint32_t)st->st_size;
-	out->len = whole || h.data_len > TS_MAP_FILE_SIZE ? TS_MAP_FILE_SIZE : h.data_len;
-	if (out->len < sizeof(h))
+	out->len = h.data_len < st->st_size ? h.data_len : (size_t)st->st_size;
+	if (out->len < sizeof(h) || out->len > TS_MAP_FILE_SIZE)
 		return -EBADMSG;
-	p = ts_sys(SYS_mmap, 0, TS_MAP_FILE_SIZE, whole ? PROT_READ : PROT_READ | PROT_WRITE,
-		   whole ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, whole ? fd : -1, 0);
+	p = ts_sys(SYS_mmap, 0, TS_MAP_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		   -1, 0);
 	if (p < 0 && p > -4096)
 		return (int)p;
 	out->base = (const uint8_t *)p;
-	if (!whole)
-		ret = ts_map_read(fd, (void *)p, out->len);
+	ret = ts_map_read(fd, (void *)p, out->len);
 	if (ret == 0)
 		ret = ts_map_check(out);
 	out->len = TS_MAP_FILE_SIZE;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Freshness: the watch that keeps the map current, and what becomes of programs when the daemon changes."""
 import fcntl
+import json
 import os
 import signal
 import struct
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from harness import API, NAME1, NODE1, ROOT, test, until
+from harness import API, NAME1, NODE1, ROOT, SUFFIX, test, until
 
 MAP = "/run/user/0/tsproxy/default.map"
 CURRENT = 2         # include/tsproxy/refresh.h
@@ -49,8 +50,8 @@ def change(t, option, value):
 class Follower:
     """A program that runs all the time and looks names up."""
 
-    def __init__(self, t):
-        self.p = subprocess.Popen([t.build("tsproxy"), "--", sys.executable, "-c", LOOK_UP], env=t.env, text=True,
+    def __init__(self, t, *options):
+        self.p = subprocess.Popen([t.build("tsproxy"), *options, "--", sys.executable, "-c", LOOK_UP], env=t.env, text=True,
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, name):
@@ -114,6 +115,32 @@ def watch_spares(t):
     assert not is_current()
     t.tsproxy("getent", "ahostsv4", NAME1).good(NODE1)
     until(lambda: os.stat(MAP).st_ino != made, "a map made by the launcher")
+
+
+@test("a map that is cut short under a running program harms nobody, of whatever size it is")
+def cut_short(t):
+    t.tailnet()
+    t.dns()
+    for nodes in 10, 5000:
+        peers = {f"k{i}": {"HostName": f"n{i}", "DNSName": f"n{i}.{SUFFIX}.",
+                           "TailscaleIPs": [f"100.64.{i // 250}.{i % 250 + 1}"]} for i in range(nodes)}
+        status = t.file(f"{nodes}.json", json.dumps({"BackendState": "Running", "MagicDNSSuffix": SUFFIX, "Peer": peers}))
+        follower = Follower(t, "--status", status)
+        assert follower.ask("n0") == "100.64.0.1"
+        path, = [os.path.join(os.path.dirname(MAP), name) for name in os.listdir(os.path.dirname(MAP)) if name.endswith(".map")]
+        for size in 8192, 100, 0:
+            os.truncate(path, size)
+            # The names of these lie all over it. Some are asked before the file is looked at again, some after.
+            until(lambda: time.time() - os.stat(path).st_mtime > 0.2 or ask_some(follower, nodes), "a while of asking")
+            ask_some(follower, nodes)
+        follower.p.stdin.close()
+        assert follower.p.wait() == 0
+        os.unlink(path)
+
+
+def ask_some(follower, nodes):
+    for i in range(0, nodes, nodes // 10):
+        assert follower.ask(f"n{i}") == f"100.64.{i // 250}.{i % 250 + 1}"
 
 
 @test("sync --watch outlives the daemon, and does not call the map current while that is away")
