@@ -193,7 +193,9 @@ static int install(int fd, struct ts_udp_link *link, int family, bool v6only)
 		u->cookie = socket_cookie(fd);
 		u->refs = 0;
 		u->gro = take_gro(fd);
-		u->expect = TS_UDP_HEADER4;
+		u->expect = 0;
+		u->cork = get_int(fd, IPPROTO_UDP, UDP_CORK) != 0;
+		u->corked_bytes = 0;
 		u->heard = true;
 		u->looked_ms = 0;
 		u->carried.seq = 0;

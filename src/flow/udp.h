@@ -45,7 +45,9 @@ struct ts_udp {
 	struct ts_udp_view view;
 	struct ts_udp_link link;
 	bool gro;		/* the program's UDP_GRO; in the kernel it is off */
-	uint8_t expect;		/* length of the last datagram's header: the next one's payload is received in place where it is the same */
+	uint8_t expect;		/* the longest header that this socket's peers have: payloads behind such a one are received in place */
+	bool cork;		/* UDP_CORK */
+	uint32_t corked_bytes;	/* of a datagram that the kernel has not sent yet: MSG_MORE, UDP_CORK */
 	bool heard;		/* since `looked_ms` a datagram came from the relay */
 	int64_t looked_ms;	/* when it was last made sure that the relay is there */
 	struct {
@@ -78,6 +80,47 @@ bool ts_udp_link_dead(const struct ts_addr *relay);
 
 /* Lets in only what `peer` sends through the relay; `peer` null: everything. */
 void ts_udp_filter(int fd, const struct ts_addr *peer);
+
+/* --- udp_send.c --- */
+
+#define TS_UDP_PIECES 14
+#define TS_UDP_RELAY_BYTES 8192	/* tailscaled's buffer, header included; it cuts silently what is longer */
+
+enum { TS_UDP_PASS, TS_UDP_RELAY };
+
+/* How a datagram goes to the relay. */
+struct ts_udp_way {
+	uint8_t head_len;
+	bool named;	/* the kernel must be told the relay's address */
+	uint8_t head[TS_UDP_HEADER_MAX];
+};
+
+/* Control messages that are not quite the program's. */
+struct ts_udp_control {
+	uint8_t bytes[512] __attribute__((aligned(8)));
+};
+
+/*
+ * What the kernel, or we in its place, make of a message's name: TS_UDP_PASS, TS_UDP_RELAY or -errno. `*u` null: the socket has no
+ * association yet; it is made where the name is ours.
+ */
+int ts_udp_classify(int fd, const struct msghdr *msg, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_way *way);
+size_t ts_udp_length(const struct msghdr *msg);
+/*
+ * True where the control messages cannot go to the relay as they are: a source that the program chose is the tailnet's, and no address of
+ * this machine; `*segment`, the size of segments, is without headers.
+ */
+bool ts_udp_control(const struct msghdr *msg, const struct ts_udp_view *v, int *segment);
+/* Makes `out` carry `msg`: header and pieces; address and control messages (changed where there is `space` for that). 0 or -errno. */
+void ts_udp_wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg, struct ts_udp_way *way);
+int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
+		   struct ts_udp_control *space, int segment);
+/* The real call; where it says that the relay is gone and another can be had, once more. */
+ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *out, int flags);
+void ts_udp_gather(uint8_t *to, const struct msghdr *msg);
+/* udp_segment.c: more than one segment. */
+ssize_t ts_udp_send_segments(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags,
+			     int segment);
 
 static inline void ts_udp_name_set(union ts_udp_name *out, socklen_t *len, const struct ts_addr *a, int family)
 {

@@ -51,6 +51,8 @@ static void set_peer(struct ts_udp *u, const struct ts_addr *to)
 	if (to) {
 		u->view.peer = *to;
 		u->view.head_len = (uint8_t)ts_udp_header_write(u->view.head, to);
+		if (u->view.head_len > u->expect)
+			u->expect = u->view.head_len;
 	}
 	ts_udp_edited(u);
 }
@@ -156,6 +158,10 @@ bool ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t
 		ts_udp_edit(u);
 		u->view.gso = number;
 		ts_udp_edited(u);
+	} else if (u && name == UDP_CORK) {
+		u->cork = number != 0;
+		if (!number)
+			u->corked_bytes = 0;
 	}
 	ts_unlock(&ts_fdtab_lock);
 	return done;

@@ -2,11 +2,11 @@
 /*
  * Receiving: pieces for a header, the program's own, and pieces for what a longer header pushes beyond these.
  *
- *	[header, as long as the last one was] [what the program gave ...] [spare]
+ *	[header, the longest that this socket's peers have] [what the program gave ...] [spare]
  *
- * So one kernel call takes a datagram, and its payload lands where it belongs as long as headers are as long as before. Otherwise
- * (the other family's peer, or a datagram that came past the relay and has no header) the bytes are moved along the list. The kernel is
- * always asked for the true length, from which truncation is told in the program's terms.
+ * So one kernel call takes a datagram, and its payload lands where it belongs. Behind a shorter header (on a socket that has peers of
+ * both families, or a datagram that came past the relay and has none) it is moved along the list, always forward: what the program's
+ * buffer holds beyond the datagram stays. The kernel is always asked for the true length, from which truncation is told in the program's terms.
  */
 #include "udp.h"
 
@@ -18,19 +18,22 @@
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
 
-#define PIECES_MAX 14
 #define DATAGRAM_MAX 65536
+#define BATCH 64
+#define BATCH_PIECES 256
 
 struct pieces {
-	struct iovec iov[PIECES_MAX + 2];
+	struct iovec *iov;
 	size_t count;
 	size_t room;	/* the program's */
 	uint8_t head[TS_UDP_HEADER_MAX], spare[TS_UDP_HEADER_MAX];
 	uint8_t expect;
 };
 
-static void lay_out(struct pieces *p, const struct iovec *iov, size_t n, uint8_t expect)
+/* `space`: for two more pieces than `n`. */
+static void lay_out(struct pieces *p, struct iovec *space, const struct iovec *iov, size_t n, uint8_t expect)
 {
+	p->iov = space;
 	p->expect = expect;
 	p->room = 0;
 	p->iov[0] = (struct iovec){ p->head, expect };
@@ -158,8 +161,6 @@ static ssize_t unwrap(struct ts_udp *u, const struct ts_udp_view *v, struct piec
 	whole = real - head_len;
 	kept = whole < p->room ? whole : p->room;
 	move(p, p->expect, head_len, kept);
-	if (relayed)
-		u->expect = (uint8_t)head_len;
 	user->msg_controllen = k->msg_controllen;
 	user->msg_flags = (k->msg_flags & ~MSG_TRUNC) | (whole > p->room ? MSG_TRUNC : 0);
 	if (relayed)
@@ -198,7 +199,7 @@ static ssize_t receive(int fd, struct ts_udp *u, struct ts_udp_view *v, struct p
 static ssize_t receive_scattered(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *user, int flags, bool *ours)
 {
 	uint8_t *buf = ts_zero_pages(DATAGRAM_MAX, MAP_PRIVATE);
-	struct iovec *to = user->msg_iov, one = { buf, 0 };
+	struct iovec *to = user->msg_iov, one = { buf, 0 }, iov[3];
 	size_t count = user->msg_iovlen, left;
 	struct pieces p;
 	ssize_t n;
@@ -207,7 +208,7 @@ static ssize_t receive_scattered(int fd, struct ts_udp *u, struct ts_udp_view *v
 		return -ENOBUFS;
 	for (size_t i = 0; i < count; i++)
 		one.iov_len = to[i].iov_len < DATAGRAM_MAX - one.iov_len ? one.iov_len + to[i].iov_len : DATAGRAM_MAX;
-	lay_out(&p, &one, 1, u->expect);
+	lay_out(&p, iov, &one, 1, u->expect);
 	n = receive(fd, u, v, &p, user, flags, ours);
 	left = n < 0 ? 0 : (size_t)n < one.iov_len ? (size_t)n : one.iov_len;
 	for (size_t i = 0, at = 0; i < count && left; i++) {
@@ -221,8 +222,14 @@ static ssize_t receive_scattered(int fd, struct ts_udp *u, struct ts_udp_view *v
 	return n;
 }
 
+static bool is_list(const struct msghdr *msg)
+{
+	return msg->msg_iovlen <= 1024 && (!msg->msg_iovlen || ts_plausible(msg->msg_iov));
+}
+
 ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 {
+	struct iovec iov[TS_UDP_PIECES + 2];
 	struct ts_udp_view v;
 	struct ts_udp *u = ts_udp_get(fd, &v);
 	int saved = ts_errno;
@@ -230,15 +237,15 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 	bool again;
 	ssize_t n;
 
-	if (!u || msg->msg_iovlen > 1024 || (msg->msg_iovlen && !ts_plausible(msg->msg_iov))) {
+	if (!u || !is_list(msg)) {
 		n = ts_real()->recvmsg(fd, msg, flags);
 		return n < 0 ? -ts_errno : n;
 	}
 	do {
-		if (msg->msg_iovlen > PIECES_MAX) {
+		if (msg->msg_iovlen > TS_UDP_PIECES) {
 			n = receive_scattered(fd, u, &v, msg, flags, &again);
 		} else {
-			lay_out(&p, msg->msg_iov, msg->msg_iovlen, u->expect);
+			lay_out(&p, iov, msg->msg_iov, msg->msg_iovlen, u->expect);
 			n = receive(fd, u, &v, &p, msg, flags, &again);
 		}
 		/* The relay's port is closed: for the program, datagrams were lost, and others may come. */
@@ -249,21 +256,94 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 	return n;
 }
 
+struct batch {
+	unsigned count;
+	size_t used;
+	struct mmsghdr k[BATCH];
+	union ts_udp_name from[BATCH];
+	struct pieces p[BATCH];
+	struct iovec iov[BATCH_PIECES];
+};
+
+/* Room for as many of the messages as one call can take. */
+static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct mmsghdr *msgs, unsigned n)
+{
+	b->used = 0;
+	for (b->count = 0; b->count < n && b->count < BATCH; b->count++) {
+		const struct msghdr *user = &msgs[b->count].msg_hdr;
+		struct pieces *p = &b->p[b->count];
+
+		if (!is_list(user) || user->msg_iovlen > TS_UDP_PIECES || b->used + user->msg_iovlen + 2 > BATCH_PIECES)
+			return;
+		lay_out(p, &b->iov[b->used], user->msg_iov, user->msg_iovlen, u->expect);
+		b->used += p->count;
+		b->k[b->count].msg_hdr = (struct msghdr){
+			.msg_name = &b->from[b->count], .msg_namelen = sizeof(b->from[0]), .msg_iov = p->iov, .msg_iovlen = p->count,
+			.msg_control = user->msg_control, .msg_controllen = user->msg_controllen,
+		};
+	}
+}
+
+/*
+ * One call's datagrams: how many, or -errno. `*asked`: for how many. A datagram that is for us alone does not come where the filter (udp_connect.c)
+ * is in place; what is behind one is lost.
+ */
+static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout,
+						  unsigned *asked)
+{
+	struct ts_udp_view v;
+	struct ts_udp *u = ts_udp_get(fd, &v);
+	struct batch b;
+	int got, good;
+
+	b.count = 0;
+	if (u)
+		lay_out_many(&b, u, msgs, n);
+	if (!b.count) {
+		ssize_t len = ts_udp_recv(fd, &msgs->msg_hdr, flags & ~MSG_WAITFORONE);
+
+		*asked = 1;
+		if (len >= 0)
+			msgs->msg_len = (unsigned)len;
+		return len < 0 ? (int)len : 1;
+	}
+	*asked = b.count;
+	do {
+		got = ts_real()->recvmmsg(fd, b.k, b.count, flags | MSG_TRUNC, timeout);
+		if (got < 0 && (ts_errno != ECONNREFUSED || ts_udp_see_to_relay(fd, u, &v, true) != 1))
+			return -ts_errno;
+		for (good = 0; good < got; good++) {
+			ssize_t whole = unwrap(u, &v, &b.p[good], &b.k[good].msg_hdr, b.k[good].msg_len, &msgs[good].msg_hdr);
+
+			if (whole < 0)
+				break;
+			if (!(flags & MSG_TRUNC) && (size_t)whole > b.p[good].room)
+				whole = (ssize_t)b.p[good].room;
+			msgs[good].msg_len = (unsigned)whole;
+		}
+	} while (got && !good);
+	return good;
+}
+
 int ts_udp_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout)
 {
-	unsigned i;
+	int saved = ts_errno, r = 0;
+	unsigned done = 0;
 
-	(void)timeout;
-	for (i = 0; i < n; i++) {
-		ssize_t len = ts_udp_recv(fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);
+	while (done < n) {
+		unsigned asked;
 
-		if (len < 0)
-			return i ? (int)i : (int)len;
-		msgs[i].msg_len = (unsigned)len;
+		r = receive_many(fd, msgs + done, n - done, flags, timeout, &asked);
+		if (r < 0)
+			break;
+		done += (unsigned)r;
+		if ((unsigned)r < asked || (timeout && ts_plausible(timeout) && !timeout->tv_sec && !timeout->tv_nsec))
+			break;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
 	}
-	return (int)i;
+	ts_errno = saved;
+	return done || r >= 0 ? (int)done : r;
 }
 
 bool ts_udp_unread(int fd, int *out)

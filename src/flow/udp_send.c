@@ -2,6 +2,10 @@
 /*
  * Sending: the header goes in front as one more piece of a scatter-gather list, so no payload is copied. Only where a program gathers
  * from more pieces than are worth a list here (and the kernel takes no more than 1024 in all) are they joined in a buffer.
+ * What is to leave in segments is for udp_segment.c, many messages at once for udp_many.c.
+ *
+ * With MSG_MORE or UDP_CORK the kernel puts a datagram together out of several calls. Only the first brings the header; the others
+ * are appended to whatever is pending, and their address does not count.
  */
 #include "udp.h"
 
@@ -14,18 +18,6 @@
 #include "tsproxy/log.h"
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
-
-#define PIECES_MAX 15
-#define RELAY_BYTES 8192	/* tailscaled's buffer, header included; it cuts silently what is longer */
-
-enum { PASS, RELAY };
-
-/* Where a datagram goes, and the header that says so. */
-struct route {
-	uint8_t head_len;
-	bool named;	/* the kernel must be told the relay's address */
-	uint8_t head[TS_UDP_HEADER_MAX];
-};
 
 static bool was_carried(struct ts_udp *u, const struct ts_addr *to)
 {
@@ -46,8 +38,7 @@ static void note_carried(struct ts_udp *u, const struct ts_addr *to)
 	__atomic_store_n(&u->carried.seq, seq + 2, __ATOMIC_RELEASE);
 }
 
-/* What the kernel, or we in its place, make of a name: PASS, RELAY or -errno. `*u` null: the socket has no association yet. */
-static int classify(int fd, const struct msghdr *msg, struct ts_udp **u, struct ts_udp_view *v, struct route *r)
+int ts_udp_classify(int fd, const struct msghdr *msg, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_way *r)
 {
 	struct ts_decision d;
 	struct ts_addr to;
@@ -56,20 +47,20 @@ static int classify(int fd, const struct msghdr *msg, struct ts_udp **u, struct 
 	if (*u && (!msg->msg_name || (v->family == AF_INET6 && ts_plausible(msg->msg_name) && msg->msg_namelen >= 2 &&
 				      ((struct sockaddr *)msg->msg_name)->sa_family == AF_UNSPEC))) {
 		if (!v->connected)
-			return PASS;
+			return TS_UDP_PASS;
 		r->head_len = v->head_len;
 		r->named = false;
 		memcpy(r->head, v->head, sizeof(r->head));
-		return RELAY;
+		return TS_UDP_RELAY;
 	}
 	if (!ts_dest_datagram(msg->msg_name, msg->msg_namelen, &to))
-		return PASS;
+		return TS_UDP_PASS;
 	if (*u && ts_addr_is4(&to) && v->v6only)
 		return -ENETUNREACH;
 	if (!*u || !was_carried(*u, &to)) {
 		d = ts_route_decide(&to);
 		if (d.verdict == TS_PASS || d.loopback)
-			return PASS;
+			return TS_UDP_PASS;
 		if (d.verdict == TS_DENY)
 			return -d.err;
 		if (to.port == 0)
@@ -77,15 +68,17 @@ static int classify(int fd, const struct msghdr *msg, struct ts_udp **u, struct 
 		if (!*u && (err = ts_udp_need(fd, &to, u, v)))
 			return err;
 		if (v->family == AF_INET && ((struct sockaddr *)msg->msg_name)->sa_family == AF_INET6)
-			return PASS;	/* EAFNOSUPPORT */
+			return TS_UDP_PASS;	/* EAFNOSUPPORT */
 		note_carried(*u, &to);
 	}
 	r->head_len = (uint8_t)ts_udp_header_write(r->head, &to);
 	r->named = true;
-	return RELAY;
+	if (r->head_len > (*u)->expect)
+		(*u)->expect = r->head_len;
+	return TS_UDP_RELAY;
 }
 
-static size_t length_of(const struct msghdr *msg)
+size_t ts_udp_length(const struct msghdr *msg)
 {
 	size_t total = 0;
 
@@ -97,39 +90,88 @@ static size_t length_of(const struct msghdr *msg)
 	return total;
 }
 
-/* A source that the program chose (IP_PKTINFO) is the tailnet's, and no address of this machine: what goes to the relay has none. */
-static bool chooses_source(const struct msghdr *msg)
+static bool is_source(const struct cmsghdr *c)
 {
-	struct msghdr m = *msg;
-
-	if (!msg->msg_control || !ts_plausible(msg->msg_control))
-		return false;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
-		if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) ||
-		    (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO))
-			return true;
-	return false;
+	return (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) ||
+	       (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO);
 }
 
-/* Makes `out`, with its pieces in `iov`, the message that carries `msg` along `r`. */
-static void wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg, const struct ts_udp_view *v, struct route *r)
+static bool is_segment(const struct cmsghdr *c)
 {
-	*out = (struct msghdr){ .msg_iov = iov, .msg_iovlen = msg->msg_iovlen + 1 };
-	iov[0] = (struct iovec){ r->head, r->head_len };
-	for (size_t i = 0; i < msg->msg_iovlen; i++)
-		iov[i + 1] = msg->msg_iov[i];
-	if (r->named) {
+	return c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_SEGMENT;
+}
+
+static bool whole(const struct msghdr *m, const struct cmsghdr *c)
+{
+	size_t left = m->msg_controllen - (size_t)((const char *)c - (const char *)m->msg_control);
+
+	return c->cmsg_len >= sizeof(*c) && c->cmsg_len <= left;
+}
+
+bool ts_udp_control(const struct msghdr *msg, const struct ts_udp_view *v, int *segment)
+{
+	struct msghdr m = *msg;
+	bool change = v->gso != 0;
+
+	*segment = v->gso;
+	if (!msg->msg_control || !ts_plausible(msg->msg_control))
+		return change;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c && whole(&m, c); c = CMSG_NXTHDR(&m, c)) {
+		if (is_segment(c) && c->cmsg_len == CMSG_LEN(sizeof(uint16_t)))
+			*segment = *(uint16_t *)CMSG_DATA(c);
+		change |= is_segment(c) || is_source(c);
+	}
+	return change;
+}
+
+/* A copy, in `space`, without what chooses a source and with the size of segments that is meant. */
+static int copy_control(struct msghdr *out, const struct msghdr *msg, struct ts_udp_control *space, int segment)
+{
+	struct msghdr m = *msg;
+	size_t at = 0;
+	struct cmsghdr *c;
+
+	if (!msg->msg_control || !ts_plausible(msg->msg_control))
+		m.msg_controllen = 0;
+	for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		if (!whole(&m, c) || (is_segment(c) && c->cmsg_len != CMSG_LEN(sizeof(uint16_t))))
+			return 0;	/* as it is, for the kernel to refuse */
+		if (is_segment(c) || is_source(c))
+			continue;
+		if (at + CMSG_ALIGN(c->cmsg_len) > sizeof(space->bytes) - CMSG_SPACE(sizeof(uint16_t)))
+			return -ENOBUFS;
+		memcpy(space->bytes + at, c, c->cmsg_len);
+		at += CMSG_ALIGN(c->cmsg_len);
+	}
+	c = (struct cmsghdr *)(space->bytes + at);
+	*c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(uint16_t)), .cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT };
+	*(uint16_t *)CMSG_DATA(c) = (uint16_t)segment;
+	out->msg_control = space->bytes;
+	out->msg_controllen = at + CMSG_SPACE(sizeof(uint16_t));
+	return 0;
+}
+
+int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
+		   struct ts_udp_control *space, int segment)
+{
+	if (way->named) {
 		out->msg_name = (void *)&v->name;
 		out->msg_namelen = v->name_len;
 	}
-	if (!chooses_source(msg)) {
-		out->msg_control = msg->msg_control;
-		out->msg_controllen = msg->msg_controllen;
-	}
+	out->msg_control = msg->msg_control;
+	out->msg_controllen = msg->msg_controllen;
+	return space ? copy_control(out, msg, space, segment) : 0;
 }
 
-/* The real call; where it says that the relay is gone and another can be had, once more. */
-static ssize_t send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *out, int flags, size_t head_len)
+void ts_udp_wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg, struct ts_udp_way *way)
+{
+	*out = (struct msghdr){ .msg_iov = iov, .msg_iovlen = msg->msg_iovlen + 1 };
+	iov[0] = (struct iovec){ way->head, way->head_len };
+	for (size_t i = 0; i < msg->msg_iovlen; i++)
+		iov[i + 1] = msg->msg_iov[i];
+}
+
+ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *out, int flags)
 {
 	ssize_t n = ts_real()->sendmsg(fd, out, flags);
 	int err = n < 0 ? ts_errno : 0;
@@ -140,26 +182,45 @@ static ssize_t send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 		n = ts_real()->sendmsg(fd, out, flags);
 		err = n < 0 ? ts_errno : 0;
 	}
-	if (err)
-		return -err;
-	return n - (ssize_t)head_len;
+	return err ? -err : n;
 }
 
-static __attribute__((noinline)) ssize_t send_joined(int fd, struct ts_udp *u, struct ts_udp_view *v, struct route *r,
-						     const struct msghdr *msg, int flags)
+void ts_udp_gather(uint8_t *to, const struct msghdr *msg)
 {
-	uint8_t whole[RELAY_BYTES];
-	struct iovec piece = { whole, 0 }, iov[2];
-	struct msghdr one = *msg, out;
-
 	for (size_t i = 0; i < msg->msg_iovlen; i++) {
-		memcpy(whole + piece.iov_len, msg->msg_iov[i].iov_base, msg->msg_iov[i].iov_len);
-		piece.iov_len += msg->msg_iov[i].iov_len;
+		memcpy(to, msg->msg_iov[i].iov_base, msg->msg_iov[i].iov_len);
+		to += msg->msg_iov[i].iov_len;
 	}
+}
+
+static __attribute__((noinline)) ssize_t send_plain(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way,
+						    const struct msghdr *msg, int flags, bool control)
+{
+	struct iovec iov[TS_UDP_PIECES + 1];
+	struct ts_udp_control space;
+	struct msghdr out;
+	ssize_t n;
+	int err;
+
+	ts_udp_wrap(&out, iov, msg, way);
+	err = ts_udp_address(&out, msg, v, way, control ? &space : NULL, 0);
+	if (err)
+		return err;
+	n = ts_udp_send_wrapped(fd, u, v, &out, flags);
+	return n < 0 ? n : n - way->head_len;
+}
+
+static __attribute__((noinline)) ssize_t send_joined(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way,
+						     const struct msghdr *msg, int flags, bool control)
+{
+	uint8_t joined[TS_UDP_RELAY_BYTES];
+	struct iovec piece = { joined, ts_udp_length(msg) };
+	struct msghdr one = *msg;
+
+	ts_udp_gather(joined, msg);
 	one.msg_iov = &piece;
 	one.msg_iovlen = 1;
-	wrap(&out, iov, &one, v, r);
-	return send_wrapped(fd, u, v, &out, flags, r->head_len);
+	return send_plain(fd, u, v, way, &one, flags, control);
 }
 
 static ssize_t pass(int fd, const struct msghdr *msg, int flags)
@@ -169,46 +230,70 @@ static ssize_t pass(int fd, const struct msghdr *msg, int flags)
 	return n < 0 ? -ts_errno : n;
 }
 
+/* A piece for the datagram that is being put together. */
+static ssize_t append(int fd, struct ts_udp *u, const struct msghdr *msg, int flags)
+{
+	struct iovec too_much = { (void *)8, 0xffff };
+	struct msghdr out = { .msg_iov = &too_much, .msg_iovlen = 1 };
+
+	if (u->corked_bytes + ts_udp_length(msg) <= TS_UDP_RELAY_BYTES)
+		return pass(fd, msg, flags);
+	/* The kernel throws away what is pending when it becomes too long; what is too long for the relay is not for the kernel. */
+	pass(fd, &out, flags);
+	return -EMSGSIZE;
+}
+
+/* What is pending after a call that sent `n` bytes (header included) or failed. */
+static void note_pending(struct ts_udp *u, ssize_t n, int flags)
+{
+	if (n >= 0 && (u->cork || flags & MSG_MORE))
+		u->corked_bytes += (uint32_t)n;
+	else
+		u->corked_bytes = 0;
+}
+
+static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags)
+{
+	int segment, err;
+	bool control = ts_udp_control(msg, v, &segment);
+	size_t len = ts_udp_length(msg);
+
+	if (segment && len > (size_t)segment)
+		return ts_udp_send_segments(fd, u, v, way, msg, flags, segment);
+	if (len > (size_t)(TS_UDP_RELAY_BYTES - way->head_len))
+		return -EMSGSIZE;
+	err = ts_udp_see_to_relay(fd, u, v, false);
+	if (err < 0)
+		return err;
+	return (msg->msg_iovlen > TS_UDP_PIECES ? send_joined : send_plain)(fd, u, v, way, msg, flags, control);
+}
+
 ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 {
-	struct iovec iov[PIECES_MAX + 1];
 	struct ts_udp_view v;
 	struct ts_udp *u = ts_udp_get(fd, &v);
-	struct msghdr out;
-	struct route r;
+	struct ts_udp_way way;
 	int kind, saved = ts_errno;
 	ssize_t n;
 
-	if (msg->msg_iovlen > 1024 || (msg->msg_iovlen && !ts_plausible(msg->msg_iov)))
+	if (msg->msg_iovlen > 1024 || (msg->msg_iovlen && !ts_plausible(msg->msg_iov))) {
 		n = pass(fd, msg, flags);	/* the kernel refuses it before anything else */
-	else if ((kind = classify(fd, msg, &u, &v, &r)) == PASS)
-		n = pass(fd, msg, flags);
-	else if (kind < 0)
-		n = kind;
-	else if (length_of(msg) > (size_t)(RELAY_BYTES - r.head_len))
-		n = -EMSGSIZE;
-	else if ((n = ts_udp_see_to_relay(fd, u, &v, false)) < 0)
-		;
-	else if (msg->msg_iovlen > PIECES_MAX)
-		n = send_joined(fd, u, &v, &r, msg, flags);
-	else {
-		wrap(&out, iov, msg, &v, &r);
-		n = send_wrapped(fd, u, &v, &out, flags, r.head_len);
+		goto out;
 	}
+	if (u && __builtin_expect(u->corked_bytes, 0)) {
+		n = append(fd, u, msg, flags);
+		note_pending(u, n, flags);
+		goto out;
+	}
+	way.head_len = 0;
+	kind = ts_udp_classify(fd, msg, &u, &v, &way);
+	if (kind == TS_UDP_PASS)
+		n = pass(fd, msg, flags);
+	else
+		n = kind < 0 ? kind : send_carried(fd, u, &v, &way, msg, flags);
+	if (u && __builtin_expect(u->cork || flags & MSG_MORE, 0))
+		note_pending(u, n < 0 ? n : n + way.head_len, flags);
+out:
 	ts_errno = saved;
 	return n;
-}
-
-int ts_udp_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
-{
-	unsigned i;
-
-	for (i = 0; i < n; i++) {
-		ssize_t len = ts_udp_send(fd, &msgs[i].msg_hdr, flags);
-
-		if (len < 0)
-			return i ? (int)i : (int)len;
-		msgs[i].msg_len = (unsigned)len;
-	}
-	return (int)i;
 }

@@ -34,7 +34,7 @@ class World:
         for p in reversed(self.kept):
             p.stdin.close()
             try:
-                p.wait(2)
+                p.wait(0.2)
             except subprocess.TimeoutExpired:
-                p.kill()
+                p.kill()	# what does not look at its standard input
                 p.wait()
