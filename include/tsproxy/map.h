@@ -159,7 +159,7 @@ struct ts_map_header ts_map_header(const struct ts_map *m);
 
 /*
  * Looks a name up: any case, with or without one trailing dot, short or full, as asked. 1 found, 0 not.
- * `len` excludes any NUL. Names over TS_NAME_MAX bytes are not found.
+ * `len` excludes any NUL. Names over TS_NAME_MAX bytes are not found. Finds A-B-C-D-via-SITE as well (ts_name_via).
  */
 int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struct ts_map_answer *out);
 /* The node that owns `ip`; `out` gets its addresses, flags and FQDN ("" where it has none). 1 or 0. */

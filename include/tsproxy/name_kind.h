@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 static inline char ts_name_lower(char c)
 {
@@ -19,5 +20,10 @@ bool ts_name_is_localhost(const char *s, size_t len);
 bool ts_name_is_short(const char *s, size_t len);
 /* Could any node have this name? Paths and the like could not. */
 bool ts_name_is_possible(const char *s, size_t len);
+/*
+ * A name that says its own address, in a subnet that a router offers through 4via6: A-B-C-D-via-SITE, its first label.
+ * As MagicDNS takes it: SITE is decimal or 0x and hexadecimal, 32 bits.
+ */
+bool ts_name_via(const char *s, size_t len, uint8_t ip[16]);
 
 #endif

@@ -175,6 +175,33 @@ static int find_key(const struct ts_map *m, const char *key, size_t len, struct 
 	return 0;
 }
 
+/* True where `name` is something, a dot and `s`. */
+static bool under(const struct ts_map *m, struct ts_map_str s, const char *name, size_t len)
+{
+	const uint8_t *p = string_at(m, s);
+
+	if (len && name[len - 1] == '.')
+		len--;
+	if (!p || s.len == 0 || len < (size_t)s.len + 2 || name[len - s.len - 1] != '.')
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (ts_name_lower(name[len - s.len + i]) != (char)p[i])
+			return false;
+	return true;
+}
+
+/* A name that says its own address is in no table: A-B-C-D-via-SITE under the tailnet's suffix. */
+static int find_via(const char *key, size_t len, struct ts_map_answer *out)
+{
+	if (!ts_name_via(key, len, out->ip[0]))
+		return 0;
+	out->count = 1;
+	out->node_flags = 0;
+	memcpy(out->canon, key, len);
+	out->canon[len] = '\0';
+	return 1;
+}
+
 int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struct ts_map_answer *out)
 {
 	char key[TS_NAME_MAX + 1];
@@ -186,12 +213,17 @@ int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struc
 		return 0;
 	if (find_key(m, key, len, out))
 		return 1;
+	if (under(m, suffix, key, len))
+		return find_via(key, len, out);
 	/* One label: MagicDNS searches it under the tailnet's suffix. */
 	if (suffix.len == 0 || len + 1 + (uint64_t)suffix.len > TS_NAME_MAX || memchr(key, '.', len))
 		return 0;
 	key[len] = '.';
 	suffix_len = ts_map_str(m, suffix, key + len + 1, sizeof(key) - len - 1);
-	return suffix_len ? find_key(m, key, len + 1 + suffix_len, out) : 0;
+	if (!suffix_len)
+		return 0;
+	len += 1 + suffix_len;
+	return find_key(m, key, len, out) || find_via(key, len, out);
 }
 
 static int copy_node(const struct ts_map *m, uint32_t i, struct ts_map_answer *out)
@@ -274,21 +306,6 @@ void ts_map_suffix(const struct ts_map *m, char out[TS_NAME_MAX + 1])
 
 	GET(m, offsetof(struct ts_map_header, suffix), &s);
 	ts_map_str(m, s, out, TS_NAME_MAX + 1);
-}
-
-/* True where `name` is something, a dot and `s`. */
-static bool under(const struct ts_map *m, struct ts_map_str s, const char *name, size_t len)
-{
-	const uint8_t *p = string_at(m, s);
-
-	if (len && name[len - 1] == '.')
-		len--;
-	if (!p || s.len == 0 || len < (size_t)s.len + 2 || name[len - s.len - 1] != '.')
-		return false;
-	for (size_t i = 0; i < s.len; i++)
-		if (ts_name_lower(name[len - s.len + i]) != (char)p[i])
-			return false;
-	return true;
 }
 
 bool ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t len)

@@ -70,3 +70,58 @@ bool ts_name_is_possible(const char *s, size_t len)
 	}
 	return true;
 }
+
+struct label {
+	const char *at, *end;
+};
+
+/* A number up to `max` at the start of the label; it has a digit, and no leading zero unless it is `base` 16 or just 0. */
+static bool take_number(struct label *l, unsigned base, uint64_t max, uint64_t *out)
+{
+	const char *first = l->at;
+
+	for (*out = 0; l->at < l->end; l->at++) {
+		char c = ts_name_lower(*l->at);
+		unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0') : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+
+		if (digit >= base)
+			break;
+		*out = *out * base + digit;
+		if (*out > max)
+			return false;
+	}
+	return l->at > first && (base == 16 || *first != '0' || l->at == first + 1);
+}
+
+static bool take_word(struct label *l, const char *word)
+{
+	for (; *word; word++, l->at++)
+		if (l->at == l->end || ts_name_lower(*l->at) != *word)
+			return false;
+	return true;
+}
+
+bool ts_name_via(const char *s, size_t len, uint8_t ip[16])
+{
+	static const uint8_t prefix[8] = { 0xfd, 0x7a, 0x11, 0x5c, 0xa1, 0xe0, 0x0b, 0x1a };
+	const char *dot = memchr(s, '.', len);
+	struct label l = { s, dot ? dot : s + len }, hex;
+	bool is_hex;
+	uint64_t n;
+
+	memcpy(ip, prefix, sizeof(prefix));
+	for (int i = 0; i < 4; i++) {
+		if (!take_number(&l, 10, 255, &n) || !take_word(&l, i < 3 ? "-" : "-via-"))
+			return false;
+		ip[12 + i] = (uint8_t)n;
+	}
+	hex = l;
+	is_hex = take_word(&hex, "0x");
+	if (is_hex)
+		l = hex;
+	if (!take_number(&l, is_hex ? 16 : 10, UINT32_MAX, &n) || l.at != l.end)
+		return false;
+	for (int i = 0; i < 4; i++)
+		ip[8 + i] = (uint8_t)(n >> (24 - 8 * i));
+	return true;
+}

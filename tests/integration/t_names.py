@@ -108,6 +108,79 @@ def extras(t):
     t.tsproxy("curl", "-sS", "http://100.101.102.103:3000/").good("a page")
 
 
+KINDS = {
+    "BackendState": "Running", "TUN": False, "MagicDNSSuffix": SUFFIX, "TailscaleIPs": ["100.64.0.1"],
+    "CertDomains": [f"cert.{SUFFIX}", "cert.example"], "ExtraRecords": [
+        {"Name": "db.corp.example", "Value": "100.64.0.9"}, {"Name": "db.corp.example.", "Type": "AAAA", "Value": "fd7a:115c:a1e0::9"}],
+    "Self": {"HostName": "Me", "DNSName": f"me.{SUFFIX}.", "TailscaleIPs": ["100.64.0.1"]},
+    "Peer": {
+        "1": {"HostName": "host", "DNSName": f"host.{SUFFIX}.", "TailscaleIPs": ["100.64.0.2"]},
+        "2": {"HostName": "host", "DNSName": f"host-1.{SUFFIX}.", "TailscaleIPs": ["100.64.0.3"]},
+        "3": {"HostName": "shared", "DNSName": "shared.tailbeef.ts.net.", "TailscaleIPs": ["100.64.0.4"], "ShareeNode": False},
+        "4": {"HostName": "John's Phone", "DNSName": "", "TailscaleIPs": ["100.64.0.5"]},
+        "5": {"HostName": "1", "DNSName": f"1.{SUFFIX}.", "TailscaleIPs": ["100.64.0.6"]},
+        "6": {"HostName": "0x7f.1", "DNSName": f"0x7f.{SUFFIX}.", "TailscaleIPs": ["100.64.0.7"]},
+        "7": {"HostName": "off", "DNSName": f"off.{SUFFIX}.", "TailscaleIPs": ["100.64.0.8"], "Online": False},
+    },
+}
+ANSWERED = [    # by the map alone
+    ("me", "100.64.0.1"), (f"ME.{SUFFIX}", "100.64.0.1"), ("cert.example", "100.64.0.1"), (f"cert.{SUFFIX}", "100.64.0.1"),
+    ("host", "100.64.0.2"), ("host-1", "100.64.0.3"), (f"host-1.{SUFFIX}.", "100.64.0.3"), ("HOST", "100.64.0.2"),
+    ("shared.tailbeef.ts.net", "100.64.0.4"), ("db.corp.example", "100.64.0.9"), ("DB.corp.example.", "100.64.0.9"),
+    ("off", "100.64.0.8"), (f"1.{SUFFIX}", "100.64.0.6"),
+    # Numbers are never names, though here nodes have these very ones.
+    ("1", "0.0.0.1"), ("0x7f.1", "127.0.0.1"), ("127.1", "127.0.0.1"), ("0x7f", "0.0.0.127"), ("017700000001", "127.0.0.1"),
+]
+DENIED = [f"nobody.{SUFFIX}", f"Nobody.{SUFFIX}.", f"a.host.{SUFFIX}", f"me.{SUFFIX}.{SUFFIX}", f"db.corp.example.{SUFFIX}",
+          f"10-1-2-3-via-.{SUFFIX}", f"10-1-2-300-via-7.{SUFFIX}"]
+ASKED = ["shared", "johns-phone", SUFFIX, "other.tailbeef.ts.net", "corp.example", "me.example"]     # those go to the resolver
+
+
+@test("what counts as a name: own, shared, duplicate, extra and certificate names do, numbers never; none of them is asked elsewhere")
+def kinds(t):
+    status = t.file("kinds.json", json.dumps(KINDS))
+    # A short name that is the tailnet's is not looked up under the machine's own search domain, nor is one that fails.
+    resolv = t.file("resolv.conf", "nameserver 127.0.0.1\nsearch leak.example\noptions timeout:1 attempts:1\n")
+    subprocess.run(["mount", "--bind", resolv, "/etc/resolv.conf"], check=True)
+    t.tailnet()
+    asked = t.dns()
+    program = ("import socket as s, sys\nfor name in sys.argv[1:]:\n try: print(s.getaddrinfo(name, 80, s.AF_INET)[0][4][0])\n"
+               " except s.gaierror: print('-')")
+
+    def look_up_all(names, **more):
+        out = t.tsproxy(sys.executable, "-c", program, *names, options=["--status", status], **more).good().split()
+        return dict(zip(names, out))
+    wanted = dict(ANSWERED) | {name: "-" for name in DENIED}
+    found = look_up_all(list(wanted))
+    assert found == wanted, {name: (found[name], wanted[name]) for name in wanted if found[name] != wanted[name]}
+    assert not asked, asked
+    assert set(look_up_all(ASKED).values()) == {"-"}
+    assert {name.lower() for name in ASKED} <= set(asked), asked
+    asked.clear()
+    assert look_up_all(["host", f"host.{SUFFIX}"], env={"TSPROXY_SHORT_NAMES": "0"}) == {"host": "-", f"host.{SUFFIX}": "100.64.0.2"}
+    assert set(asked) == {"host", "host.leak.example"}, asked
+    # A node without a name has one all the same to connect to: its address; and that has no name to be told.
+    asked.clear()
+    t.tsproxy("getent", "hosts", "100.64.0.5", options=["--status", status]).bad(status=2)
+    assert not asked, asked
+
+
+@test("A-B-C-D-via-SITE is an address behind a 4via6 router, which carries it")
+def via(t):
+    t.tailnet("--node", "me,100.64.0.1,fd7a:115c:a1e0::1,self", "--node", "router,100.64.0.2,route=fd7a:115c:a1e0:b1a:0:7:a00::/104")
+    t.page(3000)
+    asked = t.dns()
+    inside = "fd7a:115c:a1e0:b1a:0:7:a01:203"
+    for name in "10-1-2-3-via-7", f"10-1-2-3-VIA-7.{SUFFIX}", f"10-1-2-3-via-0x7.{SUFFIX}.":
+        t.tsproxy("getent", "ahostsv6", name).good(inside)
+        t.launcher("resolve", name).good(inside)
+    t.tsproxy("curl", "-sS", "http://10-1-2-3-via-7:3000/").good("a page")
+    t.tsproxy("getent", "ahostsv4", f"10-1-2-3-via-7.{SUFFIX}").bad(status=2)
+    assert not asked, asked
+    look_up(t, "10-1-2-3-via-7.example").bad()
+    assert "10-1-2-3-via-7.example" in asked, asked
+
+
 @test("a node that joins is known to the next program, and to a preloaded shell that runs already")
 def joins(t):
     t.need("bash")

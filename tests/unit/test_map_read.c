@@ -15,6 +15,7 @@
 
 #include "tsproxy/hash.h"
 #include "tsproxy/map.h"
+#include "tsproxy/name_kind.h"
 #include "tsproxy/settings.h"
 #include "tsproxy/status.h"
 
@@ -86,6 +87,37 @@ static struct ts_addr ip(const char *text)
 	ck_assert(ts_addr_parse(text, strlen(text), &a));
 	return a;
 }
+
+START_TEST(via_names)
+{
+	static const struct {
+		const char *name;
+		uint8_t tail[8];	/* all zero: none */
+	} cases[] = {
+		{ "10-1-2-3-via-7", { 0, 0, 0, 7, 10, 1, 2, 3 } },
+		{ "10-1-2-3-VIA-0x1F.t.ts.net", { 0, 0, 0, 31, 10, 1, 2, 3 } },
+		{ "255-255-255-255-via-4294967295.x", { 255, 255, 255, 255, 255, 255, 255, 255 } },
+		{ "10-1-2-3-via-4294967296", { 0 } }, { "256-1-2-3-via-7", { 0 } }, { "10-1-2-via-7", { 0 } },
+		{ "10-1-2-3-via-", { 0 } }, { "10-1-2-3-via-0x", { 0 } }, { "10-1-2-3-via-1f", { 0 } },
+		{ "10-1-2-3-via-7x", { 0 } },
+		{ "10-1-2-3-via", { 0 } }, { "-1-2-3-via-7", { 0 } }, { "01-1-2-3-via-7", { 0 } }, { "", { 0 } },
+		{ "10-1-2-3-4-via-7", { 0 } }, { "10-1-2-3.via-7", { 0 } },
+	};
+	static const uint8_t none[8];
+	uint8_t ip[16];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		bool is = memcmp(cases[i].tail, none, 8) != 0;
+
+		ck_assert_msg(ts_name_via(cases[i].name, strlen(cases[i].name), ip) == is, "%s", cases[i].name);
+		if (is)
+			ck_assert_mem_eq(ip + 8, cases[i].tail, 8);
+		/* Nothing behind the length is looked at. */
+		for (size_t len = 0; cases[i].name[len]; len++)
+			ts_name_via(cases[i].name, len, ip);
+	}
+}
+END_TEST
 
 START_TEST(finds_names)
 {
@@ -343,6 +375,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, finds_names);
+	tcase_add_test(t, via_names);
 	tcase_add_test(t, does_not_find);
 	tcase_add_test(t, finds_addresses);
 	tcase_add_test(t, finds_ranges);
