@@ -2,7 +2,7 @@
 /*
  * What is known about descriptors, and the flows: connections that are being made through a proxy.
  *
- * Per descriptor one byte of flags in a lazily touched table, so that a hook decides with two loads whether a call concerns us.
+ * Per descriptor two bytes of flags in a lazily touched table, so that a hook decides with two loads whether a call concerns us.
  * A flow lives in memory shared with children made by fork, so that either side may complete it; the tables that lead to it
  * (descriptor to flow, aliases made by dup) are each process's own.
  *
@@ -29,10 +29,13 @@ enum ts_fd_flag {
 	TS_FD_TAGGED_SET = 32,	/* an epoll set that holds, or held, tags (epreg.h) */
 	TS_FD_WAKER = 16,	/* an eventfd of ours (wait.c) */
 	TS_FD_SUSPECT = 64,	/* with TS_FD_FLOW: another process may have begun a connect on it (cross.h) */
-	TS_FD_UDP = 128,		/* a datagram socket with an association (udp.h) */
+	TS_FD_UDP = 128,	/* a datagram socket with an association (udp.h) */
+	TS_FD_DATAGRAM = 256,	/* a UDP socket made here */
+	TS_FD_ALL = 0xffff,
+	TS_FD_SHARED = 512,	/* with either of these: another process of the same family by fork has it, too */
 };
 
-extern uint8_t ts_fd_flags[TS_FD_MAX];
+extern uint16_t ts_fd_flags[TS_FD_MAX];
 extern int ts_flow_count;	/* descriptors with TS_FD_FLOW in this process */
 extern struct ts_lock ts_fdtab_lock;
 
@@ -83,7 +86,7 @@ static inline unsigned ts_fd_get_flags(int fd)
 /* True where reading and writing may concern us: a flow, or datagrams through a relay. */
 static inline bool ts_fd_is_carried(int fd)
 {
-	return __builtin_expect(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_UDP), 0);
+	return __builtin_expect(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_UDP | TS_FD_SHARED), 0);
 }
 
 /* A new flow for `fd`, its first alias; its cookie set. Null where memory or slots ran out. */

@@ -20,10 +20,19 @@
 #include "tsproxy/fdtab.h"
 #include "tsproxy/route.h"
 
+extern int ts_udp_count;	/* descriptors with TS_FD_UDP in this process */
+
+/* A descriptor with TS_FD_SHARED: takes over what another process did. True where it has an association. */
+bool ts_udp_shared(int fd);
+
 /* True where the descriptor is a socket with an association. */
 static inline bool ts_fd_is_udp(int fd)
 {
-	return __builtin_expect(ts_fd_get_flags(fd) & TS_FD_UDP, 0);
+	unsigned flags = ts_fd_get_flags(fd) & (TS_FD_UDP | TS_FD_SHARED);
+
+	if (__builtin_expect(!flags, 1))
+		return false;
+	return flags & TS_FD_SHARED ? ts_udp_shared(fd) : true;
 }
 
 /* sendmsg(2) on a socket with an association, or for a destination that is ours. */
@@ -52,5 +61,12 @@ bool ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t
 /* Descriptors of sockets with an association come and go. */
 void ts_udp_fd_closing(int fd);			/* before close, or before `fd` is replaced */
 void ts_udp_fd_duplicated(int from, int to);
+
+/* Before fork, ts_fdtab_lock held: what either side makes of a UDP socket, the other is to know. */
+void ts_udp_forking(int fd);
+/* A socket came from another program: goes on with the association that it brings. ts_fdtab_lock held. */
+void ts_udp_arrived(int fd);
+/* Whether the socket has an association, whichever process made it. Asks the socket alone; no lock. */
+bool ts_udp_has_record(int fd);
 
 #endif

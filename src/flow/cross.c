@@ -25,6 +25,7 @@
 #include "tsproxy/identity.h"
 #include "tsproxy/log.h"
 #include "tsproxy/sys.h"
+#include "tsproxy/udp.h"
 
 #define MAGIC 0x7451
 #define SIZE 32
@@ -304,15 +305,16 @@ void ts_cross_arrived(int fd)
 {
 	ts_flow_drop_alias(fd);
 	ts_epreg_forget(fd);
-	ts_fd_set_flags(fd, 0, 0xff);
+	ts_fd_set_flags(fd, 0, TS_FD_ALL);
 	if (!adopt(fd) && (ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) == TCP_CLOSE)
 		ts_flow_suspect(fd);
+	ts_udp_arrived(fd);
 }
 
 static void noticed(int fd, void *unused)
 {
 	(void)unused;
-	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
+	if (!(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_UDP)))
 		ts_cross_arrived(fd);
 }
 

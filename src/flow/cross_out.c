@@ -10,6 +10,7 @@
 #include "tsproxy/epreg.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/sys.h"
+#include "tsproxy/udp.h"
 
 /* Another process may connect it. */
 static void suspect_unconnected(int fd)
@@ -33,6 +34,8 @@ void ts_cross_forking(void)
 			f->forked = true;
 		if (flags & TS_FD_NEW)
 			suspect_unconnected(fd);
+		if (flags & (TS_FD_UDP | TS_FD_DATAGRAM))
+			ts_udp_forking(fd);
 	}
 	ts_unlock(&ts_fdtab_lock);
 }
@@ -55,6 +58,8 @@ static bool publish_own(bool all)
 		if (f && (all || stays_open(fd))) {
 			ts_cross_publish(f, fd);
 			told = true;
+		} else if (ts_fd_get_flags(fd) & TS_FD_UDP && (all || stays_open(fd))) {
+			told = true;
 		}
 	}
 	ts_unlock(&ts_fdtab_lock);
@@ -70,8 +75,12 @@ static void publish_borrowed(int fd, void *arg)
 	struct ts_flow *f;
 	bool *told = arg;
 
-	if (stays_open(fd) && (f = ts_flow_with_cookie(ts_socket_cookie(fd))))
+	if (!stays_open(fd))
+		return;
+	if ((f = ts_flow_with_cookie(ts_socket_cookie(fd))))
 		*told |= ts_cross_publish_borrowed(f, fd);
+	else
+		*told |= ts_udp_has_record(fd);
 }
 
 bool ts_cross_exec(bool all)

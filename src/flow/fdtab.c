@@ -16,7 +16,7 @@
 #include "tsproxy/epreg.h"
 #include "tsproxy/sys.h"
 
-uint8_t ts_fd_flags[TS_FD_MAX];
+uint16_t ts_fd_flags[TS_FD_MAX];
 int ts_flow_count;
 struct ts_lock ts_fdtab_lock;
 
@@ -73,7 +73,7 @@ void ts_fd_set_flags(int fd, unsigned set, unsigned clear)
 
 	if ((unsigned)fd >= TS_FD_MAX)
 		return;
-	ts_fd_flags[fd] = (uint8_t)((ts_fd_flags[fd] & ~clear) | set);
+	ts_fd_flags[fd] = (uint16_t)((ts_fd_flags[fd] & ~clear) | set);
 	while (set && fd > seen && !__atomic_compare_exchange_n(&highest, &seen, fd, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 }
@@ -149,7 +149,7 @@ void ts_flow_suspect(int fd)
 {
 	if ((unsigned)fd >= TS_FD_MAX || ts_fd_get_flags(fd) & TS_FD_FLOW)
 		return;
-	ts_fd_set_flags(fd, TS_FD_FLOW | TS_FD_SUSPECT, 0xff);
+	ts_fd_set_flags(fd, TS_FD_FLOW | TS_FD_SUSPECT, TS_FD_ALL);
 	__atomic_add_fetch(&ts_flow_count, 1, __ATOMIC_RELAXED);
 }
 
@@ -250,7 +250,7 @@ struct ts_flow *ts_flow_of(int fd)
 	/* Otherwise closed behind our back (raw system call), and the number reused. */
 	ts_flow_drop_alias(fd);
 	ts_epreg_forget(fd);
-	ts_fd_set_flags(fd, 0, 0xff);
+	ts_fd_set_flags(fd, 0, TS_FD_ALL);
 	return NULL;
 }
 

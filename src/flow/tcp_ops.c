@@ -126,7 +126,7 @@ bool ts_tcp_get_lowat(int fd, int *value)
 void ts_tcp_fd_closing(int fd)
 {
 	if (!(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_WAKER)) && !ts_epreg_any(fd)) {
-		ts_fd_set_flags(fd, 0, 0xff);
+		ts_fd_set_flags(fd, 0, TS_FD_ALL);
 		return;
 	}
 	if (ts_process() != TS_SELF)
@@ -138,7 +138,7 @@ void ts_tcp_fd_closing(int fd)
 	if (ts_fd_get_flags(fd) & TS_FD_WAKER)
 		ts_wait_forget_waker(fd);
 	ts_epreg_forget(fd);
-	ts_fd_set_flags(fd, 0, 0xff);
+	ts_fd_set_flags(fd, 0, TS_FD_ALL);
 	ts_unlock(&ts_fdtab_lock);
 }
 

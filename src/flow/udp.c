@@ -68,7 +68,7 @@ struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v)
 	uint32_t slot;
 	unsigned seq;
 
-	if (!ts_fd_is_udp(fd) || !(slot = tables->slot_of[fd]))
+	if (!ts_fd_is_udp(fd) || !tables || !(slot = tables->slot_of[fd]))
 		return NULL;
 	u = &tables->udp[slot - 1];
 	seq = __atomic_load_n(&u->seq, __ATOMIC_ACQUIRE);
@@ -82,12 +82,15 @@ struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v)
 	return u;
 }
 
+int ts_udp_count;
+
 static void forget(int fd)
 {
 	struct ts_udp *u = &tables->udp[tables->slot_of[fd] - 1];
 
 	tables->slot_of[fd] = 0;
-	ts_fd_set_flags(fd, 0, 0xff);
+	ts_udp_count--;
+	ts_fd_set_flags(fd, 0, TS_FD_ALL);
 	if (--u->refs)
 		return;
 	ts_udp_link_close(&u->link);
@@ -99,7 +102,7 @@ struct ts_udp *ts_udp_of(int fd)
 {
 	struct ts_udp *u;
 
-	if (!ts_fd_is_udp(fd) || !tables->slot_of[fd])
+	if (!(ts_fd_get_flags(fd) & TS_FD_UDP) || !tables->slot_of[fd])
 		return NULL;
 	u = &tables->udp[tables->slot_of[fd] - 1];
 	if (u->cookie == socket_cookie(fd))
@@ -127,6 +130,7 @@ static void lead_to(int fd, struct ts_udp *u)
 {
 	tables->slot_of[fd] = (uint32_t)(u - tables->udp) + 1;
 	u->refs++;
+	ts_udp_count++;
 	ts_fd_set_flags(fd, TS_FD_UDP, 0);
 }
 
@@ -169,42 +173,68 @@ static int wait_ms(int fd)
 	return ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK ? WAIT_NONBLOCKING_MS : WAIT_BLOCKING_MS;
 }
 
-/* Registers a link as the association of `fd`; another thread may have been faster. */
-static int install(int fd, struct ts_udp_link *link, int family, bool v6only)
+/* Makes `fd` a socket with an association. Lock held. */
+static int install_locked(int fd, const struct ts_udp_link *link, const struct ts_udp_view *v)
 {
 	struct ts_udp *u;
+
+	if ((unsigned)fd >= TS_FD_MAX || !(u = take_slot()))
+		return -ENOBUFS;
+	ts_udp_edit(u);
+	u->view = *v;
+	u->view.gso = get_int(fd, IPPROTO_UDP, UDP_SEGMENT);
+	ts_udp_name_set(&u->view.name, &u->view.name_len, &v->relay, v->family);
+	u->link = *link;
+	u->cookie = socket_cookie(fd);
+	u->refs = 0;
+	u->gro = take_gro(fd);
+	u->expect = v->head_len;
+	u->cork = get_int(fd, IPPROTO_UDP, UDP_CORK) != 0;
+	u->corked_bytes = 0;
+	u->heard = true;
+	u->looked_ms = 0;
+	u->carried.seq = 0;
+	memset(&u->carried.to, 0, sizeof(u->carried.to));
+	ts_udp_edited(u);
+	lead_to(fd, u);
+	return 0;
+}
+
+/* Registers a new link as the association of `fd`; another thread may have been faster. */
+static int install(int fd, struct ts_udp_link *link, int family, bool v6only)
+{
+	struct ts_udp_view v = { .family = family, .v6only = v6only, .relay = link->relay,
+				.maker = (int)ts_sys(SYS_getpid) };
 	int err = 0;
 
 	ts_lock(&ts_fdtab_lock);
-	if (ts_udp_of(fd)) {
+	if (ts_udp_of(fd) || (err = install_locked(fd, link, &v)))
 		ts_udp_link_close(link);
-	} else if ((unsigned)fd >= TS_FD_MAX || !(u = take_slot())) {
-		ts_udp_link_close(link);
-		err = -ENOBUFS;
-	} else {
-		ts_udp_edit(u);
-		memset(&u->view, 0, sizeof(u->view));
-		u->view.family = family;
-		u->view.v6only = v6only;
-		u->view.relay = link->relay;
-		u->view.gso = get_int(fd, IPPROTO_UDP, UDP_SEGMENT);
-		ts_udp_name_set(&u->view.name, &u->view.name_len, &link->relay, family);
-		u->link = *link;
-		u->cookie = socket_cookie(fd);
-		u->refs = 0;
-		u->gro = take_gro(fd);
-		u->expect = 0;
-		u->cork = get_int(fd, IPPROTO_UDP, UDP_CORK) != 0;
-		u->corked_bytes = 0;
-		u->heard = true;
-		u->looked_ms = 0;
-		u->carried.seq = 0;
-		memset(&u->carried.to, 0, sizeof(u->carried.to));
-		ts_udp_edited(u);
-		lead_to(fd, u);
-	}
+	else
+		ts_udp_mark(fd, &v);
 	ts_unlock(&ts_fdtab_lock);
 	return err;
+}
+
+void ts_udp_adopt(int fd, const struct ts_udp_view *v)
+{
+	struct ts_udp_link none = { .relay = v->relay, .fd = -1 };
+	struct ts_udp *u = ts_udp_of(fd);
+	int gso;
+
+	if (!u) {
+		install_locked(fd, &none, v);
+		return;
+	}
+	gso = u->view.gso;
+	u->looked_ms = 0;
+	ts_udp_edit(u);
+	u->view = *v;
+	u->view.gso = gso;
+	ts_udp_name_set(&u->view.name, &u->view.name_len, &v->relay, v->family);
+	if (v->head_len > u->expect)
+		u->expect = v->head_len;
+	ts_udp_edited(u);
 }
 
 static int associate(int fd, const struct ts_addr *to)
@@ -278,10 +308,12 @@ static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
 	u->link = link;
 	ts_udp_edit(u);
 	u->view.relay = link.relay;
+	u->view.maker = (int)ts_sys(SYS_getpid);
 	ts_udp_name_set(&u->view.name, &u->view.name_len, &link.relay, u->view.family);
 	ts_udp_edited(u);
 	*v = u->view;
 	ts_unlock(&ts_fdtab_lock);
+	ts_udp_mark(fd, v);
 	if (v->connected)
 		ts_sys(SYS_connect, fd, &v->name, v->name_len);
 	return 1;
@@ -295,6 +327,17 @@ static int64_t coarse_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static bool own_link(const struct ts_udp *u)
+{
+	return u->link.page || u->link.fd >= 0;
+}
+
+/* The association that another process made, or the program that this process was before exec, ends with it. */
+static bool maker_gone(const struct ts_udp *u, const struct ts_udp_view *v)
+{
+	return !own_link(u) && (v->maker == (int)ts_sys(SYS_getpid) || ts_sys(SYS_kill, v->maker, 0) == -ESRCH);
+}
+
 int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool suspect)
 {
 	int64_t now = coarse_ms();
@@ -302,11 +345,11 @@ int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool su
 	if (!suspect && now - u->looked_ms < LOOK_MS)
 		return 0;
 	u->looked_ms = now;
-	if (!suspect && u->heard) {
+	if (!suspect && u->heard && own_link(u)) {
 		u->heard = false;
 		return 0;
 	}
-	return ts_udp_link_dead(&v->relay) ? renew(fd, u, v) : 0;
+	return ts_udp_link_dead(&v->relay) || maker_gone(u, v) ? renew(fd, u, v) : 0;
 }
 
 void ts_udp_fd_closing(int fd)
@@ -314,10 +357,10 @@ void ts_udp_fd_closing(int fd)
 	if (ts_process() != TS_SELF)
 		return;
 	ts_lock(&ts_fdtab_lock);
-	if (ts_fd_is_udp(fd) && tables->slot_of[fd])
+	if (ts_fd_get_flags(fd) & TS_FD_UDP && tables->slot_of[fd])
 		forget(fd);
 	else
-		ts_fd_set_flags(fd, 0, 0xff);
+		ts_fd_set_flags(fd, 0, TS_FD_ALL);
 	ts_unlock(&ts_fdtab_lock);
 }
 
@@ -331,5 +374,6 @@ void ts_udp_fd_duplicated(int from, int to)
 	u = ts_udp_of(from);
 	if (u)
 		lead_to(to, u);
+	ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_DATAGRAM | TS_FD_SHARED), 0);
 	ts_unlock(&ts_fdtab_lock);
 }

@@ -35,6 +35,7 @@ struct ts_udp_view {
 	union ts_udp_name name;	/* the relay as this socket names it */
 	socklen_t name_len;
 	int gso;		/* UDP_SEGMENT, the socket option */
+	int maker;		/* the process that has the control connection */
 };
 
 struct ts_udp {
@@ -78,8 +79,17 @@ void ts_udp_link_close(struct ts_udp_link *link);
 /* True where nobody holds the relay's port any more. */
 bool ts_udp_link_dead(const struct ts_addr *relay);
 
-/* Lets in only what `peer` sends through the relay; `peer` null: everything. */
-void ts_udp_filter(int fd, const struct ts_addr *peer);
+/* --- udp_record.c --- */
+
+/*
+ * Gives the socket the filter that goes with its view, and with it the record of that view: what other processes that hold the socket need
+ * to know. Tells those that came by fork.
+ */
+void ts_udp_mark(int fd, const struct ts_udp_view *v);
+/* The view that the socket's record tells of. False where it has none. */
+bool ts_udp_record(int fd, struct ts_udp_view *v);
+/* Installs or brings up to date what a record says. Lock held. */
+void ts_udp_adopt(int fd, const struct ts_udp_view *v);
 
 /* --- udp_send.c --- */
 

@@ -1,48 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connected sockets. The kernel's peer is the relay, through which all peers' datagrams come; so a classic BPF filter (unprivileged,
- * socket(7)) on the relay's header lets in only the one's. What it drops never was there: not for poll, epoll or FIONREAD either.
+ * Connected sockets, and what a socket with an association says of itself. The kernel's peer is the relay, through which all peers'
+ * datagrams come; so a filter (udp_record.c) lets in only the one's.
  */
 #include "udp.h"
 
 #include <errno.h>
-#include <linux/filter.h>
 #include <netinet/udp.h>
 #include <string.h>
 
 #include "tsproxy/names.h"
 #include "tsproxy/sys.h"
-
-#define UDP_HEADER 8	/* where a filter sees the payload begin */
-
-void ts_udp_filter(int fd, const struct ts_addr *peer)
-{
-	uint8_t head[TS_UDP_HEADER_MAX];
-	size_t len = peer ? ts_udp_header_write(head, peer) : 0, n = 0;
-	struct sock_filter code[16];
-	struct sock_fprog prog = { .filter = code };
-	uint8_t drop;
-	int none = 0;
-
-	if (!peer) {
-		ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none));
-		return;
-	}
-	drop = (uint8_t)(len / 4 * 2 + 3);	/* the last instruction's place */
-	for (size_t at = 0; at < len; at += 4) {
-		bool port = len - at == 2;
-		uint32_t want = port ? (uint32_t)head[at] << 8 | head[at + 1] :
-				       (uint32_t)head[at] << 24 | (uint32_t)head[at + 1] << 16 | (uint32_t)head[at + 2] << 8 | head[at + 3];
-
-		code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_ABS | (port ? BPF_H : BPF_W), UDP_HEADER + (uint32_t)at);
-		code[n] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, want, 0, (uint8_t)(drop - n - 1));
-		n++;
-	}
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0xffffffff);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
-	prog.len = (unsigned short)n;
-	ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
-}
 
 static void set_peer(struct ts_udp *u, const struct ts_addr *to)
 {
@@ -59,7 +27,7 @@ static void set_peer(struct ts_udp *u, const struct ts_addr *to)
 
 int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d)
 {
-	struct ts_udp_view v;
+	struct ts_udp_view v, turned;
 	struct ts_udp *u;
 	int err;
 
@@ -74,10 +42,13 @@ int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 		return -EAFNOSUPPORT;
 	if (ts_addr_is4(to) && v.v6only)
 		return family == AF_INET ? -EAFNOSUPPORT : -ENETUNREACH;
-	ts_udp_filter(fd, to);
+	turned = v;
+	turned.connected = true;
+	turned.peer = *to;
+	ts_udp_mark(fd, &turned);
 	err = (int)ts_sys(SYS_connect, fd, &v.name, v.name_len);
 	if (err) {
-		ts_udp_filter(fd, v.connected ? &v.peer : NULL);
+		ts_udp_mark(fd, &v);
 		return err;
 	}
 	ts_lock(&ts_fdtab_lock);
@@ -96,8 +67,8 @@ void ts_udp_left(int fd)
 	ts_lock(&ts_fdtab_lock);
 	u = ts_udp_of(fd);
 	if (u && u->view.connected) {
-		ts_udp_filter(fd, NULL);
 		set_peer(u, NULL);
+		ts_udp_mark(fd, &u->view);
 	}
 	ts_unlock(&ts_fdtab_lock);
 }

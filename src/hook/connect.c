@@ -24,6 +24,8 @@ int socket(int domain, int type, int protocol)
 	if ((domain == AF_INET || domain == AF_INET6) && (type & 0xf) == SOCK_STREAM &&
 	    (protocol == 0 || protocol == IPPROTO_TCP))
 		ts_fd_set_flags(fd, TS_FD_NEW | TS_FD_TRACKED, 0);
+	else if ((domain == AF_INET || domain == AF_INET6) && (type & 0xf) == SOCK_DGRAM)
+		ts_fd_set_flags(fd, TS_FD_DATAGRAM, 0);
 	return fd;
 }
 

@@ -13,6 +13,7 @@
 
 #include "tsproxy/cross.h"
 #include "tsproxy/fdtab.h"
+#include "tsproxy/udp.h"
 
 #define ENV_MAX 65536	/* more is not handed over: the list must fit on the stack */
 
@@ -76,10 +77,11 @@ static int call_told(const struct start *s, char *const envp[])
 
 static bool nothing_pending(void)
 {
-	return __builtin_expect(__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0, 1);
+	return __builtin_expect(__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0, 1) &&
+	       __builtin_expect(__atomic_load_n(&ts_udp_count, __ATOMIC_RELAXED) == 0, 1);
 }
 
-/* Whether this process's pending connects concern the call. */
+/* Whether this process's pending connects or associations concern the call. */
 static bool told(char *const envp[], bool all)
 {
 	return !nothing_pending() && envp && ts_enabled() && ts_cross_exec(all);
