@@ -15,6 +15,7 @@
 #include "tsproxy/addr.h"
 
 #define TS_CONF_PREFIXES_MAX 32	/* TSPROXY_ROUTE and TSPROXY_EXCLUDE, each; more belong in the config file */
+#define TS_CONF_SUFFIXES_MAX 512
 #define TS_CONF_PATH_MAX 512
 #define TS_CONF_CRED_MAX 128	/* RFC 1929 allows 255; longer credentials are used from the map only */
 
@@ -36,6 +37,7 @@ struct ts_conf {
 	bool bad_list;		/* a prefix could not be parsed: the launcher refuses, the object warns */
 	struct ts_conf_proxy socks5;	/* TSPROXY_SOCKS5=[USER:PASS@]HOST:PORT */
 	struct ts_conf_proxy http;	/* TSPROXY_HTTP_PROXY=[USER:PASS@]HOST:PORT */
+	char remote_name[TS_CONF_SUFFIXES_MAX];	/* TSPROXY_REMOTE_NAME=SUFFIX,SUFFIX... as it stands there */
 	unsigned route_count, exclude_count;
 	struct ts_prefix route[TS_CONF_PREFIXES_MAX];	/* TSPROXY_ROUTE=CIDR,CIDR... */
 	struct ts_prefix exclude[TS_CONF_PREFIXES_MAX];	/* TSPROXY_EXCLUDE=CIDR,CIDR... */

@@ -34,6 +34,7 @@ struct ts_handshake {
 	uint8_t cmd;		/* SOCKS5: TS_SOCKS5_CMD_CONNECT, unless changed before the first output */
 	bool pipelined;
 	bool auth;
+	bool named;		/* set after init: the proxy is asked for a name, and resolves it */
 	bool sent;		/* AUTH, REPLY: this state's message was handed out */
 	bool bnd_known;
 	uint8_t code;		/* the REP field of a refusal; 0 where the failure was another */
@@ -49,9 +50,11 @@ void ts_handshake_init(struct ts_handshake *hs, uint8_t kind, bool pipelined, bo
 
 /*
  * The message to send now; its length, or 0 where there is none to send (an answer is awaited, or all is over).
- * Each message is handed out once. `user` and `pass` matter only where `auth` was set.
+ * Each message is handed out once. `user` and `pass` matter only where `auth` was set, `host` only where `named` was; without one
+ * such a handshake fails.
  */
-size_t ts_handshake_output(struct ts_handshake *hs, uint8_t *out, size_t cap, const char *user, const char *pass);
+size_t ts_handshake_output(struct ts_handshake *hs, uint8_t *out, size_t cap, const char *user, const char *pass,
+			   const char *host);
 
 /*
  * Feeds the unread bytes of the stream (`eof`: none will follow). Returns how many of them belong to the handshake and must be

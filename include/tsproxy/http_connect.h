@@ -11,8 +11,9 @@
 #define TS_HTTP_RESPONSE_MAX 4096	/* header section; a proxy that says more is refused */
 #define TS_HTTP_REQUEST_MAX 1024
 
-/* Writes the request; `user` may be empty. Returns its length, 0 where it does not fit. */
-size_t ts_http_connect_request(uint8_t *out, size_t cap, const struct ts_addr *to, const char *user, const char *pass);
+/* Writes the request, for `name` where one is given; `user` may be empty. Returns its length, 0 where it does not fit. */
+size_t ts_http_connect_request(uint8_t *out, size_t cap, const struct ts_addr *to, const char *name, const char *user,
+			       const char *pass);
 
 /*
  * Reads a response's header section at the start of `p`. Returns its length with *err 0 (2xx) or the positive errno that

@@ -174,7 +174,7 @@ int ts_map_endpoint(const struct ts_map *m, unsigned i, struct ts_endpoint *out)
 void ts_map_suffix(const struct ts_map *m, char out[TS_NAME_MAX + 1]);
 /* True where `name` ends with ".SUFFIX" of this tailnet (any case, trailing dot allowed). */
 bool ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t len);
-/* True where `name` lies under a configured remote-name suffix. */
+/* True where `name` is a configured remote-name suffix, or lies under one. */
 bool ts_map_name_remote(const struct ts_map *m, const char *name, size_t len);
 /* Strings for people (status): copies at most cap-1 bytes and ends them with a NUL. Returns the full length. */
 size_t ts_map_str(const struct ts_map *m, struct ts_map_str s, char *out, size_t cap);

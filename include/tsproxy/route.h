@@ -22,6 +22,7 @@ struct ts_decision {
 	enum ts_verdict verdict;
 	int err;		/* TS_DENY: positive errno */
 	bool loopback;		/* a configured route made a loopback address ours: TCP only, other protocols pass */
+	bool remote;		/* TS_CARRY: a placeholder, for a name that the far side resolves: TCP only */
 	bool offline;		/* TS_CARRY: the map says that the node is away */
 };
 

@@ -243,5 +243,8 @@ void ts_conf_load(struct ts_conf *conf, char *const envp[])
 	if (conf->bad_list)
 		ts_warn("TSPROXY_ROUTE or TSPROXY_EXCLUDE holds a prefix that cannot be read, or more than %d",
 			TS_CONF_PREFIXES_MAX);
+	s = ts_env_get(envp, "TSPROXY_REMOTE_NAME");
+	if (s && strlen(s) < sizeof(conf->remote_name))
+		memcpy(conf->remote_name, s, strlen(s) + 1);
 	map_path(conf, envp);
 }

@@ -265,6 +265,8 @@ static int judge(const struct setting *s, const char *value, struct ts_environ *
 	case K_PREFIXES:
 		return judge_prefixes(s, value);
 	case K_SUFFIXES:
+		if (strlen(value) >= TS_CONF_SUFFIXES_MAX)
+			return refuse(s, value, "too long: 511 letters at most; a longer list belongs into tsproxy.conf");
 		return suffixes_ok(value) ? 0 : refuse(s, value, "want the end of a domain name, such as corp.example");
 	case K_MODE:
 		return judge_mode(s, value);

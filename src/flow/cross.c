@@ -31,7 +31,7 @@
 #define SIZE 32
 
 enum { FLAG_IPV6 = 1, FLAG_V6ONLY = 2, FLAG_BOUND = 4, FLAG_UNREPORTED = 8, FLAG_OFFLINE = 16, FLAG_CONNECTING = 32 };
-enum { HS_STATE = 7, HS_HTTP = 8, HS_PIPELINED = 16, HS_AUTH = 32, HS_SENT = 64 };
+enum { HS_STATE = 7, HS_HTTP = 8, HS_PIPELINED = 16, HS_AUTH = 32, HS_SENT = 64, HS_NAMED = 128 };
 
 struct record {
 	unsigned flags, hs;
@@ -73,7 +73,7 @@ static void write_record(const struct ts_flow *f, int fd, uint16_t local_port)
 			       (f->bound ? FLAG_BOUND : 0) | (f->unreported ? FLAG_UNREPORTED : 0) |
 			       (f->offline ? FLAG_OFFLINE : 0) | (connecting ? FLAG_CONNECTING : 0)));
 	ts_wr_u8(&w, (uint8_t)(hs->state | (hs->kind == TS_PROXY_HTTP ? HS_HTTP : 0) | (hs->pipelined ? HS_PIPELINED : 0) |
-			       (hs->auth ? HS_AUTH : 0) | (hs->sent ? HS_SENT : 0)));
+			       (hs->auth ? HS_AUTH : 0) | (hs->sent ? HS_SENT : 0) | (hs->named ? HS_NAMED : 0)));
 	ts_wr_be16(&w, local_port);
 	ts_wr_be16(&w, hs->target.port);
 	put_be32(&w, (uint32_t)f->start_ms);
@@ -247,6 +247,7 @@ static void fill(struct ts_flow *f, int fd, const struct record *r)
 	f->offline = r->flags & FLAG_OFFLINE;
 	f->start_ms = now - (int64_t)((uint32_t)now - r->start);
 	ts_handshake_init(&f->hs, r->hs & HS_HTTP ? TS_PROXY_HTTP : TS_PROXY_SOCKS5, r->hs & HS_PIPELINED, r->hs & HS_AUTH, &r->peer);
+	f->hs.named = r->hs & HS_NAMED;
 	if (!kernel_name(fd, SYS_getpeername, &f->proxy) && ts_route_proxy(f->family == AF_INET, false, &proxy))
 		f->proxy = proxy.addr;
 	load(f, fd, r);

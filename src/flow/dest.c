@@ -38,7 +38,8 @@ static int other_protocol(const struct ts_addr *to, const struct ts_decision *d)
 {
 	if (d->loopback)
 		return 0;
-	ts_info("%a: only TCP and UDP are carried", to);
+	ts_info(d->remote ? "%a: stands for a name that the far side resolves: only TCP can be carried there" :
+			    "%a: only TCP and UDP are carried", to);
 	return -ENETUNREACH;
 }
 
@@ -59,7 +60,7 @@ enum ts_verdict ts_dest_connect(int fd, const struct sockaddr *sa, socklen_t len
 	*by = type == SOCK_STREAM ? TS_CARRIER_TCP : TS_CARRIER_UDP;
 	if (type < 0 || (d->loopback && type != SOCK_STREAM)) {
 		d->verdict = TS_PASS;	/* no socket: the kernel says so */
-	} else if (type != SOCK_STREAM && !is_udp(fd, type)) {
+	} else if (type != SOCK_STREAM && (d->remote || !is_udp(fd, type))) {
 		d->err = -other_protocol(to, d);
 		d->verdict = TS_DENY;
 	}
@@ -93,5 +94,5 @@ int ts_dest_send(int fd, const struct sockaddr *sa, socklen_t len, int flags)
 		return 0;
 	if (type == SOCK_STREAM)
 		return flags & MSG_FASTOPEN ? 1 : 0;
-	return is_udp(fd, type) && !d.loopback ? 2 : other_protocol(&to, &d);
+	return is_udp(fd, type) && !d.loopback && !d.remote ? 2 : other_protocol(&to, &d);
 }

@@ -15,6 +15,7 @@
 #include "tsproxy/log.h"
 #include "tsproxy/map.h"
 #include "tsproxy/names.h"
+#include "tsproxy/remote.h"
 #include "tsproxy/sys.h"
 
 #define ENDPOINTS_MAX 8
@@ -334,6 +335,18 @@ static void keep_passed(const uint8_t ip[16], unsigned version)
 	__atomic_store_n(&p->seq, seq + 2, __ATOMIC_RELEASE);
 }
 
+static struct ts_decision decide_placeholder(const struct ts_addr *to)
+{
+	struct ts_decision d = carry(false);
+	char name[TS_NAME_MAX + 1];
+
+	if (!ts_remote_name(to->ip, name))
+		return deny(to, EHOSTUNREACH, "no name has this placeholder");
+	ts_debug("%a: %s", to, name);
+	d.remote = true;
+	return d;
+}
+
 static struct ts_decision decide_anew(const struct ts_addr *to)
 {
 	struct ts_decision d = { .verdict = TS_PASS };
@@ -347,6 +360,8 @@ static struct ts_decision decide_anew(const struct ts_addr *to)
 	if (routed) {
 		d = carry(false);
 		d.loopback = ts_ip_is_loopback(to->ip);
+	} else if (ts_remote_is_placeholder(to->ip)) {
+		d = decide_placeholder(to);
 	} else if (ts_live_header(&h) == 0) {
 		d = decide_by_map(to, &h);
 	} else {

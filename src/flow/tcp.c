@@ -86,6 +86,7 @@ static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, 
 	f->forked = flags & TS_FD_SUSPECT;
 	f->lowat = f->lowat_now = flags & TS_FD_NEW && !(flags & TS_FD_OPTIONS) ? 1 : ts_sock_get_int(fd, SOL_SOCKET, SO_RCVLOWAT);
 	ts_handshake_init(&f->hs, proxy->kind, proxy->flags & TS_PROXY_PIPELINE, proxy->auth, to);
+	f->hs.named = d->remote;
 	f->v6only = v6only;
 	if (!(flags & TS_FD_TRACKED))
 		ts_epreg_discover(fd, ts_flow_found_alias, f);

@@ -20,6 +20,7 @@
 #include "tsproxy/epreg.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/log.h"
+#include "tsproxy/remote.h"
 #include "tsproxy/map.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/wait.h"
@@ -47,13 +48,14 @@ void ts_drive_relax(struct ts_flow *f, int fd)
 bool ts_drive_send(struct ts_flow *f, int fd)
 {
 	uint8_t msg[TS_HS_OUT_MAX];
-	char user[256] = "", pass[256] = "";
+	char user[256] = "", pass[256] = "", host[TS_NAME_MAX + 1];
+	bool has_host = f->hs.named && ts_remote_name(f->hs.target.ip, host);
 	size_t n;
 	long sent;
 
 	if (f->hs.auth)
 		ts_route_credentials(&f->proxy, f->hs.kind, user, pass);
-	n = ts_handshake_output(&f->hs, msg, sizeof(msg), user, pass);
+	n = ts_handshake_output(&f->hs, msg, sizeof(msg), user, pass, has_host ? host : NULL);
 	if (n == 0)
 		return f->hs.state != TS_HS_FAILED;
 	/* The socket's buffer is empty and larger than any message: all or nothing. With TCP_FASTOPEN_CONNECT it may go in the SYN. */

@@ -75,7 +75,7 @@ static int say(int fd, struct ts_handshake *hs, const struct ts_proxy *proxy)
 
 	if (proxy->auth)
 		ts_route_credentials(&proxy->addr, proxy->kind, user, pass);
-	n = ts_handshake_output(hs, out, sizeof(out), user, pass);
+	n = ts_handshake_output(hs, out, sizeof(out), user, pass, NULL);
 	return n == 0 || ts_sys(SYS_sendto, fd, out, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) == (long)n ? 0 : -ECONNRESET;
 }
 

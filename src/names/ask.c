@@ -13,6 +13,7 @@
 #include "tsproxy/log.h"
 #include "tsproxy/name_kind.h"
 #include "tsproxy/names.h"
+#include "tsproxy/remote.h"
 
 /*
  * A name that is not in the map, and could be in the next: waits for a fresher one where the one in use is not quite
@@ -41,11 +42,22 @@ static void echo(const char *name, size_t len, struct ts_map_answer *a)
 	memcpy(a->canon, name, len);
 }
 
+/* 1, or 0 where no placeholder can be had: it is not for anybody else to resolve. */
+static int find_remote(const char *name, size_t len, struct ts_map_answer *out)
+{
+	if (!ts_name_is_possible(name, len) || ts_remote_address(name, len, out->ip[0]) != 0 ||
+	    !ts_remote_name(out->ip[0], out->canon))
+		return 0;
+	out->count = 1;
+	out->node_flags = 0;
+	return 1;
+}
+
 enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out)
 {
 	size_t len = strlen(name);
-	struct ts_map_header h;
-	bool under, one, shorts = ts_conf.short_names && how->search;
+	struct ts_map_header h = { .flags = 0 };
+	bool under, one, remote, has_map, shorts = ts_conf.short_names && how->search;
 	int ret;
 
 	if (len == 0 || len > TS_NAME_MAX + 1 || (how->hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len))))
@@ -59,16 +71,20 @@ enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, str
 		ret = ask_again(name, len, how, out);
 		under = under || ts_live_name_under_suffix(name, len);
 	}
-	if ((ret != 1 && !under) || ts_live_header(&h) != 0 || h.flags & TS_MAP_TUN)
+	has_map = ts_live_header(&h) == 0;
+	remote = ret != 1 && !under && !one && ts_remote_wants(name, len, has_map);
+	if ((ret != 1 && !under && !remote) || (!has_map && !remote) || h.flags & TS_MAP_TUN)
 		return TS_ASK_LIBC;
 	if (one && h.flags & TS_MAP_NO_SHORT_NAMES)
 		return TS_ASK_LIBC;
 	if (how->hosts && ts_hosts_has_name(name, how->family))
 		return TS_ASK_LIBC;
-	if (ret == 1 && ts_program_is_go) {
+	if ((ret == 1 || remote) && ts_program_is_go) {
 		ts_debug("%s: not told to a Go program, whose connections cannot be carried from here", name);
 		return TS_ASK_NONE;
 	}
+	if (remote)
+		ret = find_remote(name, len, out);
 	if (ret == 1)
 		echo(name, len, out);
 	ts_debug("%s: %s", name, ret == 1 ? out->canon : "no such node");
@@ -84,6 +100,12 @@ enum ts_ask ts_names_ask_addr(const uint8_t ip[16], bool hosts, struct ts_map_an
 {
 	struct ts_map_header h;
 
+	if (ts_remote_is_placeholder(ip) && ts_remote_name(ip, out->canon)) {
+		memcpy(out->ip[0], ip, 16);
+		out->count = 1;
+		out->node_flags = 0;
+		return TS_ASK_FOUND;
+	}
 	if (ts_live_find_addr(ip, out) != 1 || ts_live_header(&h) != 0 || h.flags & TS_MAP_TUN ||
 	    (hosts && ts_hosts_has_addr(ip)))
 		return TS_ASK_LIBC;

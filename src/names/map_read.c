@@ -320,8 +320,11 @@ bool ts_map_name_remote(const struct ts_map *m, const char *name, size_t len)
 	struct ts_map_section remotes = SECTION(m, remotes);
 	struct ts_map_str s;
 
-	for (uint32_t i = 0; element(m, remotes, i, &s, sizeof(s)); i++)
-		if (under(m, s, name, len))
+	char key[TS_NAME_MAX + 1];
+	size_t key_len = remotes.count ? fold(name, len, key) : 0;
+
+	for (uint32_t i = 0; key_len && element(m, remotes, i, &s, sizeof(s)); i++)
+		if (under(m, s, key, key_len) || str_is(m, s, key, key_len))
 			return true;
 	return false;
 }

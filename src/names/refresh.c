@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "beside.h"
 #include "live.h"
 #include "tsproxy/buf.h"
 #include "tsproxy/guard.h"
@@ -33,7 +34,6 @@
 #define WAIT_NS TS_NS_PER_S
 #define POLL_MIN_NS TS_NS_PER_MS
 #define POLL_MAX_NS (50 * TS_NS_PER_MS)
-#define PATH_MAX_LEN (TS_CONF_PATH_MAX + 64)
 
 /*
  * This process's own memory in one word, so that no thread sees half of it: the time before which it does not ask
@@ -44,91 +44,13 @@ static int64_t next_try;
 #define RUNNING 2	/* a refresh was running then: worth waiting for */
 #define STATE_BITS 3
 
-static bool lock_path(char out[PATH_MAX_LEN])
-{
-	struct ts_wr w = ts_wr_over(out, PATH_MAX_LEN);
-
-	ts_wr_str(&w, ts_conf.map_path);
-	ts_wr_str(&w, TS_REFRESH_SUFFIX);
-	return ts_wr_end(&w);
-}
-
-/* The folder of the map and the one above it (~/.cache). */
-static void make_folders(char *path)
-{
-	char *slash[2] = { NULL, NULL };
-
-	for (char *p = path + 1; *p; p++)
-		if (*p == '/') {
-			slash[0] = slash[1];
-			slash[1] = p;
-		}
-	for (int i = 0; i < 2; i++) {
-		if (!slash[i])
-			continue;
-		*slash[i] = '\0';
-		ts_sys(SYS_mkdirat, AT_FDCWD, path, 0700);
-		*slash[i] = '/';
-	}
-}
-
-static bool is_own(int fd, mode_t type, mode_t not)
-{
-	struct stat st;
-
-	return ts_sys(SYS_newfstatat, fd, "", &st, AT_EMPTY_PATH) == 0 && (st.st_mode & S_IFMT) == type &&
-	       !(st.st_mode & not) && st.st_uid == (uid_t)ts_sys(SYS_geteuid);
-}
-
-/* The folder of `path`; only one that nobody else may write to, as tsproxy-sync takes no other. *name: what follows. */
-static int open_folder(char *path, const char **name)
-{
-	char *slash = path;
-	int fd;
-
-	for (char *p = path; *p; p++)
-		if (*p == '/')
-			slash = p;
-	*name = slash + 1;
-	*slash = '\0';
-	fd = (int)ts_sys(SYS_openat, AT_FDCWD, slash == path ? "/" : path,
-			 O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	*slash = '/';
-	if (fd == -ELOOP || fd == -ENOTDIR)
-		return -EPERM;
-	if (fd < 0 || is_own(fd, S_IFDIR, S_IWGRP | S_IWOTH))
-		return fd;
-	ts_sys(SYS_close, fd);
-	return -EPERM;
-}
-
-static int open_lock(char *path)
-{
-	const char *name;
-	int dir_fd = open_folder(path, &name), fd;
-
-	if (dir_fd == -ENOENT) {
-		make_folders(path);
-		dir_fd = open_folder(path, &name);
-	}
-	if (dir_fd < 0)
-		return dir_fd;
-	fd = (int)ts_sys(SYS_openat, dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
-			 0600);
-	ts_sys(SYS_close, dir_fd);
-	if (fd < 0 || is_own(fd, S_IFREG, 0))
-		return fd;
-	ts_sys(SYS_close, fd);
-	return -EPERM;
-}
-
-static bool find_helper(char out[PATH_MAX_LEN])
+static bool find_helper(char out[TS_BESIDE_PATH_MAX])
 {
 	static const char *const places[] = { "tsproxy-sync", "../libexec/tsproxy/tsproxy-sync" };
 	const char *dir = ts_object_dir();
 
 	for (size_t i = 0; *dir && i < sizeof(places) / sizeof(*places); i++) {
-		struct ts_wr w = ts_wr_over(out, PATH_MAX_LEN);
+		struct ts_wr w = ts_wr_over(out, TS_BESIDE_PATH_MAX);
 
 		ts_wr_str(&w, dir);
 		ts_wr_str(&w, places[i]);
@@ -213,15 +135,15 @@ static bool watched(const char *path)
 
 static enum claim begin(void)
 {
-	char path[PATH_MAX_LEN], helper[PATH_MAX_LEN];
+	char path[TS_BESIDE_PATH_MAX], helper[TS_BESIDE_PATH_MAX];
 	enum claim whose = CLAIM_OURS;
 	struct flock l;
 	int fd;
 
-	if (from_stream() || !ts_conf.map_path[0] || !lock_path(path) || watched(path) || !find_helper(helper) ||
+	if (from_stream() || !ts_conf.map_path[0] || !ts_beside_path(path, TS_REFRESH_SUFFIX) || watched(path) || !find_helper(helper) ||
 	    !ts_spawn_allowed())
 		return CLAIM_NO;
-	fd = open_lock(path);
+	fd = ts_beside_open(path, O_RDWR | O_CREAT);
 	if (fd >= 0)
 		whose = claim(fd);
 	else
@@ -241,13 +163,13 @@ static enum claim begin(void)
 
 static bool running(void)
 {
-	char path[PATH_MAX_LEN];
+	char path[TS_BESIDE_PATH_MAX];
 	bool held;
 	int fd;
 
-	if (!lock_path(path))
+	if (!ts_beside_path(path, TS_REFRESH_SUFFIX))
 		return false;
-	fd = open_lock(path);
+	fd = ts_beside_open(path, O_RDWR | O_CREAT);
 	if (fd < 0)
 		return false;
 	held = is_held(fd, TS_REFRESH_BEGINNING, TS_REFRESH_RUNNING + 1);

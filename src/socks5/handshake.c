@@ -26,20 +26,33 @@ static void fail(struct ts_handshake *hs, int err)
 	hs->err = err;
 }
 
-size_t ts_handshake_output(struct ts_handshake *hs, uint8_t *out, size_t cap, const char *user, const char *pass)
+static size_t request(const struct ts_handshake *hs, uint8_t *out, size_t cap, const char *host)
+{
+	if (hs->named)
+		return ts_socks5_request_name(out, cap, hs->cmd, host, hs->target.port);
+	return ts_socks5_request(out, cap, hs->cmd, &hs->target);
+}
+
+size_t ts_handshake_output(struct ts_handshake *hs, uint8_t *out, size_t cap, const char *user, const char *pass,
+			   const char *host)
 {
 	size_t n = 0;
 
+	if (hs->named && !host) {
+		fail(hs, EHOSTUNREACH);
+		return 0;
+	}
 	switch (hs->state) {
 	case TS_HS_START:
 		if (hs->kind == TS_PROXY_HTTP) {
-			n = ts_http_connect_request(out, cap, &hs->target, hs->auth ? user : "", pass);
+			n = ts_http_connect_request(out, cap, &hs->target, hs->named ? host : NULL,
+						    hs->auth ? user : "", pass);
 			hs->state = TS_HS_RESPONSE;
 			break;
 		}
 		n = ts_socks5_greeting(out, cap, hs->auth);
 		if (hs->pipelined)
-			n += ts_socks5_request(out + n, cap - n, hs->cmd, &hs->target);
+			n += request(hs, out + n, cap - n, host);
 		hs->state = TS_HS_METHOD;
 		break;
 	case TS_HS_AUTH:
@@ -52,7 +65,7 @@ size_t ts_handshake_output(struct ts_handshake *hs, uint8_t *out, size_t cap, co
 		if (hs->sent)
 			return 0;
 		hs->sent = true;
-		n = ts_socks5_request(out, cap, hs->cmd, &hs->target);
+		n = request(hs, out, cap, host);
 		break;
 	default:
 		return 0;

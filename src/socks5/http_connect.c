@@ -21,16 +21,29 @@ static void write_base64(struct ts_wr *w, const uint8_t *p, size_t n)
 	}
 }
 
-size_t ts_http_connect_request(uint8_t *out, size_t cap, const struct ts_addr *to, const char *user, const char *pass)
+static void write_target(struct ts_wr *w, const struct ts_addr *to, const char *name)
+{
+	char text[TS_ADDR_TEXT_MAX];
+
+	if (!name) {
+		ts_addr_format(to, text);
+		ts_wr_str(w, text);
+		return;
+	}
+	ts_wr_str(w, name);
+	ts_wr_u8(w, ':');
+	ts_wr_dec(w, to->port);
+}
+
+size_t ts_http_connect_request(uint8_t *out, size_t cap, const struct ts_addr *to, const char *name, const char *user,
+			       const char *pass)
 {
 	struct ts_wr w = ts_wr_over(out, cap);
-	char host[TS_ADDR_TEXT_MAX];
 
-	ts_addr_format(to, host);
 	ts_wr_str(&w, "CONNECT ");
-	ts_wr_str(&w, host);
+	write_target(&w, to, name);
 	ts_wr_str(&w, " HTTP/1.1\r\nHost: ");
-	ts_wr_str(&w, host);
+	write_target(&w, to, name);
 	if (user[0]) {
 		uint8_t cred[512];
 		struct ts_wr c = ts_wr_over(cred, sizeof(cred));

@@ -104,7 +104,7 @@ static bool send_next(struct talk *t, int fd, const struct ts_endpoint *e, uint8
 {
 	uint8_t out[TS_HS_OUT_MAX];
 	bool request = t->hs.state == TS_HS_REPLY && !t->hs.pipelined;
-	size_t n = ts_handshake_output(&t->hs, out, sizeof(out), e->user, e->pass);
+	size_t n = ts_handshake_output(&t->hs, out, sizeof(out), e->user, e->pass, NULL);
 
 	if (n == 0)
 		return true;

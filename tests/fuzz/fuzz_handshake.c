@@ -28,7 +28,7 @@ static void feed(struct ts_handshake *hs, const uint8_t **p, size_t *have, size_
 		REQUIRE(used <= *have);
 		*p += used;
 		*have -= used;
-		ts_handshake_output(hs, out, sizeof(out), "user", "secret");
+		ts_handshake_output(hs, out, sizeof(out), "user", "secret", NULL);
 	}
 	if (hs->state < TS_HS_DONE)
 		REQUIRE(ts_handshake_need(hs, *p, *have) > *have);
@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	left = len - 2;
 	ts_handshake_init(&hs, data[0] & 1 ? TS_PROXY_HTTP : TS_PROXY_SOCKS5, data[0] & 2, data[0] & 4, &to);
-	REQUIRE(ts_handshake_output(&hs, out, sizeof(out), "user", "secret") > 0);
+	REQUIRE(ts_handshake_output(&hs, out, sizeof(out), "user", "secret", NULL) > 0);
 	while (left && hs.state < TS_HS_DONE) {
 		size_t step = data[1] && data[1] < left ? data[1] : left;
 

@@ -14,6 +14,7 @@
  * native-dns: db.tail1.ts.net,100.64.0.2,fd7a:115c:a1e0::2
  * native-search: tail1.ts.net
  */
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -57,10 +58,14 @@ static void show(int n)
 
 	for (int i = 0; i < n; i++) {
 		const struct addrinfo *ai = requests[i].ar_result;
+		int cancelled;
 
 		if (!list[i])
 			continue;
-		printf("%s error %d cancel %d", requests[i].ar_name, gai_error(&requests[i]), gai_cancel(&requests[i]));
+		/* libc tells of a request's end a moment before it takes it off its list. */
+		while ((cancelled = gai_cancel(&requests[i])) == EAI_NOTCANCELED && gai_error(&requests[i]) != EAI_INPROGRESS)
+			sched_yield();
+		printf("%s error %d cancel %d", requests[i].ar_name, gai_error(&requests[i]), cancelled);
 		for (; ai; ai = ai->ai_next)
 			printf(" %s %s", ai->ai_canonname ? ai->ai_canonname : "-",
 			       ai->ai_family == AF_INET

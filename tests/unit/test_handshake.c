@@ -30,7 +30,7 @@ static struct ts_handshake begin(uint8_t kind, bool pipelined, bool auth)
 /* What one side has to say now, appended to `out`. */
 static size_t say(struct ts_handshake *hs, uint8_t *out)
 {
-	return ts_handshake_output(hs, out, TS_HS_OUT_MAX, "user", "secret");
+	return ts_handshake_output(hs, out, TS_HS_OUT_MAX, "user", "secret", "db.corp.example");
 }
 
 /*
@@ -74,6 +74,38 @@ static const struct { const uint8_t *p; size_t len; bool bnd; } good[] = {
 	{ reply_name, sizeof(reply_name), false },
 	{ reply_no_name, sizeof(reply_no_name), false },
 };
+
+START_TEST(asks_for_a_name)
+{
+	static const uint8_t socks[] = "\5\1\0\5\1\0\3\17db.corp.example";
+	struct ts_addr to;
+	struct ts_handshake hs;
+	uint8_t out[TS_HS_OUT_MAX];
+	char text[TS_HS_OUT_MAX + 1];
+	size_t n;
+
+	ts_addr_parse_hostport("198.19.64.1:80", 14, &to);
+	ts_handshake_init(&hs, TS_PROXY_SOCKS5, true, false, &to);
+	hs.named = true;
+	n = ts_handshake_output(&hs, out, sizeof(out), "", "", "db.corp.example");
+	ck_assert_uint_eq(n, sizeof(socks) - 1 + 2);
+	ck_assert_mem_eq(out, socks, sizeof(socks) - 1);
+	ts_handshake_init(&hs, TS_PROXY_HTTP, false, false, &to);
+	hs.named = true;
+	n = ts_handshake_output(&hs, out, sizeof(out), "", "", "db.corp.example");
+	memcpy(text, out, n);
+	text[n] = '\0';
+	ck_assert_str_eq(text, "CONNECT db.corp.example:80 HTTP/1.1\r\nHost: db.corp.example:80\r\n\r\n");
+	/* The placeholder itself is never asked for. */
+	for (int kind = 0; kind < 2; kind++) {
+		ts_handshake_init(&hs, kind ? TS_PROXY_HTTP : TS_PROXY_SOCKS5, true, false, &to);
+		hs.named = true;
+		ck_assert_uint_eq(ts_handshake_output(&hs, out, sizeof(out), "", "", NULL), 0);
+		ck_assert_int_eq(hs.state, TS_HS_FAILED);
+		ck_assert_int_eq(hs.err, EHOSTUNREACH);
+	}
+}
+END_TEST
 
 START_TEST(socks5_success)
 {
@@ -278,6 +310,7 @@ int main(void)
 
 	suite_add_tcase(s, t);
 	tcase_add_loop_test(t, socks5_success, 0, 2);
+	tcase_add_test(t, asks_for_a_name);
 	tcase_add_test(t, first_words);
 	tcase_add_test(t, what_the_far_side_says_first_stays);
 	tcase_add_test(t, end_of_stream_at_every_byte);
