@@ -222,6 +222,45 @@ def watch_states(t):
     assert "kernel" in t.launcher("resolve", NODE1).out
 
 
+@test("another account: a running program has the new tailnet's names, not the old one's, and the old addresses are not carried")
+def other_account(t):
+    first = t.tailnet()
+    asked = t.dns()
+    watch(t)
+    t.page(3000)
+    follower = Follower(t)
+    assert follower.ask(NAME1) == NODE1
+    first.process.terminate()
+    first.process.wait()
+    until(lambda: not is_current(), "the map is no longer current")
+    t.tailnet("--suffix", "tailbeef.ts.net", "--node", "me,100.64.0.1,self", "--node", "theirs,100.64.0.5")
+    until(is_current, "a current map again")
+    until(lambda: follower.ask("theirs.tailbeef.ts.net") == "100.64.0.5", "the other tailnet's node", 1)
+    asked.clear()
+    assert follower.ask(f"{NAME1}.tailbeef.ts.net") == "-" and not asked, asked
+    assert follower.ask(NAME1) == "-"
+    assert "not ours" in t.launcher("resolve", NODE1).out
+    assert t.tsproxy(sys.executable, "-c", CONNECT, NODE1, "3000").good().strip() == "ENETUNREACH"     # the kernel's word
+    t.tsproxy("curl", "-sS", "http://theirs:3000/").good("a page")
+
+
+@test("a node that is offline or whose key has expired keeps its name; a connect there ends as the daemon says, as timed out")
+def away(t):
+    t.tailnet("--dial-timeout", "50", "--node", "me,100.64.0.1,self", "--node", "gone,100.64.0.3,offline", "--node",
+              "old,100.64.0.4,expired", "--node", "there,100.64.0.5")
+    t.dns()
+    t.page(3000)
+    watch(t)
+    for name, address in ("gone", "100.64.0.3"), ("old", "100.64.0.4"):
+        t.tsproxy("getent", "ahostsv4", name).good(address)
+        assert t.tsproxy(sys.executable, "-c", CONNECT, name, "3000").good().strip() == "ETIMEDOUT"
+    # One that goes away, and one that comes back, while the watch runs.
+    change(t, "node", "there,100.64.0.5,offline")
+    until(lambda: t.tsproxy(sys.executable, "-c", CONNECT, "there", "3000").good().strip() == "ETIMEDOUT", "there is away", 5)
+    change(t, "node", "gone,100.64.0.3")
+    t.tsproxy("curl", "-sS", "http://gone:3000/").good("a page")
+
+
 @test("subnet routes are carried while the daemon takes them; what it only lists is left alone")
 def accept_routes(t):
     t.tailnet("--node", "me,100.64.0.1,self", "--node", "router,100.64.0.2,route=10.20.0.0/16,route=fd7a:115c:a1e0:b1a:0:7::/96",
