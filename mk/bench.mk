@@ -23,3 +23,12 @@ $(BENCH)/bare.so: bench/empty.c
 .PHONY: bench
 bench: all $(BENCH_BUILT) ## what it costs, beside its peers (QUICK=1: fewer rounds, ONLY=starts: parts)
 	@QUICK='$(QUICK)' ONLY='$(ONLY)' bench/run.py $(B)
+
+$(BENCH)/names: bench/names.c $(B)/tool/libtool.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -std=gnu11 -O2 $(WARN) -D_GNU_SOURCE -Iinclude -o $@ $^ -Wl,--as-needed $(TOOL_LIBS)
+
+.PHONY: bench-names
+bench-names: all $(BENCH)/names ## what names cost as a tailnet grows (QUICK=1: up to 10,000 nodes)
+	@QUICK='$(QUICK)' bench/names.py $(B)
