@@ -312,6 +312,43 @@ class Bench:
         self.target("asyncio x50, of the delay", ours / 0.2 if all(x[1] == 50 for x in seconds["tsproxy"]) else 99, 1.5,
                     f"{ours:.2f} s; own SOCKS5 {own:.2f} s")
 
+    # --- datagrams ---
+
+    def datagrams(self):
+        """Client, proxy and server share one processor, as in connects()."""
+        program = self.program("datagrams")
+        native, ours = self.ways[:2]
+        self.start(program, "serve", str(ECHO), ready=lambda: udp_bound(ECHO))
+        cpus = os.sched_getaffinity(0)
+        self.place({max(cpus)})
+        sizes = ("100", "1200", "8000")
+        plans = {"own UDP ASSOCIATE": (native, NODE, [str(SIM)]), "tsproxy": (ours, NODE, []),
+                 "native, loopback": (native, "127.0.0.1", []), "tsproxy, loopback": (ours, "127.0.0.1", [])}
+        samples, lost = {}, 0
+        for turn in range(rounds(60)):
+            self.sync(SIM)
+            for size in sizes:
+                for name in (plans if turn % 2 else reversed(plans)):
+                    way, host, own = plans[name]
+                    out = self.run(way, SIM, program, "5000", size, host, str(ECHO), *own)
+                    if out:
+                        samples.setdefault((name, size), []).append(float(out.split()[0]))
+                        lost += int(out.split()[1])
+        rate = {k: statistics.median(v) for k, v in samples.items()}
+        self.say("\n## Datagrams, there and back a second, 8 under way\n")
+        self.say("Through the simulated tailnet, and to loopback, which is no business of tsproxy's. "
+                 f"{lost} of {sum(map(len, samples.values())) * 5000} were lost.")
+        self.table(["", *(f"{s} bytes" for s in sizes)],
+                   [[name, *(f"{rate[name, s]:.0f}" for s in sizes)] for name in plans])
+        for name, base, limit in (("tsproxy", "own UDP ASSOCIATE", 1 / 0.95), ("tsproxy, loopback", "native, loopback", 1.02)):
+            for size in sizes:
+                a, b = rate[base, size], rate[name, size]
+                self.target(f"datagrams of {size} bytes, {base} to {name}", a / b, limit, f"{b:.0f} a second to {a:.0f}")
+        count = 10000 if QUICK else 100000
+        left = self.run(ours, SIM, program, "open", str(count), NODE, str(ECHO), timeout=600)
+        self.say(f"\nAfter {count} associations in one process more than before: {left.strip() if left else 'it failed'}.")
+        self.place(cpus)
+
     # --- 5: calls that are not ours ---
 
     def hot(self):
@@ -369,7 +406,7 @@ class Bench:
                  + ", ".join(f"{w.name} {w.version}" for w in self.ways[1:])
                  + (f". Not installed, so not measured: {', '.join(self.missing)}" if self.missing else "") + ".")
         self.servers()
-        for part in (self.starts, self.connects, self.asyncio, self.hot, self.memory):
+        for part in (self.starts, self.connects, self.asyncio, self.datagrams, self.hot, self.memory):
             if not ONLY or part.__name__ in ONLY:
                 part()
         self.say("\n## What was to be reached")
@@ -377,6 +414,11 @@ class Bench:
         if not QUICK and not ONLY:
             with open(os.path.join(HERE, "results.md"), "w") as f:
                 f.write("\n".join(self.lines) + "\n")
+
+
+def udp_bound(port):
+    with open("/proc/net/udp") as f:
+        return any(line.split()[1].endswith(f":{port:04X}") for line in list(f)[1:])
 
 
 def possible(name, port, host):

@@ -2,7 +2,7 @@
 # What tsproxy costs, beside what it replaces. bench/results.md is the last run that was kept.
 
 BENCH := $(B)/bench
-BENCH_BUILT := $(addprefix $(BENCH)/,exec connect hot echo empty.so bare.so)
+BENCH_BUILT := $(addprefix $(BENCH)/,exec connect datagrams hot echo empty.so bare.so)
 
 $(BENCH)/%: bench/%.c
 	@mkdir -p $(@D)
