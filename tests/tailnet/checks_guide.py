@@ -94,6 +94,15 @@ def preload(w):
     only_proxied(w, socks=1)
 
 
+@check("guide: with a proxy's port alone, and no map, the daemon itself resolves the tailnet's names")
+def port_alone(w):
+    # As beside a container that has the daemon: no socket, no command, no status.
+    env = {"TSPROXY_SOCKS5": "127.0.0.1:1080", "LD_PRELOAD": w.object, "PATH": "/usr/bin:/bin",
+           "TSPROXY_SOCKET": "/nonexistent"}
+    good(w.run("curl", "-sS", f"http://{NODE1}.{SUFFIX}:3000", env=env), PAGE)
+    only_proxied(w, socks=1)
+
+
 @check("guide: in a shell with LD_PRELOAD, every program below it works")
 def preload_shell(w):
     script = f"curl -sS {URL}; python3 -c 'print(1)' | cat; (exec curl -sS http://{w.ip4}:3000)"
