@@ -62,6 +62,19 @@ bool ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t
 void ts_udp_fd_closing(int fd);			/* before close, or before `fd` is replaced */
 void ts_udp_fd_duplicated(int from, int to);
 
+/*
+ * An association in the making does not stop a socket that does not block: its datagrams queue meanwhile. Nothing in the kernel
+ * would end a program's wait when it is made, so while there are any, waits are cut into pieces.
+ */
+extern int ts_udp_pending_count;
+static inline bool ts_udp_any_pending(void)
+{
+	return __builtin_expect(__atomic_load_n(&ts_udp_pending_count, __ATOMIC_RELAXED) != 0, 0);
+}
+#define TS_UDP_PIECE_NS 1000000l
+/* Goes on with all of them. */
+void ts_udp_advance(void);
+
 /* Before fork, ts_fdtab_lock held: what either side makes of a UDP socket, the other is to know. */
 void ts_udp_forking(int fd);
 /* A socket came from another program: goes on with the association that it brings. ts_fdtab_lock held. */

@@ -20,7 +20,7 @@
 
 #define ASSOCIATIONS_MAX 65536
 #define WAIT_BLOCKING_MS 5000
-#define WAIT_NONBLOCKING_MS 100
+#define WAIT_NONBLOCKING_MS 2	/* a proxy on loopback has answered by then: usually in a tenth of it */
 #define LOOK_MS 1000
 
 static struct {
@@ -84,6 +84,16 @@ struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v)
 
 int ts_udp_count;
 
+static int fd_of(const struct ts_udp *u)
+{
+	uint32_t slot = (uint32_t)(u - tables->udp) + 1;
+
+	for (int fd = 0; fd <= ts_fd_highest(); fd++)
+		if (ts_fd_get_flags(fd) & TS_FD_UDP && tables->slot_of[fd] == slot)
+			return fd;
+	return -1;
+}
+
 static void forget(int fd)
 {
 	struct ts_udp *u = &tables->udp[tables->slot_of[fd] - 1];
@@ -91,11 +101,25 @@ static void forget(int fd)
 	tables->slot_of[fd] = 0;
 	ts_udp_count--;
 	ts_fd_set_flags(fd, 0, TS_FD_ALL);
-	if (--u->refs)
+	if (--u->refs) {
+		if (u->pending)
+			ts_udp_pending_moved(u->pending, fd_of(u));
 		return;
+	}
+	if (u->pending)
+		ts_udp_pending_free(u->pending);
+	u->pending = NULL;
 	ts_udp_link_close(&u->link);
 	u->next = tables->free_head;
 	tables->free_head = (uint32_t)(u - tables->udp) + 1;
+}
+
+void ts_udp_forget_socket(struct ts_udp *u)
+{
+	int fd;
+
+	while ((fd = fd_of(u)) >= 0)
+		forget(fd);
 }
 
 struct ts_udp *ts_udp_of(int fd)
@@ -168,11 +192,6 @@ static int choose_proxy(int fd, const struct ts_addr *to, const struct ts_addr *
 	return -ENETUNREACH;
 }
 
-static int wait_ms(int fd)
-{
-	return ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK ? WAIT_NONBLOCKING_MS : WAIT_BLOCKING_MS;
-}
-
 /* Makes `fd` a socket with an association. Lock held. */
 static int install_locked(int fd, const struct ts_udp_link *link, const struct ts_udp_view *v)
 {
@@ -185,6 +204,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->view.gso = get_int(fd, IPPROTO_UDP, UDP_SEGMENT);
 	ts_udp_name_set(&u->view.name, &u->view.name_len, &v->relay, v->family);
 	u->link = *link;
+	u->pending = NULL;
 	u->cookie = socket_cookie(fd);
 	u->refs = 0;
 	u->gro = take_gro(fd);
@@ -226,6 +246,9 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 		install_locked(fd, &none, v);
 		return;
 	}
+	if (u->pending)
+		ts_udp_pending_free(u->pending);
+	u->pending = NULL;
 	gso = u->view.gso;
 	u->looked_ms = 0;
 	ts_udp_edit(u);
@@ -237,8 +260,46 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 	ts_udp_edited(u);
 }
 
-static int associate(int fd, const struct ts_addr *to)
+/* -EAGAIN: the proxy takes its time, and the descriptor does not wait: the attempt goes on. */
+static int try_association(int fd, int flags, const struct ts_proxy *proxy, struct ts_udp_attempt *attempt, struct ts_udp_link *link)
 {
+	bool waits = !(flags & MSG_DONTWAIT) && !(ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK);
+	int err = ts_udp_attempt_begin(attempt, proxy);
+
+	if (!err)
+		err = ts_udp_attempt_step(attempt, ts_now_ms() + (waits ? WAIT_BLOCKING_MS : WAIT_NONBLOCKING_MS), link);
+	if (err != -EAGAIN || !waits)
+		return err;
+	ts_warn("proxy %a does not answer", &proxy->addr);
+	ts_udp_attempt_end(attempt);
+	return -EHOSTUNREACH;
+}
+
+/* Registers what is not decided yet. */
+static int install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6only)
+{
+	struct ts_udp_view v = { .family = family, .v6only = v6only, .pending = true };
+	struct ts_udp_link none = { .fd = -1 };
+	struct ts_udp_pending *p = NULL;
+	int err = 0;
+
+	ts_lock(&ts_fdtab_lock);
+	if (ts_udp_of(fd) || !(p = ts_udp_pending_new(a, fd)) || (err = install_locked(fd, &none, &v))) {
+		if (p)
+			ts_udp_pending_free(p);
+		else
+			ts_udp_attempt_end(a);
+		err = ts_udp_of(fd) ? 0 : -ENOBUFS;
+	} else {
+		ts_udp_of(fd)->pending = p;
+	}
+	ts_unlock(&ts_fdtab_lock);
+	return err;
+}
+
+static int associate(int fd, const struct ts_addr *to, int flags)
+{
+	struct ts_udp_attempt attempt;
 	struct ts_udp_link link;
 	union ts_udp_name name;
 	socklen_t len = sizeof(name);
@@ -259,7 +320,9 @@ static int associate(int fd, const struct ts_addr *to)
 	err = choose_proxy(fd, to, &local, family, &proxy, &v6only);
 	if (err)
 		return err;
-	err = ts_udp_link_open(&proxy, wait_ms(fd), &link);
+	err = try_association(fd, flags, &proxy, &attempt, &link);
+	if (err == -EAGAIN)
+		return install_pending(fd, &attempt, family, v6only);
 	if (err)
 		return err;
 	ts_udp_name_set(&name, &len, &link.relay, family);
@@ -270,22 +333,43 @@ static int associate(int fd, const struct ts_addr *to)
 	return install(fd, &link, family, v6only);
 }
 
-int ts_udp_need(int fd, const struct ts_addr *to, struct ts_udp **u, struct ts_udp_view *v)
+int ts_udp_need(int fd, const struct ts_addr *to, int flags, struct ts_udp **u, struct ts_udp_view *v)
 {
 	int err;
 
 	if ((*u = ts_udp_get(fd, v)))
 		return 0;
-	err = associate(fd, to);
+	err = associate(fd, to, flags);
 	if (err)
 		return err;
 	*u = ts_udp_get(fd, v);
 	return *u ? 0 : -EBADF;	/* closed by another thread */
 }
 
+/* The proxy takes its time: until then the socket is as if it had just turned to the tailnet. */
+static int renew_later(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_attempt *attempt)
+{
+	int err = 2;
+
+	ts_lock(&ts_fdtab_lock);
+	if (ts_udp_of(fd) != u || u->pending || !(u->pending = ts_udp_pending_new(attempt, fd))) {
+		ts_udp_attempt_end(attempt);
+		err = -EHOSTUNREACH;
+	} else {
+		ts_udp_link_close(&u->link);
+		ts_udp_edit(u);
+		u->view.pending = true;
+		ts_udp_edited(u);
+		*v = u->view;
+	}
+	ts_unlock(&ts_fdtab_lock);
+	return err;
+}
+
 /* A new control connection for an association whose relay is gone. */
 static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
 {
+	struct ts_udp_attempt attempt;
 	struct ts_udp_link link;
 	struct ts_proxy proxy;
 	int err;
@@ -295,7 +379,9 @@ static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
 	ts_info("fd %d: the relay %a is gone", fd, &v->relay);
 	if (!ts_route_socks5(v->family == AF_INET, !ts_addr_is4(&v->relay), &proxy))
 		return -EHOSTUNREACH;
-	err = ts_udp_link_open(&proxy, wait_ms(fd), &link);
+	err = try_association(fd, 0, &proxy, &attempt, &link);
+	if (err == -EAGAIN)
+		return renew_later(fd, u, v, &attempt);
 	if (err)
 		return err;
 	ts_lock(&ts_fdtab_lock);

@@ -9,6 +9,8 @@
 #include <netinet/in.h>
 
 #include "tsproxy/udp.h"
+#include "tsproxy/handshake.h"
+#include "tsproxy/socks5.h"
 #include "tsproxy/udp_header.h"
 
 union ts_udp_name {
@@ -24,11 +26,30 @@ struct ts_udp_link {
 	int fd;			/* the kernel cannot map it, and it stays a descriptor; -1 none */
 };
 
+/* A control connection in the making. */
+struct ts_udp_attempt {
+	int fd;
+	bool connected;
+	uint64_t cookie;	/* SO_COOKIE: programs close descriptors that they do not know */
+	struct ts_proxy proxy;
+	struct ts_handshake hs;
+	size_t have;
+	uint8_t in[TS_SOCKS5_REPLY_MAX + 2];
+};
+
+/* How a datagram goes to the relay. */
+struct ts_udp_way {
+	uint8_t head_len;
+	bool named;	/* the kernel must be told the relay's address */
+	uint8_t head[TS_UDP_HEADER_MAX];
+};
+
 /* What is needed to send or receive one datagram. */
 struct ts_udp_view {
 	int family;		/* of the socket */
 	bool connected;		/* to `peer`: the kernel's peer is the relay, and a filter lets only this one's datagrams in */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
+	bool pending;		/* the relay is not known yet (udp_pending.c) */
 	uint8_t head_len;	/* connected: the header for `peer` */
 	uint8_t head[TS_UDP_HEADER_MAX];
 	struct ts_addr peer, relay;
@@ -45,6 +66,7 @@ struct ts_udp {
 	uint64_t cookie;
 	struct ts_udp_view view;
 	struct ts_udp_link link;
+	struct ts_udp_pending *pending;
 	bool gro;		/* the program's UDP_GRO; in the kernel it is off */
 	uint8_t expect;		/* the longest header that this socket's peers have: payloads behind such a one are received in place */
 	bool cork;		/* UDP_CORK */
@@ -59,25 +81,54 @@ struct ts_udp {
 
 /* The association of `fd`, with a consistent copy of what it takes to use it; null: none. No lock. */
 struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v);
-/* The same for a socket that turns to `to`, made where there is none yet. 0 or -errno. `wait_ms`: at most. */
-int ts_udp_need(int fd, const struct ts_addr *to, struct ts_udp **u, struct ts_udp_view *v);
+/*
+ * The same for a socket that turns to `to`, made where there is none yet. 0 or -errno. Where the descriptor or `flags`
+ * (MSG_DONTWAIT) does not let it wait, the view may be pending.
+ */
+int ts_udp_need(int fd, const struct ts_addr *to, int flags, struct ts_udp **u, struct ts_udp_view *v);
 /* Changes of a view: between these two, with ts_fdtab_lock held. */
 void ts_udp_edit(struct ts_udp *u);
 void ts_udp_edited(struct ts_udp *u);
+/* A socket whose association failed has none. Lock held. */
+void ts_udp_forget_socket(struct ts_udp *u);
 /* The association of `fd` where it still is that socket's. Lock held. */
 struct ts_udp *ts_udp_of(int fd);
 
 /*
  * Makes sure that the relay is there, and makes the association anew where it is not; `v` is brought up to date. Looks once a second at
- * most, unless an error (`suspect`) says that it may be gone. 0 all is well; 1 made anew; -errno: gone, and it could not be made.
+ * most, unless an error (`suspect`) says that it may be gone. 0 all is well; 1 made anew;
+ * 2 being made anew, and pending; -errno: gone, and it could not be made.
  */
 int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool suspect);
 
-/* What proxy, reached how, a socket of `family` uses for `to`: 0 or -errno. */
-int ts_udp_link_open(const struct ts_proxy *proxy, int wait_ms, struct ts_udp_link *out);
+/* Begins to make one: 0 or -errno. */
+int ts_udp_attempt_begin(struct ts_udp_attempt *a, const struct ts_proxy *proxy);
+/* Goes on until `deadline_ms`. 0: made. -EAGAIN: not yet. Else -errno: it failed, and is over. */
+int ts_udp_attempt_step(struct ts_udp_attempt *a, int64_t deadline_ms, struct ts_udp_link *out);
+void ts_udp_attempt_end(struct ts_udp_attempt *a);
 void ts_udp_link_close(struct ts_udp_link *link);
 /* True where nobody holds the relay's port any more. */
 bool ts_udp_link_dead(const struct ts_addr *relay);
+
+/* --- udp_pending.c --- */
+
+/* Registers an attempt for `fd`, lock held. Null: no memory. */
+struct ts_udp_pending *ts_udp_pending_new(const struct ts_udp_attempt *a, int fd);
+/* It is known by another descriptor from now on. Lock held. */
+void ts_udp_pending_moved(struct ts_udp_pending *p, int fd);
+/* The descriptor's association is forgotten. Lock held. */
+void ts_udp_pending_free(struct ts_udp_pending *p);
+/*
+ * Goes on with an association in the making, until `deadline_ms`. 0: it is made, `v` up to date, what was queued is on its
+ * way. -EAGAIN: not yet. -errno: it failed and is forgotten.
+ */
+int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadline_ms);
+/* Where the proxy is, as the socket names it. Lock held. */
+void ts_udp_pending_proxy(const struct ts_udp_pending *p, int family, union ts_udp_name *name, socklen_t *len);
+/* The same before a call that waits if the descriptor does; then for as long as an association may take. */
+int ts_udp_settle_for(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags);
+/* Keeps a datagram until then; a queue that is full drops it, as a full road does. */
+void ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len);
 
 /* --- udp_record.c --- */
 
@@ -98,13 +149,6 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v);
 
 enum { TS_UDP_PASS, TS_UDP_RELAY };
 
-/* How a datagram goes to the relay. */
-struct ts_udp_way {
-	uint8_t head_len;
-	bool named;	/* the kernel must be told the relay's address */
-	uint8_t head[TS_UDP_HEADER_MAX];
-};
-
 /* Control messages that are not quite the program's. */
 struct ts_udp_control {
 	uint8_t bytes[512] __attribute__((aligned(8)));
@@ -114,7 +158,7 @@ struct ts_udp_control {
  * What the kernel, or we in its place, make of a message's name: TS_UDP_PASS, TS_UDP_RELAY or -errno. `*u` null: the socket has no
  * association yet; it is made where the name is ours.
  */
-int ts_udp_classify(int fd, const struct msghdr *msg, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_way *way);
+int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_way *way);
 size_t ts_udp_length(const struct msghdr *msg);
 /*
  * True where the control messages cannot go to the relay as they are: a source that the program chose is the tailnet's, and no address of
@@ -128,6 +172,9 @@ int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts
 /* The real call; where it says that the relay is gone and another can be had, once more. */
 ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *out, int flags);
 void ts_udp_gather(uint8_t *to, const struct msghdr *msg);
+void ts_udp_gather_some(uint8_t *to, const struct msghdr *msg, size_t skip, size_t len);
+/* The relay is not known yet: keeps it in the queue, in its segments. Its length or -errno. */
+ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment);
 /* udp_segment.c: more than one segment. */
 ssize_t ts_udp_send_segments(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags,
 			     int segment);

@@ -25,6 +25,24 @@ static void set_peer(struct ts_udp *u, const struct ts_addr *to)
 	ts_udp_edited(u);
 }
 
+/* The relay is not known yet: until then the kernel's peer is the proxy, at whose port nobody is heard who could send datagrams. */
+static int connect_later(int fd, struct ts_udp *u, const struct ts_addr *to)
+{
+	union ts_udp_name name;
+	socklen_t len;
+	int err = 0;
+
+	ts_lock(&ts_fdtab_lock);
+	if (ts_udp_of(fd) == u && u->pending) {
+		ts_udp_pending_proxy(u->pending, u->view.family, &name, &len);
+		err = (int)ts_sys(SYS_connect, fd, &name, len);
+	}
+	if (!err && ts_udp_of(fd) == u)
+		set_peer(u, to);
+	ts_unlock(&ts_fdtab_lock);
+	return err;
+}
+
 int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d)
 {
 	struct ts_udp_view v, turned;
@@ -33,8 +51,8 @@ int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 
 	if (d->verdict == TS_DENY)
 		return -d->err;
-	err = ts_udp_need(fd, to, &u, &v);
-	if (!err)
+	err = ts_udp_need(fd, to, 0, &u, &v);
+	if (!err && !v.pending)
 		err = ts_udp_see_to_relay(fd, u, &v, false);
 	if (err < 0)
 		return err;
@@ -45,6 +63,8 @@ int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 	turned = v;
 	turned.connected = true;
 	turned.peer = *to;
+	if (v.pending)
+		return connect_later(fd, u, to);
 	ts_udp_mark(fd, &turned);
 	err = (int)ts_sys(SYS_connect, fd, &v.name, v.name_len);
 	if (err) {
@@ -68,7 +88,8 @@ void ts_udp_left(int fd)
 	u = ts_udp_of(fd);
 	if (u && u->view.connected) {
 		set_peer(u, NULL);
-		ts_udp_mark(fd, &u->view);
+		if (!u->view.pending)
+			ts_udp_mark(fd, &u->view);
 	}
 	ts_unlock(&ts_fdtab_lock);
 }

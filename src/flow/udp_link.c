@@ -25,83 +25,72 @@
 #define PAGE 4096
 #define OUT_OF_THE_WAY 1024	/* above FD_SETSIZE */
 
+/* 0: it happened. -EAGAIN: not until then. */
 static int wait_for(int fd, short events, int64_t deadline_ms)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 
 	for (;;) {
 		int64_t left = deadline_ms - ts_now_ms();
-		struct timespec t;
+		struct timespec t = { 0 };
 		long r;
 
-		if (left <= 0)
-			return -ETIMEDOUT;
-		t = (struct timespec){ .tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000 };
+		if (left > 0)
+			t = (struct timespec){ .tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000 };
 		r = ts_sys(SYS_ppoll, &p, 1, &t, NULL, 0);
 		if (r == 1)
 			return 0;
+		if (r == 0 && left <= 0)
+			return -EAGAIN;
 		if (r < 0 && r != -EINTR)
 			return (int)r;
 	}
 }
 
-static int dial(const struct ts_addr *proxy, int64_t deadline_ms)
-{
-	union ts_udp_name name;
-	int family = ts_addr_is4(proxy) ? AF_INET : AF_INET6, err = 0;
-	socklen_t len, err_len = sizeof(err);
-	long fd = ts_sys(SYS_socket, family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r;
-
-	if (fd < 0)
-		return (int)fd;
-	ts_udp_name_set(&name, &len, proxy, family);
-	r = ts_sys(SYS_connect, fd, &name, len);
-	if (r == -EINPROGRESS) {
-		r = wait_for((int)fd, POLLOUT, deadline_ms);
-		if (r == 0 && ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &err, &err_len) == 0)
-			r = -err;
-	}
-	if (r == 0)
-		return (int)fd;
-	ts_sys(SYS_close, fd);
-	return (int)r;
-}
-
-static int say(int fd, struct ts_handshake *hs, const struct ts_proxy *proxy)
+static int say(struct ts_udp_attempt *a)
 {
 	uint8_t out[TS_HS_OUT_MAX];
 	char user[256] = "", pass[256] = "";
 	size_t n;
 
-	if (proxy->auth)
-		ts_route_credentials(&proxy->addr, proxy->kind, user, pass);
-	n = ts_handshake_output(hs, out, sizeof(out), user, pass, NULL);
-	return n == 0 || ts_sys(SYS_sendto, fd, out, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) == (long)n ? 0 : -ECONNRESET;
+	if (a->proxy.auth)
+		ts_route_credentials(&a->proxy.addr, a->proxy.kind, user, pass);
+	n = ts_handshake_output(&a->hs, out, sizeof(out), user, pass, NULL);
+	return n == 0 || ts_sys(SYS_sendto, a->fd, out, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) == (long)n ? 0 : -ECONNRESET;
 }
 
-/* 0: `hs` is decided. */
-static int converse(int fd, struct ts_handshake *hs, const struct ts_proxy *proxy, int64_t deadline_ms)
+static int finish_connect(struct ts_udp_attempt *a, int64_t deadline_ms)
 {
-	uint8_t in[TS_SOCKS5_REPLY_MAX + 2];
-	size_t have = 0;
+	int err = wait_for(a->fd, POLLOUT, deadline_ms), so_error = 0;
+	socklen_t len = sizeof(so_error);
 
-	while (hs->state < TS_HS_DONE) {
+	if (err)
+		return err;
+	ts_sys(SYS_getsockopt, a->fd, SOL_SOCKET, SO_ERROR, &so_error, &len);
+	a->connected = !so_error;
+	return -so_error;
+}
+
+/* 0: the handshake is decided. */
+static int converse(struct ts_udp_attempt *a, int64_t deadline_ms)
+{
+	while (a->hs.state < TS_HS_DONE) {
 		size_t used;
-		int err = say(fd, hs, proxy);
+		int err = say(a);
 		long n;
 
 		if (!err)
-			err = wait_for(fd, POLLIN, deadline_ms);
+			err = wait_for(a->fd, POLLIN, deadline_ms);
 		if (err)
 			return err;
-		n = ts_sys(SYS_recvfrom, fd, in + have, sizeof(in) - have, MSG_DONTWAIT, NULL, NULL);
+		n = ts_sys(SYS_recvfrom, a->fd, a->in + a->have, sizeof(a->in) - a->have, MSG_DONTWAIT, NULL, NULL);
 		if (n < 0 && n != -EAGAIN)
 			return (int)n;
-		have += n > 0 ? (size_t)n : 0;
-		while (hs->state < TS_HS_DONE && (used = ts_handshake_input(hs, in, have, n == 0)) > 0) {
-			have -= used;
-			memmove(in, in + used, have);
-			say(fd, hs, proxy);
+		a->have += n > 0 ? (size_t)n : 0;
+		while (a->hs.state < TS_HS_DONE && (used = ts_handshake_input(&a->hs, a->in, a->have, n == 0)) > 0) {
+			a->have -= used;
+			memmove(a->in, a->in + used, a->have);
+			say(a);
 		}
 	}
 	return 0;
@@ -139,30 +128,70 @@ static bool relay_of(const struct ts_handshake *hs, const struct ts_proxy *proxy
 	return true;
 }
 
-int ts_udp_link_open(const struct ts_proxy *proxy, int wait_ms, struct ts_udp_link *out)
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
+	return cookie;
+}
+
+int ts_udp_attempt_begin(struct ts_udp_attempt *a, const struct ts_proxy *proxy)
 {
 	static const uint8_t any4[4];
-	struct ts_handshake hs;
+	int family = ts_addr_is4(&proxy->addr) ? AF_INET : AF_INET6;
+	union ts_udp_name name;
 	struct ts_addr any;
-	int64_t deadline = ts_now_ms() + wait_ms;
-	int fd = dial(&proxy->addr, deadline), err;
+	socklen_t len;
+	long fd = ts_sys(SYS_socket, family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), high, r;
 
-	if (fd == -EMFILE || fd == -ENFILE)
-		return -ENOBUFS;
-	if (fd < 0) {
-		ts_warn("proxy %a: %e", &proxy->addr, -fd);
+	if (fd < 0)
+		return fd == -EMFILE || fd == -ENFILE ? -ENOBUFS : -EHOSTUNREACH;
+	high = ts_sys(SYS_fcntl, fd, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
+	if (high >= 0) {
+		ts_sys(SYS_close, fd);
+		fd = high;
+	}
+	ts_udp_name_set(&name, &len, &proxy->addr, family);
+	r = ts_sys(SYS_connect, fd, &name, len);
+	if (r && r != -EINPROGRESS) {
+		ts_warn("proxy %a: %e", &proxy->addr, (int)-r);
+		ts_sys(SYS_close, fd);
 		return -EHOSTUNREACH;
 	}
+	*a = (struct ts_udp_attempt){ .fd = (int)fd, .connected = r == 0, .proxy = *proxy, .cookie = cookie_of((int)fd) };
 	ts_addr_set4(&any, any4, 0);
-	ts_handshake_init(&hs, proxy->kind, proxy->flags & TS_PROXY_PIPELINE, proxy->auth, &any);
-	hs.cmd = TS_SOCKS5_CMD_UDP_ASSOCIATE;
-	err = converse(fd, &hs, proxy, deadline);
-	if (!err && hs.state == TS_HS_DONE && relay_of(&hs, proxy, &out->relay)) {
-		ts_debug("proxy %a relays datagrams at %a", &proxy->addr, &out->relay);
-		return keep(fd, out);
+	ts_handshake_init(&a->hs, proxy->kind, proxy->flags & TS_PROXY_PIPELINE, proxy->auth, &any);
+	a->hs.cmd = TS_SOCKS5_CMD_UDP_ASSOCIATE;
+	return 0;
+}
+
+void ts_udp_attempt_end(struct ts_udp_attempt *a)
+{
+	if (a->fd >= 0 && cookie_of(a->fd) == a->cookie)	/* else the program closed it, and the number is another's */
+		ts_sys(SYS_close, a->fd);
+	a->fd = -1;
+}
+
+int ts_udp_attempt_step(struct ts_udp_attempt *a, int64_t deadline_ms, struct ts_udp_link *out)
+{
+	int err = cookie_of(a->fd) == a->cookie ? 0 : -EBADF;
+
+	if (!err && !a->connected)
+		err = finish_connect(a, deadline_ms);
+	if (!err)
+		err = converse(a, deadline_ms);
+	if (err == -EAGAIN)
+		return err;
+	if (!err && a->hs.state == TS_HS_DONE && relay_of(&a->hs, &a->proxy, &out->relay)) {
+		ts_debug("proxy %a relays datagrams at %a", &a->proxy.addr, &out->relay);
+		err = keep(a->fd, out);
+		a->fd = -1;
+		return err;
 	}
-	ts_warn("proxy %a carries no datagrams: %e (reply code %d)", &proxy->addr, err ? -err : hs.err, hs.code);
-	ts_sys(SYS_close, fd);
+	ts_warn("proxy %a carries no datagrams: %e (reply code %d)", &a->proxy.addr, err ? -err : a->hs.err, a->hs.code);
+	ts_udp_attempt_end(a);
 	return -EHOSTUNREACH;
 }
 

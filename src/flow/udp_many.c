@@ -26,7 +26,7 @@ struct batch {
 enum added { ADDED, FULL, ALONE };
 
 /* A failure becomes `*err`. */
-static enum added add(int fd, struct batch *b, struct ts_udp **u, struct ts_udp_view *v, const struct msghdr *msg, int *err)
+static enum added add(int fd, int flags, struct batch *b, struct ts_udp **u, struct ts_udp_view *v, const struct msghdr *msg, int *err)
 {
 	struct ts_udp_way *way = &b->way[b->count];
 	struct msghdr *out = &b->out[b->count].msg_hdr;
@@ -40,8 +40,8 @@ static enum added add(int fd, struct batch *b, struct ts_udp **u, struct ts_udp_
 	if (b->pieces + msg->msg_iovlen + 1 > BATCH_PIECES)
 		return FULL;
 	way->head_len = 0;
-	kind = ts_udp_classify(fd, msg, u, v, way);
-	if (kind == TS_UDP_RELAY && (ts_udp_control(msg, v, &segment) || (*u)->cork))
+	kind = ts_udp_classify(fd, msg, flags, u, v, way);
+	if (kind == TS_UDP_RELAY && (ts_udp_control(msg, v, &segment) || (*u)->cork || v->pending))
 		return ALONE;
 	if (kind == TS_UDP_RELAY && ts_udp_length(msg) > (size_t)(TS_UDP_RELAY_BYTES - way->head_len))
 		kind = -EMSGSIZE;
@@ -60,13 +60,26 @@ static enum added add(int fd, struct batch *b, struct ts_udp **u, struct ts_udp_
 	return ADDED;
 }
 
+/* The relay went, and the new one is not known yet. */
+static int queue(const struct batch *b, struct ts_udp *u, struct mmsghdr *msgs)
+{
+	for (unsigned i = 0; i < b->count; i++) {
+		msgs[i].msg_len = (unsigned)ts_udp_length(&msgs[i].msg_hdr);
+		if (b->way[i].head_len)
+			ts_udp_queue(u, &b->way[i], &msgs[i].msg_hdr, 0, msgs[i].msg_len);
+	}
+	return (int)b->count;
+}
+
 /* Sends what is gathered: how many went, or -errno. */
 static int flush(int fd, struct batch *b, struct ts_udp *u, struct ts_udp_view *v, struct mmsghdr *msgs, int flags)
 {
-	int err = u ? ts_udp_see_to_relay(fd, u, v, false) : 0, n;
+	int err = u && !v->pending ? ts_udp_see_to_relay(fd, u, v, false) : 0, n;
 
 	if (err < 0)
 		return err;
+	if (err == 2)
+		return queue(b, u, msgs);
 	for (unsigned tries = 0;; tries++) {
 		for (unsigned i = 0; i < b->count; i++)
 			if (b->out[i].msg_hdr.msg_name == &v->name)
@@ -95,7 +108,7 @@ static __attribute__((noinline)) int send_some(int fd, struct mmsghdr *msgs, uns
 	b.pieces = 0;
 	if (!(u && u->corked_bytes) && !(flags & MSG_MORE))
 		while (b.count < n && last == ADDED)
-			last = add(fd, &b, &u, &v, &msgs[b.count].msg_hdr, &err);
+			last = add(fd, flags, &b, &u, &v, &msgs[b.count].msg_hdr, &err);
 	if (!b.count) {
 		ssize_t len = err ? err : ts_udp_send(fd, &msgs->msg_hdr, flags);
 

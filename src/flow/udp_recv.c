@@ -6,7 +6,8 @@
  *
  * So one kernel call takes a datagram, and its payload lands where it belongs. Behind a shorter header (on a socket that has peers of
  * both families, or a datagram that came past the relay and has none) it is moved along the list, always forward: what the program's
- * buffer holds beyond the datagram stays. The kernel is always asked for the true length, from which truncation is told in the program's terms.
+ * buffer holds beyond the datagram stays. The kernel is always asked for the true length, from which truncation is told in
+ * the program's terms.
  */
 #include "udp.h"
 
@@ -241,6 +242,8 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 		n = ts_real()->recvmsg(fd, msg, flags);
 		return n < 0 ? -ts_errno : n;
 	}
+	if (__builtin_expect(v.pending, 0))
+		ts_udp_settle_for(fd, u, &v, flags);
 	do {
 		if (msg->msg_iovlen > TS_UDP_PIECES) {
 			n = receive_scattered(fd, u, &v, msg, flags, &again);
@@ -249,7 +252,7 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 			n = receive(fd, u, &v, &p, msg, flags, &again);
 		}
 		/* The relay's port is closed: for the program, datagrams were lost, and others may come. */
-		if (n == -ECONNREFUSED && ts_udp_see_to_relay(fd, u, &v, true) == 1)
+		if (n == -ECONNREFUSED && ts_udp_see_to_relay(fd, u, &v, true) > 0)
 			again = true;
 	} while (again);
 	ts_errno = saved;
@@ -285,8 +288,8 @@ static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct m
 }
 
 /*
- * One call's datagrams: how many, or -errno. `*asked`: for how many. A datagram that is for us alone does not come where the filter (udp_connect.c)
- * is in place; what is behind one is lost.
+ * One call's datagrams: how many, or -errno. `*asked`: for how many. A datagram that is for us alone does not come where the
+ * filter (udp_record.c) is in place; what is behind one is lost.
  */
 static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout,
 						  unsigned *asked)
@@ -297,7 +300,7 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 	int got, good;
 
 	b.count = 0;
-	if (u)
+	if (u && !v.pending)
 		lay_out_many(&b, u, msgs, n);
 	if (!b.count) {
 		ssize_t len = ts_udp_recv(fd, &msgs->msg_hdr, flags & ~MSG_WAITFORONE);
@@ -310,7 +313,7 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 	*asked = b.count;
 	do {
 		got = ts_real()->recvmmsg(fd, b.k, b.count, flags | MSG_TRUNC, timeout);
-		if (got < 0 && (ts_errno != ECONNREFUSED || ts_udp_see_to_relay(fd, u, &v, true) != 1))
+		if (got < 0 && (ts_errno != ECONNREFUSED || ts_udp_see_to_relay(fd, u, &v, true) <= 0))
 			return -ts_errno;
 		for (good = 0; good < got; good++) {
 			ssize_t whole = unwrap(u, &v, &b.p[good], &b.k[good].msg_hdr, b.k[good].msg_len, &msgs[good].msg_hdr);

@@ -90,6 +90,8 @@ __attribute__((noinline)) ssize_t ts_udp_send_segments(int fd, struct ts_udp *u,
 	err = ts_udp_see_to_relay(fd, u, v, false);
 	if (err < 0)
 		return err;
+	if (v->pending)
+		return ts_udp_send_later(u, way, msg, segment);
 	if (msg->msg_iovlen <= SEGMENTS_MAX)
 		return send_pieces(fd, u, v, way, msg, flags, (size_t)segment);
 	piece.iov_base = ts_zero_pages(len, MAP_PRIVATE);

@@ -38,12 +38,19 @@ static void note_carried(struct ts_udp *u, const struct ts_addr *to)
 	__atomic_store_n(&u->carried.seq, seq + 2, __ATOMIC_RELEASE);
 }
 
-int ts_udp_classify(int fd, const struct msghdr *msg, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_way *r)
+int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_way *r)
 {
 	struct ts_decision d;
 	struct ts_addr to;
 	int err;
 
+	if (*u && __builtin_expect(v->pending, 0)) {
+		err = ts_udp_settle_for(fd, *u, v, flags);
+		if (err == -ESTALE && msg->msg_name)
+			*u = NULL;
+		else if (err && err != -EAGAIN)
+			return -EHOSTUNREACH;
+	}
 	if (*u && (!msg->msg_name || (v->family == AF_INET6 && ts_plausible(msg->msg_name) && msg->msg_namelen >= 2 &&
 				      ((struct sockaddr *)msg->msg_name)->sa_family == AF_UNSPEC))) {
 		if (!v->connected)
@@ -63,9 +70,11 @@ int ts_udp_classify(int fd, const struct msghdr *msg, struct ts_udp **u, struct 
 			return TS_UDP_PASS;
 		if (d.verdict == TS_DENY)
 			return -d.err;
+		if (d.remote)
+			return -ENETUNREACH;	/* a placeholder means nothing to the daemon */
 		if (to.port == 0)
 			return -EINVAL;
-		if (!*u && (err = ts_udp_need(fd, &to, u, v)))
+		if (!*u && (err = ts_udp_need(fd, &to, flags, u, v)))
 			return err;
 		if (v->family == AF_INET && ((struct sockaddr *)msg->msg_name)->sa_family == AF_INET6)
 			return TS_UDP_PASS;	/* EAFNOSUPPORT */
@@ -171,12 +180,21 @@ void ts_udp_wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg
 		iov[i + 1] = msg->msg_iov[i];
 }
 
+/* While a daemon that started anew is slow to answer, a datagram that is in pieces by now goes the way of all that is sent just then. */
+static ssize_t lost(const struct msghdr *out)
+{
+	return (ssize_t)ts_udp_length(out);
+}
+
 ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *out, int flags)
 {
 	ssize_t n = ts_real()->sendmsg(fd, out, flags);
-	int err = n < 0 ? ts_errno : 0;
+	int err = n < 0 ? ts_errno : 0, made;
 
-	if (err == ECONNREFUSED && ts_udp_see_to_relay(fd, u, v, true) == 1) {
+	made = err == ECONNREFUSED ? ts_udp_see_to_relay(fd, u, v, true) : 0;
+	if (made == 2)
+		return lost(out);
+	if (made == 1) {
 		if (out->msg_name)
 			out->msg_namelen = v->name_len;
 		n = ts_real()->sendmsg(fd, out, flags);
@@ -185,12 +203,40 @@ ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	return err ? -err : n;
 }
 
+void ts_udp_gather_some(uint8_t *to, const struct msghdr *msg, size_t skip, size_t len)
+{
+	for (size_t i = 0; i < msg->msg_iovlen && len; i++) {
+		size_t here = msg->msg_iov[i].iov_len, step;
+
+		if (skip >= here) {
+			skip -= here;
+			continue;
+		}
+		step = here - skip < len ? here - skip : len;
+		memcpy(to, (const uint8_t *)msg->msg_iov[i].iov_base + skip, step);
+		to += step;
+		len -= step;
+		skip = 0;
+	}
+}
+
 void ts_udp_gather(uint8_t *to, const struct msghdr *msg)
 {
-	for (size_t i = 0; i < msg->msg_iovlen; i++) {
-		memcpy(to, msg->msg_iov[i].iov_base, msg->msg_iov[i].iov_len);
-		to += msg->msg_iov[i].iov_len;
+	ts_udp_gather_some(to, msg, 0, ts_udp_length(msg));
+}
+
+ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment)
+{
+	size_t len = ts_udp_length(msg), step = segment ? (size_t)segment : len;
+
+	if (len > 0xffff || (len < step ? len : step) + way->head_len > TS_UDP_RELAY_BYTES)
+		return -EMSGSIZE;
+	for (size_t at = 0; at < len || !at; at += step) {
+		ts_udp_queue(u, way, msg, at, len - at < step ? len - at : step);
+		if (!step)
+			break;
 	}
+	return (ssize_t)len;
 }
 
 static __attribute__((noinline)) ssize_t send_plain(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way,
@@ -258,6 +304,10 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	bool control = ts_udp_control(msg, v, &segment);
 	size_t len = ts_udp_length(msg);
 
+	if (v->pending && (u->cork || flags & MSG_MORE))
+		return -EAGAIN;	/* pieces cannot be put together in the queue */
+	if (v->pending)
+		return ts_udp_send_later(u, way, msg, segment);
 	if (segment && len > (size_t)segment)
 		return ts_udp_send_segments(fd, u, v, way, msg, flags, segment);
 	if (len > (size_t)(TS_UDP_RELAY_BYTES - way->head_len))
@@ -265,6 +315,8 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	err = ts_udp_see_to_relay(fd, u, v, false);
 	if (err < 0)
 		return err;
+	if (v->pending)
+		return ts_udp_send_later(u, way, msg, segment);
 	return (msg->msg_iovlen > TS_UDP_PIECES ? send_joined : send_plain)(fd, u, v, way, msg, flags, control);
 }
 
@@ -286,7 +338,7 @@ ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 		goto out;
 	}
 	way.head_len = 0;
-	kind = ts_udp_classify(fd, msg, &u, &v, &way);
+	kind = ts_udp_classify(fd, msg, flags, &u, &v, &way);
 	if (kind == TS_UDP_PASS)
 		n = pass(fd, msg, flags);
 	else

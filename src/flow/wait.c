@@ -23,6 +23,7 @@
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
+#include "tsproxy/udp.h"
 
 #define WAKERS_MAX 128
 
@@ -153,6 +154,7 @@ struct slice {
 
 static struct slice slice_of(int64_t deadline, bool at_once, bool has_waker)
 {
+	long piece = ts_udp_any_pending() ? TS_UDP_PIECE_NS : 10000000;
 	struct slice s = { .last = !at_once };
 
 	if (at_once)
@@ -160,8 +162,8 @@ static struct slice slice_of(int64_t deadline, bool at_once, bool has_waker)
 	s.forever = deadline == INT64_MAX;
 	if (!s.forever)
 		s.t = time_left(deadline);
-	if (!has_waker && (s.forever || s.t.tv_sec > 0 || s.t.tv_nsec > 10000000)) {
-		s.t = (struct timespec){ .tv_nsec = 10000000 };
+	if (!has_waker && (s.forever || s.t.tv_sec > 0 || s.t.tv_nsec > piece)) {
+		s.t = (struct timespec){ .tv_nsec = piece };
 		s.forever = s.last = false;
 	}
 	return s;
@@ -191,6 +193,8 @@ static void scratch_put(void *p, size_t bytes)
 
 bool ts_wait_poll_concerns(const struct pollfd *fds, nfds_t n)
 {
+	if (ts_udp_any_pending() && ts_plausible(fds))
+		return true;
 	if (__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0 || !ts_plausible(fds))
 		return false;
 	for (nfds_t i = 0; i < n; i++)
@@ -282,9 +286,12 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 		return -1;
 	}
 	for (;;) {
-		bool forked = false;
+		bool forked = ts_udp_any_pending();
 		nfds_t pending = poll_prepare(fds, copy, n, &forked);
 		struct slice s;
+
+		if (forked && ts_udp_any_pending())
+			ts_udp_advance();
 
 		if (pending && !again && waker < 0 && !alone && (waker = waker_open()) >= 0)
 			pending = poll_prepare(fds, copy, n, &forked);	/* what ended before the waker was there */
@@ -330,11 +337,13 @@ bool ts_wait_select_concerns(int n, const fd_set *r, const fd_set *w, const fd_s
 {
 	const fd_set *sets[] = { r, w, x };
 
-	if (__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0)
+	if (__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0 && !ts_udp_any_pending())
 		return false;
 	for (int i = 0; i < 3; i++)
 		if (sets[i] && !ts_plausible(sets[i]))
 			return false;
+	if (ts_udp_any_pending())
+		return true;
 	for (int i = 0; i < 3; i++)
 		for (int fd = 0; fd < n && fd <= ts_fd_highest(); fd++)
 			if (set_has(sets[i], fd) && ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_TAGGED_SET))

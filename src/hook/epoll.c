@@ -10,6 +10,7 @@
 #include "tsproxy/epreg.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/tcp.h"
+#include "tsproxy/udp.h"
 #include "tsproxy/wait.h"
 
 int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
@@ -81,7 +82,30 @@ static int wait_on(struct wait *w, int n, int64_t start)
 	}
 }
 
-int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
+/* Waits in pieces while associations are in the making. True: `*n` is the result; else the rest of the time is left to wait. */
+static bool in_pieces(struct wait *w, int *n)
+{
+	int64_t end = coarse_ns() + w->left_ns, left = w->left_ns;
+
+	while (left != 0 && ts_udp_any_pending()) {
+		struct wait piece = *w;
+
+		ts_udp_advance();
+		piece.left_ns = left > 0 && left < TS_UDP_PIECE_NS ? left : TS_UDP_PIECE_NS;
+		*n = wait_once(&piece);
+		if (*n != 0) {
+			*n = *n > 0 && has_tags() ? ts_wait_epoll_filter(w->events, *n) : *n;
+			if (*n != 0)
+				return true;
+		}
+		if (left > 0)
+			left = end - coarse_ns() > 0 ? end - coarse_ns() : 0;
+	}
+	w->left_ns = left;
+	return false;
+}
+
+static int wait_whole(int epfd, struct epoll_event *events, int max, int timeout)
 {
 	int64_t start = timeout > 0 ? coarse_ns() : 0;
 	int n = ts_real()->epoll_wait(epfd, events, max, timeout);
@@ -94,10 +118,32 @@ int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 	return n;
 }
 
+int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
+{
+	if (ts_udp_any_pending() && timeout) {
+		struct wait w = { epfd, events, max, timeout < 0 ? -1 : timeout * 1000000ll, NULL, false };
+		int got;
+
+		if (in_pieces(&w, &got))
+			return got;
+		timeout = w.left_ns < 0 ? -1 : (int)((w.left_ns + 999999) / 1000000);
+	}
+	return wait_whole(epfd, events, max, timeout);
+}
 int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout, const sigset_t *mask)
 {
-	int64_t start = timeout > 0 ? coarse_ns() : 0;
-	int n = ts_real()->epoll_pwait(epfd, events, max, timeout, mask);
+	int64_t start;
+	int n;
+
+	if (ts_udp_any_pending() && timeout) {
+		struct wait w = { epfd, events, max, timeout < 0 ? -1 : timeout * 1000000ll, mask, false };
+
+		if (in_pieces(&w, &n))
+			return n;
+		timeout = w.left_ns < 0 ? -1 : (int)((w.left_ns + 999999) / 1000000);
+	}
+	start = timeout > 0 ? coarse_ns() : 0;
+	n = ts_real()->epoll_pwait(epfd, events, max, timeout, mask);
 
 	if (__builtin_expect(n > 0 && has_tags(), 0)) {
 		struct wait w = { epfd, events, max, timeout < 0 ? -1 : timeout * 1000000ll, mask, false };
@@ -109,8 +155,20 @@ int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout, cons
 
 int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout, const sigset_t *mask)
 {
-	int64_t start = timeout ? coarse_ns() : 0;
-	int n = ts_real()->epoll_pwait2(epfd, events, max, timeout, mask);
+	struct timespec rest;
+	int64_t start;
+	int n;
+
+	if (ts_udp_any_pending()) {
+		struct wait w = { epfd, events, max, timeout ? timeout->tv_sec * 1000000000ll + timeout->tv_nsec : -1, mask, true };
+
+		if (in_pieces(&w, &n))
+			return n;
+		rest = (struct timespec){ .tv_sec = w.left_ns / 1000000000, .tv_nsec = w.left_ns % 1000000000 };
+		timeout = timeout ? &rest : NULL;
+	}
+	start = timeout ? coarse_ns() : 0;
+	n = ts_real()->epoll_pwait2(epfd, events, max, timeout, mask);
 
 	if (__builtin_expect(n > 0 && has_tags(), 0)) {
 		struct wait w = { epfd, events, max, -1, mask, true };

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Associations in the making, on sockets that do not block. Natively a datagram can always be sent; here there is no relay to send it to
+ * until the proxy has answered, which on loopback takes a fraction of a millisecond and over a network a few round trips. Until then
+ * datagrams wait in a small queue.
+ *
+ * Whoever next calls anything on the socket, or waits for any, goes on with it. One thread at a time does; others find it pending.
+ */
+#include "udp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tsproxy/log.h"
+#include "tsproxy/sys.h"
+
+#define QUEUE_BYTES 65536
+#define LIMIT_MS 5000
+
+struct ts_udp_pending {
+	int fd, owner_pid;
+	int64_t until_ms;
+	int busy;		/* a thread is at it */
+	struct ts_udp_attempt attempt;
+	size_t used;
+	struct ts_udp_pending *next;
+	uint8_t queue[QUEUE_BYTES];	/* datagrams with their headers, each after its length (two bytes) */
+};
+
+int ts_udp_pending_count;
+static struct ts_udp_pending *all;	/* ts_fdtab_lock */
+
+struct ts_udp_pending *ts_udp_pending_new(const struct ts_udp_attempt *a, int fd)
+{
+	struct ts_udp_pending *p = ts_zero_pages(sizeof(*p), MAP_PRIVATE);
+
+	if (!p)
+		return NULL;
+	p->attempt = *a;
+	p->fd = fd;
+	p->owner_pid = (int)ts_sys(SYS_getpid);
+	p->until_ms = ts_now_ms() + LIMIT_MS;
+	p->next = all;
+	all = p;
+	ts_udp_pending_count++;
+	return p;
+}
+
+void ts_udp_pending_moved(struct ts_udp_pending *p, int fd)
+{
+	p->fd = fd;
+}
+
+static void unlink_it(struct ts_udp_pending *p)
+{
+	for (struct ts_udp_pending **at = &all; *at; at = &(*at)->next) {
+		if (*at != p)
+			continue;
+		*at = p->next;
+		ts_udp_pending_count--;
+		return;
+	}
+}
+
+void ts_udp_pending_free(struct ts_udp_pending *p)
+{
+	unlink_it(p);
+	if (__atomic_load_n(&p->busy, __ATOMIC_ACQUIRE))
+		return;	/* closed under a thread that is at it: this much is left to it */
+	ts_udp_attempt_end(&p->attempt);
+	ts_sys(SYS_munmap, p, sizeof(*p));
+}
+
+void ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len)
+{
+	struct ts_udp_pending *p;
+	uint16_t whole = (uint16_t)(way->head_len + len);
+
+	ts_lock(&ts_fdtab_lock);
+	p = u->pending;
+	if (p && p->used + sizeof(whole) + whole <= QUEUE_BYTES) {
+		uint8_t *at = p->queue + p->used;
+
+		memcpy(at, &whole, sizeof(whole));
+		memcpy(at + sizeof(whole), way->head, way->head_len);
+		ts_udp_gather_some(at + sizeof(whole) + way->head_len, msg, skip, len);
+		p->used += sizeof(whole) + whole;
+	}
+	ts_unlock(&ts_fdtab_lock);
+}
+
+/* The relay is known: the socket becomes what it would have been at once. Lock held. */
+static void settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, const struct ts_udp_link *link)
+{
+	uint16_t whole;
+
+	u->link = *link;
+	u->pending = NULL;
+	ts_udp_edit(u);
+	u->view.pending = false;
+	u->view.relay = link->relay;
+	u->view.maker = (int)ts_sys(SYS_getpid);
+	ts_udp_name_set(&u->view.name, &u->view.name_len, &link->relay, u->view.family);
+	ts_udp_edited(u);
+	ts_udp_mark(fd, &u->view);
+	if (u->view.connected)
+		ts_sys(SYS_connect, fd, &u->view.name, u->view.name_len);
+	for (size_t at = 0; at < p->used; at += sizeof(whole) + whole) {
+		memcpy(&whole, p->queue + at, sizeof(whole));
+		ts_sys(SYS_sendto, fd, p->queue + at + sizeof(whole), whole, MSG_DONTWAIT | MSG_NOSIGNAL,
+		       u->view.connected ? NULL : &u->view.name, u->view.connected ? 0 : u->view.name_len);
+	}
+}
+
+/* What came of it. `p` is gone afterwards, unless it is -EAGAIN. */
+static int conclude(int fd, struct ts_udp *u, struct ts_udp_pending *p, int err, struct ts_udp_link *link, struct ts_udp_view *v)
+{
+	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+
+	ts_lock(&ts_fdtab_lock);
+	__atomic_store_n(&p->busy, 0, __ATOMIC_RELEASE);
+	if (ts_udp_of(fd) != u || u->pending != p) {	/* closed meanwhile */
+		if (!err)
+			ts_udp_link_close(link);
+		unlink_it(p);
+		ts_udp_attempt_end(&p->attempt);
+		ts_sys(SYS_munmap, p, sizeof(*p));
+		err = -EBADF;
+	} else if (!err) {
+		settle_locked(fd, u, p, link);
+		*v = u->view;
+		unlink_it(p);
+		ts_sys(SYS_munmap, p, sizeof(*p));
+	} else if (err != -EAGAIN) {
+		/* Nothing that is not queued may go to the address that stood in for the relay's. */
+		if (u->view.connected)
+			ts_sys(SYS_connect, fd, &unspec, sizeof(unspec));
+		ts_udp_forget_socket(u);	/* and `p` */
+	}
+	ts_unlock(&ts_fdtab_lock);
+	return err;
+}
+
+int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadline_ms)
+{
+	struct ts_udp_pending *p;
+	struct ts_udp_link link;
+	bool mine = false;
+	int err;
+
+	if (ts_process() != TS_SELF)
+		return -EAGAIN;
+	ts_lock(&ts_fdtab_lock);
+	p = ts_udp_of(fd) == u ? u->pending : NULL;
+	if (p)
+		mine = __sync_bool_compare_and_swap(&p->busy, 0, 1);
+	else
+		*v = u->view;
+	ts_unlock(&ts_fdtab_lock);
+	if (!mine)
+		return p ? -EAGAIN : 0;
+	if (p->owner_pid != (int)ts_sys(SYS_getpid))
+		err = -ESTALE;	/* forked meanwhile: the conversation is the parent's */
+	else
+		err = ts_udp_attempt_step(&p->attempt, deadline_ms < p->until_ms ? deadline_ms : p->until_ms, &link);
+	if (err == -EAGAIN && ts_now_ms() >= p->until_ms) {
+		ts_warn("proxy %a does not answer", &p->attempt.proxy.addr);
+		err = -EHOSTUNREACH;
+	}
+	return conclude(fd, u, p, err, &link, v);
+}
+
+void ts_udp_pending_proxy(const struct ts_udp_pending *p, int family, union ts_udp_name *name, socklen_t *len)
+{
+	ts_udp_name_set(name, len, &p->attempt.proxy.addr, family);
+}
+
+int ts_udp_settle_for(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags)
+{
+	bool waits = !(flags & MSG_DONTWAIT) && !(ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK);
+
+	return ts_udp_settle(fd, u, v, ts_now_ms() + (waits ? LIMIT_MS : 0));
+}
+
+void ts_udp_advance(void)
+{
+	int fds[16], n = 0;
+
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	for (struct ts_udp_pending *p = all; p && n < 16; p = p->next)
+		fds[n++] = p->fd;
+	ts_unlock(&ts_fdtab_lock);
+	for (int i = 0; i < n; i++) {
+		struct ts_udp_view v;
+		struct ts_udp *u = ts_udp_get(fds[i], &v);
+
+		if (u && v.pending)
+			ts_udp_settle(fds[i], u, &v, 0);
+	}
+}

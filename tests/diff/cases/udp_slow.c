@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* The proxy is a round trip away, and the socket does not block: a datagram can be sent all the same, at once. */
+#include "udp.h"
+
+#include <sys/ioctl.h>
+
+#define SLOW "proxy=8"	/* answers the greeting after a round trip */
+
+static void at_once(int64_t t0)
+{
+	say_span("all at once", t0, 0, 1);
+}
+
+static void burst(int fd, bool with_name)
+{
+	int64_t t0 = now_ms();
+	int n = 0;
+
+	for (int i = 0; i < 5; i++) {
+		char c = (char)('a' + i);
+
+		n += with_name ? sendto(fd, &c, 1, 0, TO(PEER, ECHO)) == 1 : send(fd, &c, 1, 0) == 1;
+	}
+	at_once(t0);
+	say("sent %d", n);
+	show_from(fd, 10, 0);
+	show_poll(fd, POLLIN | POLLOUT, 0);
+	ioctl(fd, FIONREAD, &n);
+	say("unread %d", n);
+}
+
+static void take_burst(int fd)
+{
+	for (int i = 0; i < 5; i++) {
+		await(fd);
+		show_from(fd, 10, 0);
+	}
+	echo_from(fd, PEER, ECHO, "later");
+}
+
+static void by_poll(void)
+{
+	int fd = udp(SOCK_NONBLOCK);
+
+	burst(fd, true);
+	take_burst(fd);
+}
+
+static void by_connect(void)
+{
+	int fd = udp(SOCK_NONBLOCK);
+	int64_t t0 = now_ms();
+
+	T(connect(fd, TO(PEER, ECHO)));
+	at_once(t0);
+	show_peer(fd);
+	burst(fd, false);
+	take_burst(fd);
+	show_peer(fd);
+}
+
+static void by_epoll(uint32_t mode)
+{
+	int fd = udp(SOCK_NONBLOCK), ep = epoll_create1(0);
+	struct epoll_event ev;
+
+	MUST(add_epoll(ep, fd, EPOLLIN | mode, 7));
+	T(sendto(fd, "one", 3, 0, TO(PEER, ECHO)));
+	show_epoll(ep, 0);
+	T(epoll_wait(ep, &ev, 1, LONG));
+	say("%s %d", epoll_names(ev.events), (int)ev.data.u64);
+	show_from(fd, 10, 0);
+	show_epoll(ep, 0);
+}
+
+CASE_ATTR(poll, SLOW) { by_poll(); }
+CASE_ATTR(poll6, SLOW) { case_family = AF_INET6; by_poll(); }
+CASE_ATTR(connect, SLOW) { by_connect(); }
+CASE_ATTR(connect6, SLOW) { case_family = AF_INET6; by_connect(); }
+CASE_ATTR(epoll, SLOW) { by_epoll(0); }
+CASE_ATTR(epoll_edge, SLOW) { by_epoll(EPOLLET); }
+
+CASE_ATTR(select, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK);
+	struct timeval long_time = { .tv_sec = LONG / 1000 };
+	fd_set set;
+
+	give(fd, PEER, ECHO, "one");
+	FD_ZERO(&set);
+	FD_SET(fd, &set);
+	T(select(fd + 1, &set, NULL, NULL, &long_time));
+	show_from(fd, 10, 0);
+}
+
+CASE_ATTR(dontwait, SLOW)
+{
+	int fd = udp(0);
+	int64_t t0 = now_ms();
+
+	T(sendto(fd, "one", 3, MSG_DONTWAIT, TO(PEER, ECHO)));
+	at_once(t0);
+	show_from(fd, 10, 0);		/* waits */
+	T(sendto(fd, "two", 3, 0, TO(PEER, ECHO)));
+	show_from(fd, 10, 0);
+}
+
+CASE_ATTR(batch, SLOW)
+{
+	struct iovec iov[2] = { { "one", 3 }, { "two", 3 } };
+	struct mmsghdr m[2] = { { .msg_hdr = { .msg_name = (void *)at(PEER, ECHO), .msg_iov = &iov[0], .msg_iovlen = 1 } },
+				{ .msg_hdr = { .msg_name = (void *)at(PEER, ECHO), .msg_iov = &iov[1], .msg_iovlen = 1 } } };
+	int fd = udp(SOCK_NONBLOCK);
+
+	m[0].msg_hdr.msg_namelen = m[1].msg_hdr.msg_namelen = at_len();
+	T(sendmmsg(fd, m, 2, 0));
+	await(fd);
+	show_from(fd, 10, 0);
+	await(fd);
+	show_from(fd, 10, 0);
+}
+
+/* Closed, left or passed on before the proxy has answered. */
+CASE_ATTR(given_up, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK), other;
+	pid_t child;
+
+	give(fd, PEER, ECHO, "never mind");
+	T(close(fd));
+	fd = udp(SOCK_NONBLOCK);
+	T(connect(fd, TO(PEER, ECHO)));
+	T(connect(fd, &(struct sockaddr){ .sa_family = AF_UNSPEC }, sizeof(struct sockaddr)));
+	show_peer(fd);
+	echo_from(fd, PEER, FIRST, "another");
+	fd = udp(SOCK_NONBLOCK);
+	give(fd, PEER, ECHO, "one");
+	other = dup(fd);
+	close(fd);
+	await(other);
+	show_from(other, 10, 0);
+	fd = udp(SOCK_NONBLOCK);
+	give(fd, PEER, UDP_MUTE, "mine");
+	child = fork();
+	if (child == 0) {
+		for (int i = 3; i < 2048; i++)
+			if (i != fd)
+				close(i);
+		echo_from(fd, PEER, ECHO, "child");
+		_exit(0);
+	}
+	waitpid(child, NULL, 0);
+	echo_from(fd, PEER, FIRST, "parent");
+}
