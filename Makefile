@@ -13,6 +13,10 @@ bindir ?= $(prefix)/bin
 libdir ?= $(prefix)/lib
 libexecdir ?= $(prefix)/libexec/tsproxy
 mandir ?= $(prefix)/share/man
+docdir ?= $(prefix)/share/doc/tsproxy
+bashdir ?= $(prefix)/share/bash-completion/completions
+zshdir ?= $(prefix)/share/zsh/vendor-completions
+fishdir ?= $(prefix)/share/fish/vendor_completions.d
 unitdir ?= $(prefix)/lib/systemd/user
 DESTDIR ?=
 O ?= -O2
@@ -26,7 +30,8 @@ OBJECT_CFLAGS := $(BASE_CFLAGS) -fPIC -ffreestanding -fvisibility=hidden -fno-st
 	-D_FORTIFY_SOURCE=0 -fno-plt -fexceptions -fomit-frame-pointer -DTSPROXY_OBJECT
 OBJECT_LDFLAGS := -shared -nostdlib -Wl,-soname,libtsproxy.so -Wl,-z,relro -Wl,-z,noseparate-code -Wl,--hash-style=gnu \
 	-Wl,--build-id -Wl,-Bsymbolic-functions -Wl,--version-script=$(B)/exports.map
-TOOL_CFLAGS := $(BASE_CFLAGS) $(SAN)
+# CPPFLAGS, CFLAGS and LDFLAGS, such as a distribution hardens its programs with, are for what is linked with the libc here.
+TOOL_CFLAGS := $(BASE_CFLAGS) $(SAN) $(CPPFLAGS) $(CFLAGS)
 
 OBJECT_SRC := $(wildcard src/base/*.c src/sys/*.c src/socks5/*.c src/flow/*.c src/hook/*.c) \
 	$(addprefix src/names/,map_read.c map_live.c refresh.c ask.c name_kind.c hosts.c answer.c \
@@ -99,7 +104,7 @@ $(B)/tool/libtool.a: $(TOOL_O)
 
 $(COMMANDS:%=$(B)/tsproxy-%): $(B)/tsproxy-%: $(B)/tool/cli/cmd_%.o $(B)/tool/libtool.a
 	$(call say,CC)
-	$(Q)$(CC) $(SAN) -o $@ $^ -Wl,--as-needed $(TOOL_LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(TOOL_LIBS)
 
 $(B)/object/%.o: src/%.c
 	@mkdir -p $(@D)
@@ -127,4 +132,4 @@ check: ## every test (installs what it needs)
 clean: ## remove build/
 	rm -rf $(B)
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name chroot -prune -o -name '*.d' -type f -print 2>/dev/null)

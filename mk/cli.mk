@@ -6,7 +6,8 @@ LAUNCHER_LDFLAGS += -Wl,-z,noseparate-code -Wl,--gc-sections -Wl,--build-id=none
 FOLDERS := -DTSPROXY_LIBDIR='"$(libdir)"' -DTSPROXY_LIBEXECDIR='"$(libexecdir)"' -DTSPROXY_BINDIR='"$(bindir)"'
 $(B)/launcher/cli/parts.o: BASE_CFLAGS += $(FOLDERS)
 $(B)/tool/cli/parts.o: TOOL_CFLAGS += $(FOLDERS)
-$(B)/launcher/cli/parts.o $(B)/tool/cli/parts.o: $(B)/launcher/folders
+$(B)/object/names/refresh.o: OBJECT_CFLAGS += $(FOLDERS)
+$(B)/launcher/cli/parts.o $(B)/tool/cli/parts.o $(B)/object/names/refresh.o: $(B)/launcher/folders
 $(B)/launcher/folders: FORCE
 	@mkdir -p $(@D)
 	@echo '$(libdir) $(libexecdir) $(bindir)' | cmp -s - $@ || echo '$(libdir) $(libexecdir) $(bindir)' > $@

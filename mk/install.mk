@@ -30,10 +30,12 @@ install: all $(UNITS) ## install under DESTDIR and prefix (/usr/local)
 	$(if $(MAN5),$(call put,644,$(MAN5),$(mandir)/man5))
 	$(if $(MAN7),$(call put,644,$(MAN7),$(mandir)/man7))
 	$(call put,644,$(UNITS),$(unitdir))
+	$(call put,644,contrib/tsproxy.conf,$(docdir))
 
 uninstall: ## remove what `make install` put there
 	rm -f '$(DESTDIR)$(bindir)/tsproxy' '$(DESTDIR)$(libdir)/libtsproxy.so' \
 		$(foreach c,$(COMMANDS),'$(DESTDIR)$(libexecdir)/tsproxy-$(c)') \
+		'$(DESTDIR)$(docdir)/tsproxy.conf' \
 		$(foreach f,$(UNITS),'$(DESTDIR)$(unitdir)/$(notdir $(f))') \
 		$(foreach f,$(MAN1) $(MAN5) $(MAN7),'$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(f)))/$(notdir $(f))')
-	-rmdir '$(DESTDIR)$(libexecdir)' 2>/dev/null
+	-rmdir '$(DESTDIR)$(libexecdir)' '$(DESTDIR)$(docdir)' 2>/dev/null

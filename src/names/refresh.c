@@ -44,15 +44,18 @@ static int64_t next_try;
 #define RUNNING 2	/* a refresh was running then: worth waiting for */
 #define STATE_BITS 3
 
+/* As the launcher looks for its parts: by where we are ourselves, then where an installation put it. */
 static bool find_helper(char out[TS_BESIDE_PATH_MAX])
 {
-	static const char *const places[] = { "tsproxy-sync", "../libexec/tsproxy/tsproxy-sync" };
+	static const char *const places[] = { "tsproxy-sync", "../libexec/tsproxy/tsproxy-sync",
+					      TSPROXY_LIBEXECDIR "/tsproxy-sync" };
 	const char *dir = ts_object_dir();
 
 	for (size_t i = 0; *dir && i < sizeof(places) / sizeof(*places); i++) {
 		struct ts_wr w = ts_wr_over(out, TS_BESIDE_PATH_MAX);
 
-		ts_wr_str(&w, dir);
+		if (places[i][0] != '/')
+			ts_wr_str(&w, dir);
 		ts_wr_str(&w, places[i]);
 		if (ts_wr_end(&w) && ts_sys(SYS_faccessat, AT_FDCWD, out, X_OK) == 0)
 			return true;

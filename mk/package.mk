@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+# Packages, and their tests in a Debian of their own.
+
+DEB := $(B)/deb/tsproxy_$(VERSION)_$(shell dpkg --print-architecture 2>/dev/null).deb
+
+.PHONY: deb check-deb check-install
+deb: ## build/deb/tsproxy_VERSION_ARCH.deb (installs what it needs)
+	@scripts/deps build package
+	@scripts/make-deb $(B)/deb
+	@echo $(DEB)
+
+# A machine that has no such tools, or no mirror, cannot; then it says so.
+check-deb: ## the package's life in a chroot (debootstrap, once: build/chroot)
+	@scripts/deps build package || { echo "skip  the tools to build packages are missing"; \
+		echo "0 passed, 0 failed, 1 skipped"; exit 0; }; \
+	scripts/make-deb $(B)/deb && tests/package/deb $(B) $(DEB)
+
+check-install: all $(UNITS) ## make install, upgrade and uninstall
+	@tests/package/install $(B)
