@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A Debian of its own to install packages in: made by debootstrap from the mirror that apt uses here, kept, copied for each use."""
+"""A Debian to install packages in: made by debootstrap from the mirror that apt uses here, kept, copied for each use."""
 import os
 import re
 import shutil
@@ -64,7 +64,7 @@ def mount(kind, path, options='rw'):
 
 
 class Root:
-    """A copy in memory, with a /proc, a /dev and a user of its own. The caller runs in tests/lib/private: it ends with that, so
+    """A copy in memory, with a /proc, a /dev and a user of its own. It ends with tests/lib/private, in which this runs: so
     nothing here ever removes a tree that others are mounted in."""
 
     def __init__(self, source):
