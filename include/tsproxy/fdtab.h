@@ -31,6 +31,7 @@ enum ts_fd_flag {
 	TS_FD_SUSPECT = 64,	/* with TS_FD_FLOW: another process may have begun a connect on it (cross.h) */
 	TS_FD_UDP = 128,	/* a datagram socket with an association (udp.h) */
 	TS_FD_DATAGRAM = 256,	/* a UDP socket made here */
+	TS_FD_TRACED = 1024,	/* a carried connection whose end is to be told (trace.h) */
 	TS_FD_ALL = 0xffff,
 	TS_FD_SHARED = 512,	/* with either of these: another process of the same family by fork has it, too */
 };
@@ -57,6 +58,7 @@ struct ts_flow {
 	int reader_tid;		/* a thread in a connect that advances the flow itself; 0 none */
 	uint64_t cookie;	/* SO_COOKIE: the socket, whatever its number */
 	int64_t start_ms;	/* CLOCK_MONOTONIC */
+	int64_t start_us;	/* the same, where connections are traced */
 	int family;		/* of the sockaddrs that the program uses */
 	int lowat;		/* SO_RCVLOWAT as the program wants it */
 	int lowat_now;		/* as the kernel has it */

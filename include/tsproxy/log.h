@@ -12,6 +12,8 @@
 #ifndef TSPROXY_LOG_H
 #define TSPROXY_LOG_H
 
+#include <stdbool.h>
+
 enum ts_log_level { TS_LOG_OFF, TS_LOG_ERROR, TS_LOG_WARN, TS_LOG_INFO, TS_LOG_DEBUG };
 
 extern enum ts_log_level ts_log_level;
@@ -19,6 +21,14 @@ extern enum ts_log_level ts_log_level;
 /* Parses "LEVEL" or "LEVEL:FILE"; FILE must be absolute and is copied. Returns 0, or -EINVAL (and the level stays). */
 int ts_log_set(const char *spec);
 void ts_log_write(enum ts_log_level level, const char *fmt, ...);
+
+/*
+ * `tsproxy trace` (trace.h has the records): TSPROXY_TRACE names the FIFO that it reads. A line is left out where that is
+ * full or nobody reads it, and no file is ever made.
+ */
+extern bool ts_trace_on;
+bool ts_trace_set(const char *file);
+void ts_trace_write(const char *fmt, ...);
 
 #define ts_log(level, ...) \
 	do { \

@@ -226,6 +226,7 @@ void ts_conf_load(struct ts_conf *conf, char *const envp[])
 	s = ts_env_get(envp, "TSPROXY_LOG");
 	if (s)
 		ts_log_set(s);
+	ts_trace_set(ts_env_get(envp, "TSPROXY_TRACE"));
 	conf->short_names = is_on(ts_env_get(envp, "TSPROXY_SHORT_NAMES"), true);
 	conf->exit_node = is_on(ts_env_get(envp, "TSPROXY_EXIT_NODE"), false);
 	s = ts_env_get(envp, "TSPROXY_SOCKS5");

@@ -13,7 +13,9 @@
 
 enum ts_log_level ts_log_level = TS_LOG_OFF;
 
-static char log_file[256];
+bool ts_trace_on;
+
+static char log_file[256], trace_file[256];
 
 static const char *const level_names[] = { "off", "error", "warn", "info", "debug" };
 
@@ -104,6 +106,16 @@ static void write_directive(struct ts_wr *w, char c, va_list *ap)
 	}
 }
 
+static void write_line(struct ts_wr *w, const char *fmt, va_list *ap)
+{
+	for (; *fmt; fmt++) {
+		if (*fmt != '%' || !fmt[1])
+			ts_wr_u8(w, (uint8_t)*fmt);
+		else
+			write_directive(w, *++fmt, ap);
+	}
+}
+
 void ts_log_write(enum ts_log_level level, const char *fmt, ...)
 {
 	char line[768];
@@ -117,12 +129,7 @@ void ts_log_write(enum ts_log_level level, const char *fmt, ...)
 	ts_wr_str(&w, level_names[level]);
 	ts_wr_str(&w, ": ");
 	va_start(ap, fmt);
-	for (; *fmt; fmt++) {
-		if (*fmt != '%' || !fmt[1])
-			ts_wr_u8(&w, (uint8_t)*fmt);
-		else
-			write_directive(&w, *++fmt, &ap);
-	}
+	write_line(&w, fmt, &ap);
 	va_end(ap);
 	line[w.len++] = '\n';
 	if (log_file[0]) {
@@ -133,4 +140,32 @@ void ts_log_write(enum ts_log_level level, const char *fmt, ...)
 	ts_sys(SYS_write, fd, line, w.len);
 	if (log_file[0])
 		ts_sys(SYS_close, fd);
+}
+
+bool ts_trace_set(const char *file)
+{
+	size_t len = file ? strlen(file) : 0;
+
+	ts_trace_on = len && file[0] == '/' && len < sizeof(trace_file);
+	if (ts_trace_on)
+		memcpy(trace_file, file, len + 1);
+	return ts_trace_on;
+}
+
+void ts_trace_write(const char *fmt, ...)
+{
+	char line[768];
+	struct ts_wr w = ts_wr_over(line, sizeof(line) - 1);
+	va_list ap;
+	/* A FIFO that nobody reads any more is ENXIO, a full one EAGAIN: the program never waits for who looks on. */
+	long fd = ts_sys(SYS_openat, AT_FDCWD, trace_file, O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0);
+
+	if (fd < 0)
+		return;
+	va_start(ap, fmt);
+	write_line(&w, fmt, &ap);
+	va_end(ap);
+	line[w.len++] = '\n';
+	ts_sys(SYS_write, fd, line, w.len);
+	ts_sys(SYS_close, fd);
 }

@@ -27,7 +27,8 @@ static const char help_text[] =
 	"  doctor   find what is wrong         status   the tailnet's nodes\n"
 	"  sync     ask the daemon now         resolve  what a name stands for, and why\n"
 	"  env      serve a whole shell        explain  what would be done for a command\n"
-	"  config   the settings' origins      run, help, version\n"
+	"  trace    a line for each connection config   the settings' origins\n"
+	"  run, help, version\n"
 	"Exit status: the command's; 127 not found, 126 cannot be served, 2 wrong use.\n"
 	"TSPROXY_DISABLE=1 switches everything off. More: help COMMAND, man tsproxy.\n";
 

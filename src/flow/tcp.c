@@ -20,6 +20,7 @@
 #include "tsproxy/map.h"
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
+#include "tsproxy/trace.h"
 #include "tsproxy/wait.h"
 
 static bool has_name(int fd, long call, struct ts_addr *out)
@@ -171,6 +172,8 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 	ts_unlock(&ts_fdtab_lock);
 	if (!f)
 		return -EAGAIN;
+	if (ts_trace_on)
+		f->start_us = ts_trace_now();
 	ts_debug("fd %d: connecting to %a through %a", fd, to, &proxy->addr);
 	ts_sigio_hold(fd, nonblocking ? file_flags : 0, &sigio);
 	err = ts_tcp_reach_proxy(fd, &proxy->addr, family, nonblocking ? NULL : &w);
@@ -184,7 +187,7 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 	if (err == -EINPROGRESS || err == -EINTR)
 		return err;
 	if (err) {
-		ts_tcp_cancel(fd);
+		ts_tcp_cancel(fd, -err);
 		return ts_tcp_proxy_errno(err, &proxy->addr);
 	}
 	err = ts_tcp_wait_in_charge(fd, &w, options ? SO_SNDTIMEO : TS_NO_TIMEOUT, true);
@@ -206,5 +209,7 @@ int ts_tcp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 		return connect_pending(fd, &proxy.addr, family);
 	if (!(ts_fd_get_flags(fd) & TS_FD_NEW) && has_name(fd, SYS_getpeername, &peer))
 		return connect_again(fd, &proxy.addr, family);
+	if (err && ts_trace_on)
+		ts_trace_denied(to, -err);
 	return err ? err : connect_new(fd, to, family, d, &proxy, v6only);
 }

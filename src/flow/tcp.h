@@ -69,7 +69,7 @@ int ts_tcp_wait_in_charge(int fd, const struct ts_waited *w, int option, bool in
  */
 int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, struct ts_waited *stay);
 /* Forgets a flow whose connect to the proxy failed; the kernel's registrations are the program's again. */
-void ts_tcp_cancel(int fd);
+void ts_tcp_cancel(int fd, int err);
 /* What a failed connect to the proxy means to the program; says why in the log. -errno for -errno. */
 int ts_tcp_proxy_errno(int err, const struct ts_addr *proxy);
 

@@ -23,6 +23,7 @@
 #include "tsproxy/remote.h"
 #include "tsproxy/map.h"
 #include "tsproxy/sys.h"
+#include "tsproxy/trace.h"
 #include "tsproxy/wait.h"
 
 static uint8_t answer[TS_HS_IN_MAX];	/* under ts_fdtab_lock */
@@ -167,6 +168,8 @@ static void finish_connected(struct ts_flow *f, int fd)
 		ts_fd_set_flags(alias, 0, TS_FD_NEW | TS_FD_TRACKED);
 	}
 	f->state = TS_FLOW_OVER;
+	if (ts_trace_on)
+		ts_trace_connected(f, fd);
 }
 
 /*
@@ -204,6 +207,8 @@ static void finish_failed(struct ts_flow *f, int fd, int err, bool blocking)
 	refuse_really(fd, f->family, blocking);
 	ts_identity_write(fd, &id);
 	untag_aliases(f);
+	if (ts_trace_on)
+		ts_trace_failed(f, err);
 	f->err = err;
 	f->state = blocking || err == ECONNREFUSED ? TS_FLOW_OVER : TS_FLOW_FAILED;
 }

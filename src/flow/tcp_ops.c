@@ -9,6 +9,7 @@
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/sys.h"
+#include "tsproxy/trace.h"
 #include "tsproxy/wait.h"
 
 struct ts_flow *ts_flow_lock(int fd)
@@ -73,7 +74,7 @@ int ts_tcp_abort(int fd, int err)
 	ts_sock_set_int(fd, SOL_SOCKET, SO_RCVLOWAT, f->lowat);
 	ts_sys(SYS_connect, fd, &unspec, sizeof(unspec));
 	ts_unlock(&ts_fdtab_lock);
-	ts_tcp_cancel(fd);
+	ts_tcp_cancel(fd, ECONNABORTED);
 	return 1;
 }
 
@@ -125,6 +126,11 @@ bool ts_tcp_get_lowat(int fd, int *value)
 
 void ts_tcp_fd_closing(int fd)
 {
+	if (__builtin_expect(ts_trace_on, 0)) {
+		if (ts_process() != TS_SELF)
+			return;
+		ts_trace_closing(fd);
+	}
 	if (!(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_WAKER)) && !ts_epreg_any(fd)) {
 		ts_fd_set_flags(fd, 0, TS_FD_ALL);
 		return;
@@ -160,6 +166,8 @@ void ts_tcp_fd_duplicated(int from, int to)
 		ts_epreg_forget(from);
 		ts_fd_set_flags(from, 0, TS_FD_NEW | TS_FD_TRACKED);
 		ts_fd_set_flags(to, ts_fd_get_flags(from) & TS_FD_OPTIONS, 0);
+		if (ts_fd_get_flags(from) & TS_FD_TRACED)
+			ts_trace_duplicated(from, to);
 	}
 	ts_unlock(&ts_fdtab_lock);
 }

@@ -20,6 +20,7 @@
 #include "tsproxy/log.h"
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
+#include "tsproxy/trace.h"
 #include "tsproxy/wait.h"
 
 struct timeouts {
@@ -148,8 +149,8 @@ int ts_tcp_wait_in_charge(int fd, const struct ts_waited *w, int option, bool in
 	return err;
 }
 
-/* Forgets a flow whose connect to the proxy failed; the kernel's registrations are the program's again. */
-void ts_tcp_cancel(int fd)
+/* Forgets a flow that failed with `err` before the proxy could answer; the kernel's registrations are the program's again. */
+void ts_tcp_cancel(int fd, int err)
 {
 	struct ts_flow *f = ts_flow_lock(fd);
 
@@ -157,6 +158,8 @@ void ts_tcp_cancel(int fd)
 		return;
 	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias))
 		ts_epreg_untag(alias);
+	if (ts_trace_on)
+		ts_trace_failed(f, err);
 	ts_cross_void(f, fd);
 	ts_flow_end(f);
 	ts_wait_wake();
@@ -271,7 +274,7 @@ int ts_tcp_wait(int fd, int option, bool in_connect)
 		if (err == -EINPROGRESS || err == -EALREADY)
 			return -EAGAIN;
 		if (err && err != -EINTR) {
-			ts_tcp_cancel(fd);
+			ts_tcp_cancel(fd, -err);
 			return ts_tcp_proxy_errno(err, &proxy);
 		}
 		if (err)

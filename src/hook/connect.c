@@ -9,6 +9,7 @@
 #include "tsproxy/fdtab.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
+#include "tsproxy/trace.h"
 #include "tsproxy/udp.h"
 
 int socket(int domain, int type, int protocol)
@@ -49,6 +50,8 @@ int connect(int fd, const struct sockaddr *addr, socklen_t len)
 		if (ts_fd_has_flow(fd) && len >= sizeof(addr->sa_family) && ts_tcp_check(fd) == TS_TCP_PENDING)
 			return ts_result(-EALREADY);
 		r = ts_real()->connect(fd, addr, len);
+		if (__builtin_expect(ts_trace_on, 0))
+			ts_trace_direct(fd, addr, len, r < 0 ? ts_errno : 0);
 		if (r == 0 && ts_fd_is_udp(fd))
 			ts_udp_left(fd);
 		else if (r < 0 && ts_fd_has_flow(fd))

@@ -13,6 +13,7 @@
 
 #include "tsproxy/cross.h"
 #include "tsproxy/fdtab.h"
+#include "tsproxy/trace.h"
 #include "tsproxy/udp.h"
 
 #define ENV_MAX 65536	/* more is not handed over: the list must fit on the stack */
@@ -227,4 +228,12 @@ __attribute__((constructor)) static void arrive(void)
 {
 	if (ts_enabled() && ts_connects_pending)
 		ts_cross_arrive();
+	if (ts_trace_on && ts_enabled())
+		ts_trace_arrive();
+}
+
+__attribute__((destructor)) static void end(void)
+{
+	if (ts_trace_on)
+		ts_trace_ending();
 }
