@@ -15,7 +15,7 @@ libexecdir ?= $(prefix)/libexec/tsproxy
 mandir ?= $(prefix)/share/man
 docdir ?= $(prefix)/share/doc/tsproxy
 bashdir ?= $(prefix)/share/bash-completion/completions
-zshdir ?= $(prefix)/share/zsh/vendor-completions
+zshdir ?= $(prefix)/share/zsh/site-functions
 fishdir ?= $(prefix)/share/fish/vendor_completions.d
 unitdir ?= $(prefix)/lib/systemd/user
 DESTDIR ?=
@@ -75,7 +75,7 @@ say = @echo "  $(1)" $(patsubst $(B)/%,%,$@)
 endif
 
 .PHONY: all help demo check clean install uninstall
-all: $(B)/libtsproxy.so $(B)/tsproxy $(COMMANDS:%=$(B)/tsproxy-%) $(B)/tsproxy-sim ## build everything
+all: $(B)/libtsproxy.so $(B)/tsproxy $(COMMANDS:%=$(B)/tsproxy-%) $(B)/tsproxy-complete $(B)/tsproxy-sim ## build everything
 
 help: ## this list
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -105,6 +105,10 @@ $(B)/tool/libtool.a: $(TOOL_O)
 $(COMMANDS:%=$(B)/tsproxy-%): $(B)/tsproxy-%: $(B)/tool/cli/cmd_%.o $(B)/tool/libtool.a
 	$(call say,CC)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(TOOL_LIBS)
+
+$(B)/tsproxy-complete: completions/tsproxy-complete
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
 
 $(B)/object/%.o: src/%.c
 	@mkdir -p $(@D)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # For those who change tsproxy.
 
-SCRIPTS = $(shell grep -lE '^\#!/(usr/)?bin/(env )?(ba)?sh' scripts/* tests/*/* .ci/* 2>/dev/null)
+SCRIPTS = $(shell grep -lE '^\#!/(usr/)?bin/(env )?(ba)?sh' scripts/* tests/*/* .ci/* completions/* 2>/dev/null)
 
 .PHONY: format lint man-lint dist compdb
 format: ## lay out C files as .clang-format says (F=files)
@@ -9,6 +9,7 @@ format: ## lay out C files as .clang-format says (F=files)
 
 lint: man-lint ## include layers, shell scripts, man pages, what style forbids
 	scripts/check-layers
+	shellcheck -S warning -s bash completions/tsproxy.bash
 	shellcheck -S warning $(SCRIPTS)
 	! git grep -nIwE 'TODO|FIXME|XXX' -- '*.c' '*.h' '*.S' '*.sh' '*.py' Makefile
 

@@ -24,18 +24,23 @@ $(UNITS): $(B)/systemd/%: contrib/systemd/%.in
 
 install: all $(UNITS) ## install under DESTDIR and prefix (/usr/local)
 	$(call put,644,$(B)/libtsproxy.so,$(libdir))
-	$(call put,755,$(COMMANDS:%=$(B)/tsproxy-%),$(libexecdir))
+	$(call put,755,$(COMMANDS:%=$(B)/tsproxy-%) $(B)/tsproxy-complete,$(libexecdir))
 	$(call put,755,$(B)/tsproxy,$(bindir))
 	$(if $(MAN1),$(call put,644,$(MAN1),$(mandir)/man1))
 	$(if $(MAN5),$(call put,644,$(MAN5),$(mandir)/man5))
 	$(if $(MAN7),$(call put,644,$(MAN7),$(mandir)/man7))
 	$(call put,644,$(UNITS),$(unitdir))
 	$(call put,644,contrib/tsproxy.conf,$(docdir))
+	$(call put,644,completions/tsproxy.bash,$(bashdir))
+	mv -f '$(DESTDIR)$(bashdir)/tsproxy.bash' '$(DESTDIR)$(bashdir)/tsproxy'
+	$(call put,644,completions/_tsproxy,$(zshdir))
+	$(call put,644,completions/tsproxy.fish,$(fishdir))
 
 uninstall: ## remove what `make install` put there
 	rm -f '$(DESTDIR)$(bindir)/tsproxy' '$(DESTDIR)$(libdir)/libtsproxy.so' \
-		$(foreach c,$(COMMANDS),'$(DESTDIR)$(libexecdir)/tsproxy-$(c)') \
-		'$(DESTDIR)$(docdir)/tsproxy.conf' \
+		$(foreach c,$(COMMANDS) complete,'$(DESTDIR)$(libexecdir)/tsproxy-$(c)') \
+		'$(DESTDIR)$(docdir)/tsproxy.conf' '$(DESTDIR)$(bashdir)/tsproxy' '$(DESTDIR)$(zshdir)/_tsproxy' \
+		'$(DESTDIR)$(fishdir)/tsproxy.fish' \
 		$(foreach f,$(UNITS),'$(DESTDIR)$(unitdir)/$(notdir $(f))') \
 		$(foreach f,$(MAN1) $(MAN5) $(MAN7),'$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(f)))/$(notdir $(f))')
 	-rmdir '$(DESTDIR)$(libexecdir)' '$(DESTDIR)$(docdir)' 2>/dev/null

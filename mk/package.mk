@@ -17,3 +17,7 @@ check-deb: ## the package's life in a chroot (debootstrap, once: build/chroot)
 
 check-install: all $(UNITS) ## make install, upgrade and uninstall
 	@tests/package/install $(B)
+
+.PHONY: check-completions
+check-completions: all ## completions, in bash, zsh and fish on a terminal
+	@tests/package/completions $(B)

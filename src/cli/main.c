@@ -15,8 +15,8 @@
 #include "run.h"
 
 static const char *const commands[] = {
-	"run", "status", "resolve", "doctor", "env", "sync", "explain", "trace", "config", "up", "down", "help",
-	"version",
+	"run", "status", "resolve", "doctor", "env", "sync", "explain", "trace", "config", "up", "down", "complete",
+	"help", "version",
 };
 
 static bool is_command(const char *word)
