@@ -49,19 +49,22 @@ static bool find_other(struct ts_up *up, const struct ts_map_settings *set)
 
 static void say_log(const struct ts_up *up)
 {
-	ts_tool_error("tailscaled does not come up; its log: %s/tailscaled.log", up->dir);
+	char how[64];
+
+	if (ts_up_has_ended(up, how))
+		ts_tool_error("tailscaled does not come up: it ended with %s; its log: %s/tailscaled.log", how, up->dir);
+	else
+		ts_tool_error("tailscaled does not come up; its log: %s/tailscaled.log", up->dir);
 }
 
 static int start_own(struct ts_up *up, const struct words *w, struct ts_up_state *state)
 {
-	bool began = false;
-
 	if (!ts_up_supervisor(up)) {
 		if (!up->tailscaled[0]) {
 			ts_tool_error("no tailscaled is installed (PATH, /usr/sbin, ~/.local/bin): install tailscale");
 			return 1;
 		}
-		began = true;
+		up->began = true;
 		ts_up_step("starting %s", up->tailscaled);
 		if (w->systemd ? ts_up_unit_start(up) : ts_up_start(up)) {
 			ts_up_end("failed");
@@ -70,13 +73,13 @@ static int start_own(struct ts_up *up, const struct words *w, struct ts_up_state
 		}
 	}
 	if (ts_up_wait_answer(up, state)) {
-		if (began)
+		if (up->began)
 			ts_up_end("done");
 		return 0;
 	}
 	ts_up_end("failed");
 	say_log(up);
-	if (began)
+	if (up->began)
 		w->systemd ? ts_up_unit_stop() : ts_up_stop(up);
 	return 1;
 }
@@ -99,12 +102,13 @@ static bool wait_running(const struct ts_up *up, struct ts_up_state *state)
 static int log_in(struct ts_up *up, char **flags, struct ts_up_state *state)
 {
 	bool running = strcmp(state->backend, "Running") == 0;
+	bool stopped = strcmp(state->backend, "Stopped") == 0 && !flags[0];
 	int ret;
 
 	if (running && !flags[0])
 		return 0;
-	ts_up_step(running ? "changing its settings" : "logging in");
-	ret = ts_up_login(up, flags);
+	ts_up_step(running ? "changing its settings" : stopped ? "it is stopped; bringing it up as it was" : "logging in");
+	ret = stopped ? ts_up_resume(up) : ts_up_login(up, flags);
 	if (ret) {
 		ts_up_end("failed");
 		if (!up->own)

@@ -17,6 +17,7 @@ struct ts_up {
 	char dir[TS_UP_PATH_MAX];
 	char socket[TS_UP_PATH_MAX]; /* the daemon's: our own, or another that answers */
 	bool own;
+	bool began; /* this command started the daemon: if that ends, it never came up */
 	bool named; /* the user said which */
 	char tailscaled[TS_UP_PATH_MAX], tailscale[TS_UP_PATH_MAX]; /* "" where not found */
 };
@@ -37,6 +38,8 @@ bool ts_up_choose_ports(struct ts_own_ports *out);
 int ts_up_prepare(struct ts_up *up);
 /* The PID of the supervisor that holds the folder's lock; 0 where there is none. */
 pid_t ts_up_supervisor(const struct ts_up *up);
+/* Whether the daemon of the supervisor that is at work has ended before: `how`, in words. */
+bool ts_up_has_ended(const struct ts_up *up, char how[64]);
 /* Becomes the supervisor of a daemon that it starts; `ready_fd` is closed once that holds the lock. An exit status. */
 int ts_up_supervise(const struct ts_up *up, int ready_fd);
 /* The same in a process of its own, in the background. */
@@ -55,6 +58,8 @@ bool ts_up_ask(const struct ts_up *up, struct ts_up_state *out);
 bool ts_up_wait_answer(const struct ts_up *up, struct ts_up_state *out);
 /* `tailscale up` with these flags: shows the link to log in with, and waits for it. 0 or an exit status (said). */
 int ts_up_login(const struct ts_up *up, char **flags);
+/* One that was stopped and is logged in goes on as it was: no setting of its changes. */
+int ts_up_resume(const struct ts_up *up);
 void ts_up_logout(const struct ts_up *up);
 
 /* up_unit.c: the same under systemd's user manager. */

@@ -84,6 +84,27 @@ pid_t ts_up_supervisor(const struct ts_up *up)
 	return pid > 1 ? pid : 0;
 }
 
+bool ts_up_has_ended(const struct ts_up *up, char how[64])
+{
+	pid_t pid = ts_up_supervisor(up);
+	int fd = pid ? open_lock(up) : -1;
+	char text[128] = "", *second;
+
+	if (fd < 0)
+		return false;
+	/* What a supervisor before this one wrote is under its own number. */
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0 || (pid_t)strtol(text, NULL, 10) != pid || kill(pid, 0) != 0)
+		text[0] = '\0';
+	close(fd);
+	second = strchr(text, '\n');
+	if (!second || !second[1])
+		return false;
+	snprintf(how, 64, "%.*s", (int)strcspn(second + 1, "\n"), second + 1);
+	while (*how && how[strlen(how) - 1] == ' ')
+		how[strlen(how) - 1] = '\0';
+	return true;
+}
+
 /* What the supervisor waits for, blocked so that none is missed. */
 static void supervisor_signals(sigset_t *set)
 {
@@ -148,13 +169,14 @@ static bool wait_signal(const sigset_t *set, const struct timespec *limit, pid_t
 	return true;
 }
 
-/* Runs the daemon until it ends. False where it was ended because we shall end. */
-static bool run_once(const struct ts_up *up, const struct ts_own_ports *ports, const sigset_t *set,
+/* Runs the daemon until it ends, and notes that in the lock's file. False where it was ended because we shall end. */
+static bool run_once(const struct ts_up *up, const struct ts_own_ports *ports, int lock_fd, const sigset_t *set,
 		     const sigset_t *before)
 {
+	char how[32], note[64];
 	pid_t parent = getpid(), pid = fork();
 	bool ended = false;
-	int status = 0;
+	int status = 0, n;
 
 	if (pid == 0)
 		become_daemon(up, ports, parent, before);
@@ -163,12 +185,17 @@ static bool run_once(const struct ts_up *up, const struct ts_own_ports *ports, c
 			end_daemon(pid);
 			return false;
 		}
-	fprintf(stderr, "tsproxy: tailscaled ended (%s %d); it is started again\n",
-		WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	snprintf(how, sizeof(how), "%s %d", WIFSIGNALED(status) ? "signal" : "status",
+		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	fprintf(stderr, "tsproxy: tailscaled ended (%s); it is started again\n", how);
+	/* Over what is there, in one write: whoever reads it meanwhile finds our number. */
+	n = snprintf(note, sizeof(note), "%d\n%-12s\n", (int)getpid(), how);
+	if (pwrite(lock_fd, note, (size_t)n, 0) != n)
+		fprintf(stderr, "tsproxy: %s/daemon.lock: %s\n", up->dir, strerror(errno));
 	return true;
 }
 
-static void supervise(const struct ts_up *up, const struct ts_own_ports *ports)
+static void supervise(const struct ts_up *up, const struct ts_own_ports *ports, int lock_fd)
 {
 	struct timespec pause = { .tv_sec = 1 }, start, end;
 	sigset_t set, before;
@@ -179,7 +206,7 @@ static void supervise(const struct ts_up *up, const struct ts_own_ports *ports)
 	sigprocmask(SIG_BLOCK, &set, &before);
 	for (;;) {
 		clock_gettime(CLOCK_MONOTONIC, &start);
-		if (!run_once(up, ports, &set, &before))
+		if (!run_once(up, ports, lock_fd, &set, &before))
 			break;
 		clock_gettime(CLOCK_MONOTONIC, &end);
 		if (end.tv_sec - start.tv_sec >= STABLE_S)
@@ -208,7 +235,7 @@ int ts_up_supervise(const struct ts_up *up, int ready_fd)
 	}
 	if (ready_fd >= 0)
 		close(ready_fd);
-	supervise(up, &ports);
+	supervise(up, &ports, fd);
 	ret = 0;
 	unlink(up->socket);
 	snprintf(path, sizeof(path), "%s/ports", up->dir);

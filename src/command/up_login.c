@@ -88,11 +88,14 @@ bool ts_up_ask(const struct ts_up *up, struct ts_up_state *out)
 bool ts_up_wait_answer(const struct ts_up *up, struct ts_up_state *out)
 {
 	struct timespec pause = { .tv_nsec = POLL_MS * 1000000 };
+	char how[64];
 
 	for (int i = 0; i < ANSWER_MS / POLL_MS; i++) {
 		/* Right after its start it answers before it has read its own state. */
 		if (ts_up_ask(up, out) && strcmp(out->backend, "NoState") != 0)
 			return true;
+		if (up->began && ts_up_has_ended(up, how))
+			return false;
 		if (up->own && i * POLL_MS > START_MS && !ts_up_supervisor(up))
 			return false;
 		if (i % (1000 / POLL_MS) == 0)
@@ -247,6 +250,20 @@ int ts_up_login(const struct ts_up *up, char **flags)
 	if (key_fd >= 0)
 		close(key_fd);
 	return ret;
+}
+
+/* Any flag at all, and be it --json, would make `tailscale up` compare the settings with the flags and refuse. */
+int ts_up_resume(const struct ts_up *up)
+{
+	char sock[TS_UP_PATH_MAX + 16];
+	char *argv[] = { (char *)"tailscale", sock, (char *)"up", NULL };
+
+	if (!up->tailscale[0]) {
+		ts_tool_error("the tailscale command is missing, which brings the daemon up: install it");
+		return 1;
+	}
+	snprintf(sock, sizeof(sock), "--socket=%s", up->socket);
+	return run_up(up, argv);
 }
 
 void ts_up_logout(const struct ts_up *up)

@@ -33,7 +33,7 @@ def own(t, name=""):
 
 def supervisor(t):
     with open(own(t, "daemon.lock")) as f:
-        return int(f.read())
+        return int(f.readline())
 
 
 def alive(pid):
@@ -136,6 +136,17 @@ def systemd(t):
     assert not os.path.exists(f"{t.home}/.config/systemd/user/tsproxy.service"), done
 
 
+@test("up on a daemon that was stopped says nothing to it but up: no flag, no key; what it fails with is told")
+def stopped(t):
+    t.file("bin/tailscale", '#!/bin/sh\necho "$@" > "$HOME/words"\necho refused >&2\nexit 1\n', 0o755)
+    t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
+    t.sim("--socks5", "1080", "--state", "Stopped", api=API)
+    done = t.launcher("up", env={"TS_AUTHKEY": "tskey-auth-x"}).bad("bringing it up as it was", "refused", status=1)
+    assert open(f"{t.home}/words").read().endswith("/tailscaled.sock up\n"), done
+    t.launcher("up", "--hostname=x").bad(status=1)
+    assert open(f"{t.home}/words").read().endswith("/tailscaled.sock up --json --hostname=x\n")
+
+
 @test("up and down: what cannot be is refused in a line, and leaves nothing behind")
 def errors(t):
     t.launcher("up", env={"PATH": "/nonexistent"}).bad("no tailscaled", "install tailscale", status=1)
@@ -147,8 +158,10 @@ def errors(t):
     t.launcher("down", "now").bad("no arguments", status=2)
     t.file("bin/tailscaled", "#!/bin/sh\necho broken >&2\nexit 3\n", 0o755)
     t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
-    done = t.launcher("up", timeout=60).bad("does not come up", "tailscaled.log", status=1)
+    done = t.launcher("up", timeout=60).bad("does not come up", "status 3", "tailscaled.log", status=1)
     assert "broken" in open(own(t, "tailscaled.log")).read(), done
+    # As soon as its process has died, not when no answer came for long.
+    assert done.seconds < 5 and done.err.count("\n") == 2, done
     assert t.launcher("down").good() == "not up\n"
     # A daemon that is logged out, and no tailscale command.
     t.sim("--socks5", "1080", "--state", "NeedsLogin", api=API)

@@ -123,6 +123,21 @@ def up(w):
         place.reaches()
         assert "down" in good(place.run("tsproxy", "down")) and not place.daemons()
         assert good(place.run("tsproxy", "down")) == "not up\n"
+        # One that was stopped comes up as it was.
+        assert "starting" in place.run("tsproxy", "up").stderr
+        tailscale = ("tailscale", f"--socket={files}/tailscaled.sock")
+        good(place.run(*tailscale, "set", "--accept-routes", "--shields-up"))
+        good(place.run(*tailscale, "down"))
+
+        def preferences():
+            prefs = json.loads(good(place.run(*tailscale, "debug", "prefs")))
+            return {k: prefs[k] for k in ("RouteAll", "ShieldsUp", "Hostname", "ControlURL", "CorpDNS")}
+        before = preferences()
+        assert before["RouteAll"] and before["ShieldsUp"] and before["Hostname"] == place.name, before
+        assert "as it was" in place.run("tsproxy", "up", env={"TS_AUTHKEY": "tskey-unused"}).stderr
+        assert preferences() == before
+        place.reaches()
+        good(place.run("tsproxy", "down"))
         # The state outlives the daemon: no login, the same addresses.
         assert "starting" in place.run("tsproxy", "up").stderr
         place.reaches()
