@@ -21,3 +21,13 @@ check-install: all $(UNITS) ## make install, upgrade and uninstall
 .PHONY: check-completions
 check-completions: all ## completions, in bash, zsh and fish on a terminal
 	@tests/package/completions $(B)
+
+# The tools of a build need its glibc: SUITE=bullseye builds for 2.31, in a chroot (debootstrap, once).
+TARBALL := $(B)/tarball/tsproxy-$(VERSION)-$(shell uname -m).tar.xz
+
+.PHONY: tarball check-tarball
+tarball: ## build/tarball/tsproxy-VERSION-MACHINE.tar.xz: runs from any folder (SUITE=bullseye: for its glibc)
+	@$(if $(SUITE),scripts/make-old-tarball $(SUITE) $(B) $(B)/tarball,scripts/make-tarball $(B)/portable $(B)/tarball)
+
+check-tarball: tarball ## unpack it in a Debian with nothing but libc, and use it (SUITE=bullseye)
+	@tests/package/tarball $(B) $(TARBALL) $(SUITE)

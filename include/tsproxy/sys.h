@@ -8,7 +8,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/syscall.h>
+
+#include "tsproxy/calls.h"
 
 #if defined(__x86_64__)
 static inline long ts_syscall6(long n, long a, long b, long c, long d, long e, long f)

@@ -208,22 +208,23 @@ static const char *asking_shell(char *buf, size_t cap)
 }
 
 /* The object's name where a shell can use it, else null (said). */
-static const char *usable_object(void)
+static const char *usable_object(const struct ts_conf *conf)
 {
-	const char *status = getenv("TSPROXY_STATUS"), *object = ts_parts_object();
+	const char *status = getenv("TSPROXY_STATUS"), *object = ts_parts_object(), *name;
 
 	if (status && ts_conf_stream(status) >= 0) {
 		ts_tool_error("--status %s can be read once, for one command, and not for a shell: name a file", status);
 		return NULL;
 	}
-	if (!object)
+	if (!object) {
 		ts_tool_error(OBJECT " is missing beside tsproxy and in ../lib; install tsproxy again");
-	else if (object[strcspn(object, ": \t\n")])
+		return NULL;
+	}
+	name = ts_parts_preload(object, conf->map_path);
+	if (!name)
 		ts_tool_error("%s: LD_PRELOAD cannot name a file with a space or a colon in it; move tsproxy elsewhere",
 			      object);
-	else
-		return object;
-	return NULL;
+	return name;
 }
 
 int main(int argc, char **argv)
@@ -253,7 +254,7 @@ int main(int argc, char **argv)
 		ts_tool_error("env: no words for the shell %s; there are bash, zsh, fish and sh", shell);
 		return 2;
 	}
-	if (!off && !(object = usable_object()))
+	if (!off && !(object = usable_object(&conf)))
 		return 1;
 	if (isatty(STDOUT_FILENO))
 		fprintf(stderr, fish ? "tsproxy: for the shell to take it: tsproxy env%s | source\n" :

@@ -6,10 +6,14 @@
 #include "parts.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "environ.h"
+#include "tsproxy/buf.h"
+#include "tsproxy/hash.h"
 
 #define LEVELS 3	/* our own folder, and two above it: libexec/tsproxy/ lies that deep */
 
@@ -63,4 +67,37 @@ const char *ts_parts_command(const char *command)
 const char *ts_parts_launcher(void)
 {
 	return look("tsproxy", "bin/", TSPROXY_BINDIR, X_OK);
+}
+
+static bool can_be_named(const char *file)
+{
+	return !file[strcspn(file, ": \t\n")];
+}
+
+/* The link is to the object's folder, not to itself, so that what lies beside the object is found from there. */
+const char *ts_parts_preload(const char *object, const char *map_path)
+{
+	char hash[24], to[PATH_MAX];
+	char *dir = ts_join(map_path), *folder = ts_join(object), *link;
+	struct ts_wr w = ts_wr_over(hash, sizeof(hash));
+	struct stat st;
+	ssize_t n;
+
+	if (can_be_named(object))
+		return object;
+	if (!strrchr(dir, '/') || !can_be_named(map_path))
+		return NULL;
+	*strrchr(dir, '/') = '\0';
+	*strrchr(folder, '/') = '\0';
+	/* Where others may write they could put another folder in its place. */
+	if (lstat(dir, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
+		return NULL;
+	ts_wr_hex64(&w, ts_fnv64(TS_FNV64_INIT, folder, strlen(folder)));
+	if (!ts_wr_end(&w))
+		return NULL;
+	link = ts_join(dir, "/lib-", hash);
+	n = symlink(folder, link) == 0 || access(link, F_OK) == 0 ? readlink(link, to, sizeof(to)) : -1;
+	if (n != (ssize_t)strlen(folder) || memcmp(to, folder, (size_t)n) != 0)
+		return NULL;
+	return ts_join(link, strrchr(object, '/'));
 }

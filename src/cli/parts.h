@@ -8,6 +8,11 @@
 
 /* The absolute name of libtsproxy.so, or null where there is none. */
 const char *ts_parts_object(void);
+/*
+ * A name of that file for LD_PRELOAD, which takes spaces and colons for the end of a name: its own, or one through a link
+ * beside the map at `map_path`. Null where neither will do.
+ */
+const char *ts_parts_preload(const char *object, const char *map_path);
 /* The absolute name of the program tsproxy-`command`, or null where there is none. */
 const char *ts_parts_command(const char *command);
 /* The absolute name of the launcher, or null where there is none. */

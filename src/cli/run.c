@@ -15,6 +15,7 @@
 
 #include "help.h"
 #include "parts.h"
+#include "place.h"
 #include "program.h"
 #include "refresh.h"
 #include "tsproxy/conf.h"
@@ -109,19 +110,23 @@ static void set_asan_options(struct ts_environ *env)
 		ts_environ_set(env, "ASAN_OPTIONS", ts_join(old, ":" ASAN_OPTION));
 }
 
-static int preload(struct ts_environ *env)
+static int preload(struct ts_conf *conf, struct ts_environ *env)
 {
-	const char *object = ts_parts_object();
+	const char *object = ts_parts_object(), *name;
 
 	if (!object) {
 		ts_say(OBJECT_NAME " is missing beside tsproxy and in ../lib; install tsproxy again");
 		return TS_EXIT_NOT_RUN;
 	}
-	if (object[strcspn(object, ": \t\n")]) {
+	name = ts_parts_preload(object, conf->map_path);
+	/* The folder of the map may not be there yet. */
+	if (!name && ts_place_find(conf, env))
+		name = ts_parts_preload(object, conf->map_path);
+	if (!name) {
 		ts_say(object, ": LD_PRELOAD cannot name a file with a space or a colon in it; move tsproxy elsewhere");
 		return TS_EXIT_NOT_RUN;
 	}
-	set_preload(env, object);
+	set_preload(env, name);
 	set_asan_options(env);
 	return 0;
 }
@@ -178,7 +183,7 @@ int ts_run(const struct ts_options *opt, struct ts_environ *env)
 	ts_program_check(file, path, &program);
 	ret = judge(opt->words[0], &program);
 	if (ret == 0)
-		ret = preload(env);
+		ret = preload(&conf, env);
 	if (ret == 0)
 		ret = prepare_map(&conf, env);
 	return ret ? ret : become(file, opt->words, env);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +21,7 @@
 
 #include "../cli/parts.h"
 #include "doctor.h"
+#include "tsproxy/calls.h"
 
 /* The first line of a small file, "" where there is none. */
 static const char *first_line(const char *path, char *buf, size_t cap)
@@ -55,18 +55,19 @@ static void confinement(struct ts_doctor *d)
 
 void ts_doctor_machine(struct ts_doctor *d)
 {
+	const char *object = ts_parts_object();
 	struct utsname u = { 0 };
 
 	uname(&u);
 	ts_doctor_add(d, TS_OK, "versions", "tsproxy %s, Linux %s, %s, %s%s\n", TSPROXY_VERSION, u.release, u.machine,
 		      LIBC_NAME, LIBC_VERSION);
-	d->object = ts_parts_object();
-	if (!d->object)
+	d->object = object ? ts_parts_preload(object, d->conf.map_path) : NULL;
+	if (!object)
 		ts_doctor_add(d, TS_FAIL, "library", "libtsproxy.so is missing beside tsproxy and in ../lib\n"
 						     "install tsproxy again");
-	else if (d->object[strcspn(d->object, ": \t\n")])
+	else if (!d->object)
 		ts_doctor_add(d, TS_FAIL, "library", "LD_PRELOAD cannot name %s: there is a space or a colon in it\n"
-						     "move tsproxy elsewhere", d->object);
+						     "move tsproxy elsewhere", object);
 	confinement(d);
 }
 

@@ -6,9 +6,9 @@
 #include "hook.h"
 
 #include <errno.h>
-#include <sys/syscall.h>
 
 #include "syscall.h"
+#include "tsproxy/calls.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/map.h"
 #include "tsproxy/names.h"

@@ -9,9 +9,8 @@
 
 #include "hook.h"
 
-#include <sys/syscall.h>
-
 #include "syscall.h"
+#include "tsproxy/calls.h"
 
 #define BIT(n) (1ull << (n) % 64)
 

@@ -131,11 +131,15 @@ def env_refuses_what_cannot_be(w):
 
 
 @test
-def env_refuses_a_folder_that_ld_preload_cannot_name(w):
+def env_in_a_folder_that_ld_preload_cannot_name(w):
     os.mkdir(w.path('a b'))
     for name in 'tsproxy', 'tsproxy-env', 'libtsproxy.so':
         w.install(w.object if name.endswith('.so') else f'{w.build}/{name}', 'a b/' + name)
     w.launcher = w.path('a b/tsproxy')
     got, out, err = w.run('env', '--shell', 'sh')
+    same((got, err), (0, ''))
+    assert f"LD_PRELOAD='{w.run_dir}/tsproxy/lib-" in out, out
+    os.rename(w.run_dir, w.path('a run'))
+    got, out, err = w.run('env', '--shell', 'sh', env={'XDG_RUNTIME_DIR': w.path('a run')})
     same((got, out), (1, ''))
     one_line(err, 'move tsproxy elsewhere')

@@ -120,9 +120,33 @@ def without_the_object_nothing_runs(w):
 
 @test
 def a_folder_that_ld_preload_cannot_name(w):
+    """Then the object is named through a link beside the map."""
     os.rename(w.bin, w.path('my bin'))
     w.launcher = w.path('my bin/tsproxy')
+    for _ in range(2):
+        name = w.environment()['LD_PRELOAD']
+        assert name.startswith(w.run_dir + '/tsproxy/lib-') and name.endswith('/libtsproxy.so'), name
+        assert os.path.samefile(name, w.path('my bin/libtsproxy.so')), name
+
+
+@test
+def a_link_to_another_folder_is_not_taken(w):
+    os.rename(w.bin, w.path('my bin'))
+    w.launcher = w.path('my bin/tsproxy')
+    link = os.path.dirname(w.environment()['LD_PRELOAD'])
+    os.unlink(link)
+    os.symlink('/usr/lib', link)
     status, out, err = w.run('echo', 'ran')
+    same((status, out), (126, ''))
+    one_line(err, 'space')
+
+
+@test
+def no_name_for_the_object_at_all(w):
+    os.rename(w.bin, w.path('my bin'))
+    os.rename(w.run_dir, w.path('my run'))
+    w.launcher = w.path('my bin/tsproxy')
+    status, out, err = w.run('echo', 'ran', env={'XDG_RUNTIME_DIR': w.path('my run')})
     same((status, out), (126, ''))
     one_line(err, 'space')
 
