@@ -31,3 +31,7 @@ tarball: ## build/tarball/tsproxy-VERSION-MACHINE.tar.xz: runs from any folder (
 
 check-tarball: tarball ## unpack it in a Debian with nothing but libc, and use it (SUITE=bullseye)
 	@tests/package/tarball $(B) $(TARBALL) $(SUITE)
+
+.PHONY: check-contrib
+check-contrib: all tarball ## contrib/: lint, and the images' steps in a chroot
+	@tests/package/contrib $(B) $(TARBALL)
