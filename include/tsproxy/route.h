@@ -38,6 +38,13 @@ struct ts_decision ts_route_decide(const struct ts_addr *to);
 
 /* The proxy to use. `v4_only`: the socket can reach IPv4 addresses only; `v6_only` likewise. False where there is none. */
 bool ts_route_proxy(bool v4_only, bool v6_only, struct ts_proxy *out);
+/*
+ * The proxy did not take a connection. For two seconds another is used where there is one that the socket can reach; then it is tried
+ * again.
+ */
+void ts_route_proxy_failed(const struct ts_addr *proxy);
+/* As ts_route_proxy, among those that did not fail a moment ago. */
+bool ts_route_proxy_left(bool v4_only, bool v6_only, struct ts_proxy *out);
 /* The same for datagrams, which only SOCKS5 carries. */
 bool ts_route_socks5(bool v4_only, bool v6_only, struct ts_proxy *out);
 /* True where `a` is a proxy that this process would use: such a peer may be a carried connection's. */

@@ -11,7 +11,9 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "tsproxy/fdtab.h"
 #include "tsproxy/guard.h"
+#include "tsproxy/hash.h"
 #include "tsproxy/log.h"
 #include "tsproxy/map.h"
 #include "tsproxy/names.h"
@@ -102,14 +104,66 @@ static bool is_configured(const struct ts_proxy *p)
 	return c->named || ts_addr_equal(&c->addr, &p->addr);
 }
 
-static bool usable(const struct ts_proxy *p, bool v4_only, bool v6_only)
+/*
+ * Proxies that did not take a connection a moment ago, by a hash of the address, and until when. Words by themselves, no lock: one that is
+ * mixed up means that another proxy goes first for a moment.
+ */
+#define FAILED_MAX ENDPOINTS_MAX
+#define FAILED_MS 2000
+
+static struct { uint64_t key; int64_t until_ms; } failed[FAILED_MAX];
+static bool any_failed;
+
+static uint64_t proxy_key(const struct ts_addr *a)
+{
+	return ts_fnv64(ts_fnv64(TS_FNV64_INIT, a->ip, sizeof(a->ip)), &a->port, sizeof(a->port));
+}
+
+void ts_route_proxy_failed(const struct ts_addr *proxy)
+{
+	uint64_t key = proxy_key(proxy);
+	int64_t now = ts_now_ms(), until, oldest = INT64_MAX;
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < FAILED_MAX; i++) {
+		until = __atomic_load_n(&failed[i].key, __ATOMIC_RELAXED) == key ? -1 :
+			__atomic_load_n(&failed[i].until_ms, __ATOMIC_RELAXED);
+		if (until < oldest) {
+			oldest = until;
+			at = i;
+		}
+	}
+	__atomic_store_n(&failed[at].key, key, __ATOMIC_RELAXED);
+	__atomic_store_n(&failed[at].until_ms, now + FAILED_MS, __ATOMIC_RELAXED);
+	__atomic_store_n(&any_failed, true, __ATOMIC_RELAXED);
+}
+
+static bool has_failed(const struct ts_proxy *p)
+{
+	uint64_t key = proxy_key(&p->addr);
+	int64_t now = ts_now_ms();
+
+	for (unsigned i = 0; i < FAILED_MAX; i++)
+		if (__atomic_load_n(&failed[i].key, __ATOMIC_RELAXED) == key &&
+		    now < __atomic_load_n(&failed[i].until_ms, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+static bool can_reach(const struct ts_proxy *p, bool v4_only, bool v6_only)
 {
 	bool v4 = ts_addr_is4(&p->addr);
 
 	return !(v4_only && !v4) && !(v6_only && v4);
 }
 
-bool ts_route_proxy(bool v4_only, bool v6_only, struct ts_proxy *out)
+/* `alive`: one that failed a moment ago does not do. */
+static bool usable(const struct ts_proxy *p, bool v4_only, bool v6_only, bool alive)
+{
+	return can_reach(p, v4_only, v6_only) && !(alive && has_failed(p));
+}
+
+static bool choose(bool v4_only, bool v6_only, bool alive, struct ts_proxy *out)
 {
 	struct ts_proxy list[ENDPOINTS_MAX];
 	unsigned n = endpoints(list);
@@ -117,18 +171,30 @@ bool ts_route_proxy(bool v4_only, bool v6_only, struct ts_proxy *out)
 	/* tsproxy-sync has put first what answers, and has the addresses of those that are named. */
 	for (unsigned i = 0; i < n && (ts_conf.socks5.set || ts_conf.http.set); i++) {
 		*out = list[i];
-		if (is_configured(out) && usable(out, v4_only, v6_only))
+		if (is_configured(out) && usable(out, v4_only, v6_only, alive))
 			return true;
 	}
 	if (ts_conf.socks5.set || ts_conf.http.set)
-		return (conf_proxy(&ts_conf.socks5, TS_PROXY_SOCKS5, list, n, out) && usable(out, v4_only, v6_only)) ||
-		       (conf_proxy(&ts_conf.http, TS_PROXY_HTTP, list, n, out) && usable(out, v4_only, v6_only));
+		return (conf_proxy(&ts_conf.socks5, TS_PROXY_SOCKS5, list, n, out) && usable(out, v4_only, v6_only, alive)) ||
+		       (conf_proxy(&ts_conf.http, TS_PROXY_HTTP, list, n, out) && usable(out, v4_only, v6_only, alive));
 	for (unsigned i = 0; i < n; i++) {
 		*out = list[i];
-		if (usable(out, v4_only, v6_only))
+		if (usable(out, v4_only, v6_only, alive))
 			return true;
 	}
 	return false;
+}
+
+bool ts_route_proxy_left(bool v4_only, bool v6_only, struct ts_proxy *out)
+{
+	return choose(v4_only, v6_only, true, out);
+}
+
+bool ts_route_proxy(bool v4_only, bool v6_only, struct ts_proxy *out)
+{
+	if (__builtin_expect(!__atomic_load_n(&any_failed, __ATOMIC_RELAXED), 1))
+		return choose(v4_only, v6_only, false, out);
+	return choose(v4_only, v6_only, true, out) || choose(v4_only, v6_only, false, out);
 }
 
 bool ts_route_socks5(bool v4_only, bool v6_only, struct ts_proxy *out)
@@ -137,10 +203,10 @@ bool ts_route_socks5(bool v4_only, bool v6_only, struct ts_proxy *out)
 	unsigned n = endpoints(list);
 
 	if (ts_conf.socks5.set || ts_conf.http.set)
-		return conf_proxy(&ts_conf.socks5, TS_PROXY_SOCKS5, list, n, out) && usable(out, v4_only, v6_only);
+		return conf_proxy(&ts_conf.socks5, TS_PROXY_SOCKS5, list, n, out) && can_reach(out, v4_only, v6_only);
 	for (unsigned i = 0; i < n; i++) {
 		*out = list[i];
-		if (out->kind == TS_PROXY_SOCKS5 && usable(out, v4_only, v6_only))
+		if (out->kind == TS_PROXY_SOCKS5 && can_reach(out, v4_only, v6_only))
 			return true;
 	}
 	return false;

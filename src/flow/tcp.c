@@ -23,6 +23,8 @@
 #include "tsproxy/trace.h"
 #include "tsproxy/wait.h"
 
+#define PROXIES_TRIED 8
+
 static bool has_name(int fd, long call, struct ts_addr *out)
 {
 	struct sockaddr_storage sa;
@@ -145,8 +147,31 @@ static int interrupted(int fd, int err)
 	return err == -EAGAIN ? -EINPROGRESS : err;
 }
 
+/* Whether the proxy refused a connect that does not block, and there is another: nobody has learnt of it then, nor does. */
+static bool refused_at_once(int fd, int family, const struct ts_addr *proxy)
+{
+	struct ts_proxy other;
+	struct ts_flow *f;
+	bool refused;
+
+	if ((ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) != TCP_CLOSE)
+		return false;
+	ts_route_proxy_failed(proxy);
+	if (!ts_route_proxy_left(family == AF_INET, false, &other) || !(f = ts_flow_lock(fd)))
+		return false;
+	refused = f->state == TS_FLOW_CONNECTING;
+	if (refused) {
+		f->state = TS_FLOW_STARTING;
+		f->reader_tid = ts_lock_owner(&ts_fdtab_lock);
+		ts_sock_get_int(fd, SOL_SOCKET, SO_ERROR);
+	}
+	ts_unlock(&ts_fdtab_lock);
+	return refused;
+}
+
+/* `*gone`: it failed because the proxy takes no connections, and the socket is as it was. */
 static int connect_new(int fd, const struct ts_addr *to, int family, const struct ts_decision *d,
-		       const struct ts_proxy *proxy, bool v6only)
+		       const struct ts_proxy *proxy, bool v6only, bool *gone)
 {
 	long file_flags = ts_sys(SYS_fcntl, fd, F_GETFL, 0);
 	bool nonblocking = file_flags & O_NONBLOCK, bound;
@@ -184,14 +209,39 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 		return -EINPROGRESS;
 	}
 	ts_sigio_release(fd, &sigio, false);
+	if (err == -EINPROGRESS && refused_at_once(fd, family, &proxy->addr))
+		err = -ECONNREFUSED;
 	if (err == -EINPROGRESS || err == -EINTR)
 		return err;
 	if (err) {
+		*gone = true;
 		ts_tcp_cancel(fd, -err);
 		return ts_tcp_proxy_errno(err, &proxy->addr);
 	}
 	err = ts_tcp_wait_in_charge(fd, &w, options ? SO_SNDTIMEO : TS_NO_TIMEOUT, true);
 	return err == -EAGAIN || err == -EINTR ? interrupted(fd, err) : err;
+}
+
+/* Where the proxy is gone and there is another, that one carries this very connection. */
+static int connect_by_any(int fd, const struct ts_addr *to, int family, const struct ts_decision *d, struct ts_proxy *proxy,
+			  bool v6only)
+{
+	const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+	struct ts_proxy left;
+	bool gone, again;
+	int err;
+
+	for (int i = 0;; i++) {
+		gone = false;
+		err = connect_new(fd, to, family, d, proxy, v6only, &gone);
+		if (!gone || i == PROXIES_TRIED)
+			return err;
+		ts_route_proxy_failed(&proxy->addr);
+		/* IPV6_V6ONLY has been cleared where it stood in the way. */
+		if (!ts_route_proxy_left(family == AF_INET, false, &left) || choose_proxy(fd, to, family, proxy, &again) != 0)
+			return err;
+		ts_sys(SYS_connect, fd, &unspec, sizeof(unspec));	/* else it keeps the local address that it got */
+	}
 }
 
 int ts_tcp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d)
@@ -211,5 +261,5 @@ int ts_tcp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 		return connect_again(fd, &proxy.addr, family);
 	if (err && ts_trace_on)
 		ts_trace_denied(to, -err);
-	return err ? err : connect_new(fd, to, family, d, &proxy, v6only);
+	return err ? err : connect_by_any(fd, to, family, d, &proxy, v6only);
 }

@@ -224,10 +224,12 @@ static int check_connecting(struct ts_flow *f, int fd)
 	if (ts_sys(SYS_ppoll, &p, 1, &now, NULL, 0) != 1)
 		return 1;
 	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &err, &len);
-	if (err || p.revents & (POLLERR | POLLHUP))
+	if (err || p.revents & (POLLERR | POLLHUP)) {
+		ts_route_proxy_failed(&f->proxy);
 		decide_failed(f);
-	else
+	} else {
 		ts_drive_begin(f, fd);
+	}
 	return 0;
 }
 

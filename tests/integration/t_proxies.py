@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from harness import API, FQDN1, NAME1, NODE1, NODE1_V6, Skip, echo, listening, test
+from harness import API, FQDN1, NAME1, NODE1, NODE1_V6, Skip, echo, listening, test, until
 
 OUTSIDE = "10.77.0.1"   # what servers see of a proxy: so a connection tells whether it came through one
 
@@ -275,3 +275,80 @@ def fail_over(t):
     t.sim("--http", "3128", api=API)
     t.launcher(*both, "sync").good()
     t.tsproxy("curl", "-sS", url, options=both).good("a page")
+
+
+@test("a proxy that dies is passed over within the very connection, in any way to connect, and is used again when it is back")
+def live_fail_over(t):
+    t.page(3000)
+    both = ["--socks5", "127.0.0.1:1080", "--http-proxy", "127.0.0.1:3128", "--status", t.status_file()]
+    socks, http = t.sim("--socks5", "1080"), t.sim("--http", "3128")
+    program = t.file("connects.py", '''
+import asyncio, select, socket, sys
+NODE = sys.argv[1]
+def blocking():
+    socket.create_connection((NODE, 3000)).close()
+def timed():
+    socket.create_connection((NODE, 3000), timeout=5).close()
+def six():
+    s = socket.socket(socket.AF_INET6); s.connect(("::ffff:" + NODE, 3000)); s.close()
+def nonblocking():
+    s = socket.socket(); s.setblocking(False)
+    assert s.connect_ex((NODE, 3000)) == 115
+    assert select.select([], [s], [], 5)[1] and s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+    assert s.getpeername() == (NODE, 3000); s.close()
+def early_epoll():
+    s = socket.socket(); s.setblocking(False); e = select.epoll(); e.register(s, select.EPOLLOUT | select.EPOLLIN)
+    assert s.connect_ex((NODE, 3000)) == 115
+    assert e.poll(5) == [(s.fileno(), select.EPOLLOUT)]
+    assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0; s.close()
+def many():
+    async def one():
+        r, w = await asyncio.open_connection(NODE, 3000); w.close()
+    async def all(): await asyncio.gather(*[one() for _ in range(20)])
+    asyncio.run(all())
+def refused():
+    s = socket.socket(); assert s.connect_ex((NODE, 3999)) == 111; s.close()
+ways = [blocking, timed, six, nonblocking, early_epoll, many, refused]
+for way in ways:
+    if way.__name__ in sys.argv[2:]: way()
+for line in sys.stdin:
+    for way in ways: way()
+    print("done", flush=True)
+''')
+    p = subprocess.Popen([t.build("tsproxy"), *both, "--", sys.executable, program, NODE1], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, env=t.env, cwd=t.dir, text=True, start_new_session=True)
+    t.started.append(p)
+
+    def carried(sim):
+        return sim.stats()["targets"].get(f"{NODE1}:3000", {}).get("connections", 0)
+
+    def go():
+        p.stdin.write("go\n")
+        p.stdin.flush()
+        assert p.stdout.readline() == "done\n", p.poll()
+    go()
+    assert carried(http) == 0
+    first = carried(socks)
+    assert first >= 25, first
+    socks.process.kill()
+    socks.process.wait()
+    go()
+    # Each way as the first that meets the dead proxy.
+    for way in "blocking", "timed", "six", "nonblocking", "early_epoll", "many", "refused":
+        t.tsproxy(sys.executable, program, NODE1, way, options=both).good()
+    assert carried(http) >= 50, http.stats()
+    socks = t.sim("--socks5", "1080")
+    until(lambda: go() or carried(socks) > 0, "the use of the first proxy")
+    before = carried(http)
+    http.process.kill()
+    http.process.wait()
+    go()
+    assert carried(socks) >= 25 and before >= 25
+    # Neither is there: every way ends at once, and the program goes on.
+    socks.process.kill()
+    socks.process.wait()
+    for text in (f"s = socket.socket(); sys.exit(s.connect_ex(('{NODE1}', 3000)))",
+                 f"s = socket.socket(); s.setblocking(False); assert s.connect_ex(('{NODE1}', 3000)) == 115\n"
+                 "select.select([], [s], [], 5); sys.exit(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))"):
+        done = t.tsproxy(sys.executable, "-c", f"import select, socket, sys\n{text}", options=both)
+        assert done.bad().status == 111, done
