@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -216,7 +217,9 @@ static void stop_servers(void)
 {
 	while (server_count) {
 		kill(-servers[--server_count], SIGKILL);
-		waitpid(servers[server_count], NULL, 0);
+		/* Those that serve a connection hold the port too. */
+		while (waitpid(-servers[server_count], NULL, 0) > 0)
+			;
 	}
 }
 
@@ -235,6 +238,7 @@ static void setup(void)
 {
 	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)
 		unsetenv(variables[i]);
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	unit_dir_make();
 	setenv("HOME", unit_dir, 1);
 	setenv("PATH", unit_dir, 1);
