@@ -64,7 +64,6 @@ struct ts_flow {
 	int lowat_now;		/* as the kernel has it */
 	bool forked;		/* several processes may hold it: what another completes wakes nobody here */
 	bool crossed;		/* processes without this pool may hold it: the record in the socket is its state (cross.h) */
-	int sleepers;		/* threads of processes that hold a forked flow, asleep until the proxy's answer comes */
 	bool unreported;	/* a blocking connect was interrupted: a later one reports the success once */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
 	bool bound;		/* the program chose the local port itself */

@@ -253,6 +253,56 @@ CASE(exec_epoll) { int ep = epoll_create1(0), fd = pending(PEER, ECHO); T(add_ep
 CASE(exec_epoll_only_set) { int ep = epoll_create1(0), fd = pending(PEER, ECHO); T(add_epoll(ep, fd, EPOLLOUT, 6)); fcntl(fd, F_SETFD, FD_CLOEXEC); exec("sub_epoll", ep); }
 CASE(exec_dup_stdin) { int fd = connected(0, PEER, ECHO); dup2(fd, 0); close(fd); exec("sub_look", 0); }
 
+CASE(vfork_exec_pending)
+{
+	int fd = pending(PEER, ECHO);
+	char *argv[4], *path = again("sub_complete", 40, argv);
+	pid_t pid = vfork();
+
+	if (!pid) {
+		dup2(fd, 40);
+		close(fd);
+		execv(path, argv);
+		_exit(127);
+	}
+	expect_exit(pid);
+	show_peer(fd);
+	show_echo(fd);
+}
+
+CASE(exec_fails)
+{
+	int ep = epoll_create1(0), fd = pending(PEER, ECHO);
+
+	T(add_epoll(ep, fd, EPOLLOUT | EPOLLET, 6));
+	T(execl("/nonexistent", "nonexistent", NULL));
+	T(execlp("no-such-program", "no-such-program", NULL));
+	show_epoll(ep, 0);
+	show_epoll(ep, LONG);
+	complete_echo(fd);
+}
+
+CASE(spawn_dup2)
+{
+	int fd = pending(PEER, ECHO), err;
+	char *argv[4], *path = again("sub_complete", 41, argv);
+	posix_spawn_file_actions_t actions;
+	pid_t pid;
+
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, fd, 41);
+	posix_spawn_file_actions_addclose(&actions, fd);
+	err = posix_spawnp(&pid, path, &actions, NULL, argv, environ);
+	expect_exit(pid);
+	say("posix_spawnp %d", err);
+	show_peer(fd);
+	show_echo(fd);
+}
+
+static void *poll_it(void *arg) { struct pollfd p = { *(int *)arg, POLLOUT, 0 }; poll(&p, 1, -1); return NULL; }
+CASE(exec_while_other_polls) { int fd = pending(PEER, ECHO); thread(poll_it, &fd); nap(1); exec("sub_complete", fd); }
+
 CASE(shell_redirect)
 {
 	int fd = connected(0, PEER, ECHO);
