@@ -5,7 +5,8 @@ DIFF := $(B)/diff
 DIFF_CASES := $(patsubst tests/diff/cases/%.c,$(DIFF)/cases/%,$(wildcard tests/diff/cases/*.c))
 DIFF_CFLAGS := -std=gnu11 -g $(WARN) -Wno-shadow -D_GNU_SOURCE -U_FORTIFY_SOURCE -pthread -MMD -MP
 DIFF_ASAN := $(foreach c,gcc clang,$(if $(shell command -v $(c)),$(DIFF)/asan-$(c)/smoke))
-DIFF_BUILT := $(DIFF_CASES) $(DIFF)/cases/plugin.so $(DIFF)/delaytun $(DIFF)/peer $(DIFF_ASAN)
+DIFF_PLUGINS := $(addprefix $(DIFF)/cases/plugin,.so -now.so -plain.so -noplt.so -early.so -needs.so -opener.so -preloaded.so)
+DIFF_BUILT := $(DIFF_CASES) $(DIFF_PLUGINS) $(DIFF)/delaytun $(DIFF)/peer $(DIFF_ASAN)
 
 # The fortified twins are called only where the compiler knows a buffer's size.
 $(DIFF)/cases/chk: DIFF_MODE := -O2 -D_FORTIFY_SOURCE=2
@@ -21,10 +22,25 @@ $(DIFF)/%.o: tests/diff/%.c
 	$(call say,CC)
 	$(Q)$(CC) $(DIFF_CFLAGS) -O1 -c -o $@ $<
 
-$(DIFF)/cases/plugin.so: tests/diff/plugin_so.c
+# What a reference to libc looks like is the linker's doing: bound at once or lazily, protected afterwards or not, with a PLT or without.
+$(DIFF)/cases/plugin: DIFF_MODE := -O1 -rdynamic
+$(DIFF)/cases/plugin.so: PLUGIN := -Wl,-z,lazy -Wl,-z,relro
+$(DIFF)/cases/plugin-now.so: PLUGIN := -Wl,-z,now -Wl,-z,relro
+$(DIFF)/cases/plugin-plain.so: PLUGIN := -Wl,-z,lazy -Wl,-z,norelro
+$(DIFF)/cases/plugin-noplt.so: PLUGIN := -fno-plt
+$(DIFF)/cases/plugin-early.so: PLUGIN := -Wl,-z,lazy -DEARLY
+$(DIFF)/cases/plugin.so $(DIFF)/cases/plugin-now.so $(DIFF)/cases/plugin-plain.so $(DIFF)/cases/plugin-noplt.so $(DIFF)/cases/plugin-early.so: \
+		tests/diff/plugin_so.c
+$(DIFF)/cases/plugin-needs.so: PLUGIN := -L$(DIFF)/cases -l:plugin.so -Wl,-rpath,'$$ORIGIN' -Wl,-z,lazy
+$(DIFF)/cases/plugin-needs.so: tests/diff/plugin_needs.c | $(DIFF)/cases/plugin.so
+$(DIFF)/cases/plugin-opener.so: PLUGIN := -Wl,-rpath,'$$ORIGIN' -Wl,--enable-new-dtags
+$(DIFF)/cases/plugin-opener.so: tests/diff/plugin_opener.c
+$(DIFF)/cases/plugin-preloaded.so: tests/diff/preloaded_so.c
+
+$(DIFF_PLUGINS):
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(DIFF_CFLAGS) -fPIC -shared -o $@ $<
+	$(Q)$(CC) $(DIFF_CFLAGS) -O1 -fPIC -shared -Wl,-soname,$(@F) -o $@ $(filter %.c,$^) $(PLUGIN)
 
 $(DIFF)/asan-%/smoke: tests/diff/cases/smoke.c tests/diff/case.c tests/diff/show.c
 	@mkdir -p $(@D)

@@ -37,6 +37,9 @@ struct ts_real {
 };
 
 extern struct ts_real ts_real_table;
+/* The members' names in their order, each ended by a null byte; the first TS_REAL_ROWS are the hooks'. */
+extern const char ts_real_names[];
+#define TS_REAL_ROWS (offsetof(struct ts_real, clock_gettime) / sizeof(void *))
 extern int ts_real_ready;
 /* The real syscall(), for assembler. */
 extern void *ts_real_syscall __attribute__((visibility("hidden")));
@@ -48,6 +51,8 @@ bool ts_real_has(const void *function);
  * loader's lock.
  */
 void *ts_real_late(const char *library, const char *name);
+/* The same, in whatever has been loaded; for who would wait for the loader anyway. */
+void *ts_real_loaded(const char *name);
 
 /* The table, resolved. */
 static inline const struct ts_real *ts_real(void)

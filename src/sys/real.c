@@ -11,16 +11,14 @@
 #include "tsproxy/real.h"
 
 #include <dlfcn.h>
-#include <elf.h>
 #include <errno.h>
 #include <link.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "tsproxy/elfaux.h"
 #include "tsproxy/guard.h"
+#include "tsproxy/symbols.h"
 #include "tsproxy/sys.h"
 
 struct ts_real ts_real_table;
@@ -28,7 +26,7 @@ int ts_real_ready;
 void *ts_real_syscall;
 
 /* Names in the order of struct ts_real's members, as one string of strings: an array of pointers would cost relocations at every start. */
-static const char names[] =
+const char ts_real_names[] =
 #define TS_HOOK(result, name, params) #name "\0"
 #include "hooks.def"
 #undef TS_HOOK
@@ -40,130 +38,18 @@ static const char names[] =
 
 /* Weak: static programs and odd loaders lack them. */
 #pragma weak dlsym
-#pragma weak dlopen
-
-/* One loaded object's symbol tables. */
-struct symbols {
-	ElfW(Addr) base;
-	const ElfW(Sym) *sym;
-	const char *str;
-	const uint32_t *gnu;
-	const uint32_t *sysv;
-	const ElfW(Half) *versym;
-};
-
-/* glibc relocates these pointers in place, musl (and glibc for the vDSO) does not. */
-static const void *relocated(const struct link_map *m, ElfW(Addr) p)
-{
-	return (const void *)(p < m->l_addr ? m->l_addr + p : p);
-}
-
-static bool read_symbols(const struct link_map *m, struct symbols *out)
-{
-	memset(out, 0, sizeof(*out));
-	out->base = m->l_addr;
-	for (const ElfW(Dyn) *d = m->l_ld; d && d->d_tag != DT_NULL; d++) {
-		const void *p = relocated(m, d->d_un.d_ptr);
-
-		switch (d->d_tag) {
-		case DT_SYMTAB:
-			out->sym = p;
-			break;
-		case DT_STRTAB:
-			out->str = p;
-			break;
-		case DT_GNU_HASH:
-			out->gnu = p;
-			break;
-		case DT_HASH:
-			out->sysv = p;
-			break;
-		case DT_VERSYM:
-			out->versym = p;
-			break;
-		}
-	}
-	return out->sym && out->str && (out->gnu || out->sysv);
-}
-
-static uint32_t gnu_hash(const char *s)
-{
-	uint32_t h = 5381;
-
-	while (*s)
-		h = h * 33 + (uint8_t)*s++;
-	return h;
-}
-
-/* The function that symbol `i` stands for, or null where it is undefined, not a function or a hidden (old) version of it. */
-static void *symbol_value(const struct symbols *o, uint32_t i, const char *name)
-{
-	const ElfW(Sym) *s = &o->sym[i];
-	unsigned type = ELF64_ST_TYPE(s->st_info);
-
-	if (s->st_shndx == SHN_UNDEF || s->st_value == 0 || (type != STT_FUNC && type != STT_GNU_IFUNC))
-		return NULL;
-	if (o->versym && o->versym[i] & 0x8000)
-		return NULL;
-	if (strcmp(o->str + s->st_name, name) != 0)
-		return NULL;
-	if (type == STT_GNU_IFUNC)
-		return ((void *(*)(unsigned long))(o->base + s->st_value))(getauxval(AT_HWCAP));
-	return (void *)(o->base + s->st_value);
-}
-
-static void *find_gnu(const struct symbols *o, const char *name, uint32_t hash)
-{
-	uint32_t nbuckets = o->gnu[0], offset = o->gnu[1], bloom_size = o->gnu[2], shift = o->gnu[3];
-	const ElfW(Addr) *bloom = (const void *)&o->gnu[4];
-	const uint32_t *buckets = (const void *)&bloom[bloom_size];
-	const uint32_t *chain = &buckets[nbuckets];
-	const unsigned bits = 8 * sizeof(ElfW(Addr));
-	ElfW(Addr) word = bloom[hash / bits % bloom_size];
-	uint32_t i;
-
-	if (!(word >> hash % bits & 1) || !(word >> (hash >> shift) % bits & 1))
-		return NULL;
-	for (i = buckets[hash % nbuckets]; i >= offset && i != 0; i++) {
-		uint32_t h = chain[i - offset];
-		void *p;
-
-		if ((h | 1) == (hash | 1) && (p = symbol_value(o, i, name)))
-			return p;
-		if (h & 1)
-			break;
-	}
-	return NULL;
-}
-
-static void *find_sysv(const struct symbols *o, const char *name)
-{
-	uint32_t h = 0;
-
-	for (const char *s = name; *s; s++) {
-		h = (h << 4) + (uint8_t)*s;
-		h ^= h >> 24 & 0xf0;
-	}
-	h &= 0x0fffffff;
-	for (uint32_t i = o->sysv[2 + h % o->sysv[0]]; i; i = o->sysv[2 + o->sysv[0] + i]) {
-		void *p = symbol_value(o, i, name);
-
-		if (p)
-			return p;
-	}
-	return NULL;
-}
+#pragma weak dl_iterate_phdr
 
 /* Fills what is still null in `found` from one object. Returns how many stay null. */
-static size_t search(const struct symbols *o, void *found[COUNT])
+static size_t search(const struct ts_symbols *o, void *found[COUNT])
 {
-	const char *name = names;
+	const char *name = ts_real_names;
 	size_t missing = 0;
 
 	for (size_t i = 0; i < COUNT; i++, name += strlen(name) + 1) {
 		if (found[i])
 			continue;
-		found[i] = o->gnu ? find_gnu(o, name, gnu_hash(name)) : find_sysv(o, name);
+		found[i] = ts_symbols_find(o, name);
 		missing += !found[i];
 	}
 	return missing;
@@ -183,9 +69,45 @@ bool ts_real_has(const void *function)
 
 void *ts_real_late(const char *library, const char *name)
 {
-	void *handle = dlopen && dlsym ? dlopen(library, RTLD_LAZY | RTLD_NOLOAD) : NULL;
+	void *(*open)(const char *, int) = ts_real()->dlopen;
+	void *handle = ts_real_has((const void *)open) && dlsym ? open(library, RTLD_LAZY | RTLD_NOLOAD) : NULL;
 
 	return handle ? dlsym(handle, name) : NULL;
+}
+
+/* What is looked for among all objects behind ours, those loaded since the start too. */
+struct wanted {
+	const char *name;
+	void *found;
+	bool behind;
+};
+
+static int look_in(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct wanted *w = arg;
+	struct ts_symbols o;
+
+	(void)size;
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Dyn) *dynamic = (const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+
+		if (info->dlpi_phdr[i].p_type != PT_DYNAMIC)
+			continue;
+		if (dynamic == _DYNAMIC)
+			w->behind = true;
+		else if (w->behind && ts_symbols_read(info->dlpi_addr, dynamic, &o))
+			w->found = ts_symbols_find(&o, w->name);
+	}
+	return w->found != NULL;
+}
+
+void *ts_real_loaded(const char *name)
+{
+	struct wanted w = { .name = name };
+
+	if (dl_iterate_phdr)
+		dl_iterate_phdr(look_in, &w);
+	return w.found;
 }
 
 static void missing_closefrom(int first)
@@ -197,12 +119,12 @@ void ts_real_resolve(void)
 {
 	void *found[COUNT] = { 0 };
 	void **table = (void **)&ts_real_table;
-	const char *name = names;
+	const char *name = ts_real_names;
 
 	for (const struct link_map *m = ts_link_map_self(); m; m = m->l_next) {
-		struct symbols o;
+		struct ts_symbols o;
 
-		if (m->l_ld == _DYNAMIC || !read_symbols(m, &o))
+		if (m->l_ld == _DYNAMIC || !ts_symbols_read(m->l_addr, m->l_ld, &o))
 			continue;
 		if (search(&o, found) == 0)
 			break;
