@@ -10,12 +10,14 @@
 #define TSPROXY_CONF_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "tsproxy/addr.h"
 
 #define TS_CONF_PREFIXES_MAX 32	/* TSPROXY_ROUTE and TSPROXY_EXCLUDE, each; more belong in the config file */
 #define TS_CONF_SUFFIXES_MAX 512
+#define TS_CONF_DNS_ROUTES_MAX 1024
 #define TS_CONF_PATH_MAX 512
 #define TS_CONF_CRED_MAX 128	/* RFC 1929 allows 255; longer credentials are used from the map only */
 
@@ -35,9 +37,11 @@ struct ts_conf {
 	bool exit_node;		/* TSPROXY_EXIT_NODE=1: the selected exit node's default route is carried */
 	bool overridden;	/* a setting below differs from the profile's own: the map has its own file */
 	bool bad_list;		/* a prefix could not be parsed: the launcher refuses, the object warns */
+	bool bad_dns_route;	/* likewise a dns-route */
 	struct ts_conf_proxy socks5;	/* TSPROXY_SOCKS5=[USER:PASS@]HOST:PORT */
 	struct ts_conf_proxy http;	/* TSPROXY_HTTP_PROXY=[USER:PASS@]HOST:PORT */
 	char remote_name[TS_CONF_SUFFIXES_MAX];	/* TSPROXY_REMOTE_NAME=SUFFIX,SUFFIX... as it stands there */
+	char dns_route[TS_CONF_DNS_ROUTES_MAX];	/* TSPROXY_DNS_ROUTE=SUFFIX=SERVER,... as it stands there */
 	unsigned route_count, exclude_count;
 	struct ts_prefix route[TS_CONF_PREFIXES_MAX];	/* TSPROXY_ROUTE=CIDR,CIDR... */
 	struct ts_prefix exclude[TS_CONF_PREFIXES_MAX];	/* TSPROXY_EXCLUDE=CIDR,CIDR... */
@@ -61,6 +65,21 @@ void ts_conf_load(struct ts_conf *conf, char *const envp[]);
 const char *ts_env_get(char *const envp[], const char *name);
 /* Parses a comma-separated list of prefixes. Returns false where one is wrong or there are more than `max`. */
 bool ts_conf_parse_prefixes(const char *s, struct ts_prefix *out, unsigned max, unsigned *count);
+
+/* A name server for the names under a suffix, and for the suffix itself. */
+struct ts_conf_dns_route {
+	const char *suffix;	/* in the text that was read; without dots around it */
+	size_t suffix_len;
+	struct ts_addr server;	/* its port is 53 where none was named */
+};
+
+/* A name server: an address, or one with a port, which for IPv6 is in brackets then. Without, it is 53. */
+bool ts_conf_parse_server(const char *s, size_t len, struct ts_addr *out);
+/* "SUFFIX=SERVER" or "SUFFIX=SERVER:PORT"; an IPv6 address with a port is in brackets. */
+bool ts_conf_parse_dns_route(const char *s, size_t len, struct ts_conf_dns_route *out);
+/* The next of a list with commas or blanks between; *list moves on. Those that cannot be read are passed over, and set *bad. */
+bool ts_conf_next_dns_route(const char **list, struct ts_conf_dns_route *out, bool *bad);
+
 /* Parses "[USER:PASS@]HOST:PORT". Always sets `set`; sets `bad` where it is wrong. */
 void ts_conf_parse_proxy(const char *s, struct ts_conf_proxy *out);
 /*

@@ -69,7 +69,7 @@ struct ts_map_header {
 	struct ts_map_section ranges;	/* struct ts_map_range; sorted by first, disjoint */
 	struct ts_map_section endpoints;/* struct ts_map_endpoint; in order of preference */
 	struct ts_map_section remotes;	/* struct ts_map_str: suffixes whose names the far side resolves */
-	struct ts_map_section dns_routes;/* reserved for split DNS; count 0 */
+	struct ts_map_section dns_routes;/* struct ts_map_dns_route; longest suffix first, a suffix's servers together in order */
 	struct ts_map_section strings;	/* bytes */
 	uint32_t reserved;		/* 0 */
 	uint32_t superseded;		/* not in the checksum: set to 1 in the old file once a new one is in its place */
@@ -135,6 +135,19 @@ struct ts_map_endpoint {
 	struct ts_map_str pass;
 };
 
+enum ts_dns_route_flag {
+	TS_DNS_ROUTE_NO_SERVER = 1,	/* `ip` means nothing: the tailnet answers for these names itself, so what the map lacks is not */
+	TS_DNS_ROUTE_UNSERVED = 2,	/* likewise: it has servers, none of which can be asked from here */
+	TS_DNS_ROUTE_TAILNET = 4,	/* the daemon told it, and no setting */
+};
+
+struct ts_map_dns_route {	/* who is asked for the names under a suffix, and for the suffix itself */
+	struct ts_map_str suffix;
+	uint8_t ip[16];
+	uint16_t port;
+	uint16_t flags;		/* enum ts_dns_route_flag */
+};
+
 /* --- reading (map_read.c): no allocation, async-signal-safe, safe against any content --- */
 
 /* A map in memory. `len` is at least sizeof(struct ts_map_header) once checked. */
@@ -174,8 +187,8 @@ int ts_map_endpoint(const struct ts_map *m, unsigned i, struct ts_endpoint *out)
 void ts_map_suffix(const struct ts_map *m, char out[TS_NAME_MAX + 1]);
 /* True where `name` ends with ".SUFFIX" of this tailnet (any case, trailing dot allowed). */
 bool ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t len);
-/* True where `name` is a configured remote-name suffix, or lies under one. */
-bool ts_map_name_remote(const struct ts_map *m, const char *name, size_t len);
+/* The length of the longest configured remote-name suffix that `name` is, or lies under; 0: none. */
+size_t ts_map_name_remote(const struct ts_map *m, const char *name, size_t len);
 /* Strings for people (status): copies at most cap-1 bytes and ends them with a NUL. Returns the full length. */
 size_t ts_map_str(const struct ts_map *m, struct ts_map_str s, char *out, size_t cap);
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "tsproxy/map.h"
+#include "tsproxy/split.h"
 
 /*
  * The map that this process follows (src/names/map_live.c). Each call is one consistent look: it copies its result
@@ -24,7 +25,8 @@ int ts_live_find_addr(const uint8_t ip[16], struct ts_map_answer *out);
 int ts_live_find_range(const uint8_t ip[16], struct ts_map_range *out);
 int ts_live_endpoint(unsigned i, struct ts_endpoint *out);
 bool ts_live_name_under_suffix(const char *name, size_t len);	/* of the map that the last question met */
-bool ts_live_name_remote(const char *name, size_t len);
+size_t ts_live_name_remote(const char *name, size_t len);
+int ts_live_find_split(const char *name, size_t len, struct ts_split *out);
 /* The first own address of that family (AF_INET, AF_INET6). 1 or 0 or -ENOENT. */
 int ts_live_own_addr(int family, struct ts_addr *out);
 bool ts_live_is_own(const uint8_t ip[16]);

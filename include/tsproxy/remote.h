@@ -14,8 +14,11 @@
 
 #include "tsproxy/map.h"
 
-/* Whether the far side resolves `name`. `has_map`: this process has one, which else knows the tailnet's names. */
-bool ts_remote_wants(const char *name, size_t len, bool has_map);
+/*
+ * The length of the longest suffix for which the far side resolves `name`; 0: it does not. `has_map`: this process has one, which else
+ * knows the tailnet's names.
+ */
+size_t ts_remote_wants(const char *name, size_t len, bool has_map);
 /* The placeholder of `name`, a new one where it had none. 0, or -errno (said in the log): -ENOSPC where the table is full. */
 int ts_remote_address(const char *name, size_t len, uint8_t ip[16]);
 

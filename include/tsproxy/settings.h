@@ -3,7 +3,7 @@
  * What is compiled into the map besides the tailnet: the config file's and the environment's settings, and the
  * proxy endpoints that were found. Tool side only.
  *
- * TSPROXY_ROUTE, TSPROXY_EXCLUDE, TSPROXY_EXIT_NODE and TSPROXY_SHORT_NAMES are deliberately absent: every process
+ * TSPROXY_ROUTE, TSPROXY_EXCLUDE, TSPROXY_DNS_ROUTE, TSPROXY_EXIT_NODE and TSPROXY_SHORT_NAMES are deliberately absent: every process
  * reads those itself (conf.h), and one shell's setting must not reach another through a map that both share.
  */
 #ifndef TSPROXY_SETTINGS_H

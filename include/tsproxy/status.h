@@ -40,6 +40,15 @@ struct ts_status_record { /* an extra DNS record, or a name of this node's certi
 	bool own; /* stands for this node's own addresses; `ip` means nothing */
 };
 
+#define TS_STATUS_SERVERS_MAX 4 /* of one suffix; the daemon asks them in order */
+
+struct ts_status_dns_route { /* split DNS, as the tailnet's administrator set it */
+	char *suffix; /* any case, perhaps with a trailing dot */
+	struct ts_addr server[TS_STATUS_SERVERS_MAX];
+	unsigned server_count;
+	unsigned told; /* how many there were, those included that have no address (DNS over HTTPS) */
+};
+
 struct ts_status_ip {
 	uint8_t ip[16];
 };
@@ -59,6 +68,8 @@ struct ts_tailnet {
 	size_t route_count;
 	struct ts_status_record *records;
 	size_t record_count;
+	struct ts_status_dns_route *dns_routes;
+	size_t dns_route_count;
 	size_t node_cap, ip_cap, route_cap, record_cap;
 	void *source; /* what the slices point into */
 	void (*free_source)(void *);
@@ -74,8 +85,15 @@ int ts_status_parse(const char *text, size_t len, struct ts_tailnet *out,
 		    char why[TS_STATUS_WHY_MAX]); /* tells them apart */
 int ts_status_parse_json(const char *text, size_t len, struct ts_tailnet *out, char why[TS_STATUS_WHY_MAX]);
 int ts_status_parse_text(const char *text, size_t len, struct ts_tailnet *out, char why[TS_STATUS_WHY_MAX]);
-/* Whether the daemon's preferences (JSON) say that it takes no subnet routes. False where they do not say. */
-bool ts_status_refuses_routes(const char *text, size_t len);
+/* What the daemon's preferences (JSON) refuse; false where they do not say. */
+struct ts_status_prefs {
+	bool refuses_routes; /* RouteAll: its peers' subnet routes */
+	bool refuses_dns; /* CorpDNS: what the tailnet says of DNS */
+};
+void ts_status_parse_prefs(const char *text, size_t len, struct ts_status_prefs *out);
+/* Adds the routes of split DNS that the daemon's DNS configuration (JSON) holds. What is no such thing is left out. 0 or -ENOMEM. */
+int ts_status_parse_dns(const char *text, size_t len, struct ts_tailnet *out);
+void ts_tailnet_drop_dns_routes(struct ts_tailnet *tn);
 void ts_tailnet_free(struct ts_tailnet *tn);
 
 /* For the two parsers. A new node, cleared, whose addresses and routes are those added after it; null: no memory. */

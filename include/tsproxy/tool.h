@@ -67,8 +67,10 @@ int ts_source_text(const struct ts_map_settings *set, char **text, size_t *len, 
 /* Each returns 0 (and *text, malloc'd, is the caller's), or -errno with a reason in `why`. -ENOENT: no such source. */
 int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_MAX]);
 int ts_source_localapi(const char *path, bool explicitly, char **text, size_t *len, char why[TS_WHY_MAX]);
-/* Whether the daemon at that socket was told not to take its peers' subnet routes. False where it does not say. */
-bool ts_source_refuses_routes(const char *path, bool explicitly);
+/* What the daemon at that socket was told not to take. */
+void ts_source_prefs(const char *path, bool explicitly, struct ts_status_prefs *out);
+/* Adds the tailnet's split DNS, where the daemon tells of it. 0 or -ENOMEM. */
+int ts_source_dns(const char *path, bool explicitly, struct ts_tailnet *out);
 /*
  * A stream of the daemon's changes, one JSON object a line behind an HTTP head: from the socket at `path`, or from the
  * one that ts_source_read would ask. A descriptor, or -errno with a reason.

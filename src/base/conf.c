@@ -151,6 +151,25 @@ int ts_conf_stream(const char *s)
 	return -1;
 }
 
+static void take_dns_routes(struct ts_conf *conf, const char *s)
+{
+	struct ts_conf_dns_route route;
+	const char *at = s;
+	bool bad = strlen(s) >= sizeof(conf->dns_route);
+
+	/* What fits counts: of these names, fewer are then asked of others. */
+	if (bad)
+		ts_warn("TSPROXY_DNS_ROUTE is longer than %d bytes: only what stands before counts", TS_CONF_DNS_ROUTES_MAX - 1);
+	for (size_t i = 0; s[i] && i < sizeof(conf->dns_route) - 1; i++)
+		conf->dns_route[i] = s[i];
+	bad = false;
+	while (ts_conf_next_dns_route(&at, &route, &bad))
+		;
+	conf->bad_dns_route = bad;
+	if (bad)
+		ts_warn("TSPROXY_DNS_ROUTE holds what is no SUFFIX=SERVER; it is left out");
+}
+
 static void map_path(struct ts_conf *conf, char *const envp[])
 {
 	static const char *const own[] = { "TSPROXY_STATUS", "TSPROXY_SOCKET", "TSPROXY_SOCKS5", "TSPROXY_HTTP_PROXY",
@@ -247,5 +266,8 @@ void ts_conf_load(struct ts_conf *conf, char *const envp[])
 	s = ts_env_get(envp, "TSPROXY_REMOTE_NAME");
 	if (s && strlen(s) < sizeof(conf->remote_name))
 		memcpy(conf->remote_name, s, strlen(s) + 1);
+	s = ts_env_get(envp, "TSPROXY_DNS_ROUTE");
+	if (s)
+		take_dns_routes(conf, s);
 	map_path(conf, envp);
 }

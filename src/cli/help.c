@@ -18,6 +18,7 @@ static const char help_text[] =
 	"  --route CIDR            also send this range to the tailnet (again and again)\n"
 	"  --exclude CIDR          never send this range to the tailnet\n"
 	"  --remote-name SUFFIX    names that the far side resolves\n"
+	"  --dns-route SUFFIX=IP   names that this name server knows\n"
 	"  --exit-node             also carry what the selected exit node's route covers\n"
 	"  --mode auto|preload     how a program is reached;  --dry-run: only say it\n"
 	"  --log LEVEL[:FILE]      error, warn, info or debug, to standard error or FILE\n"

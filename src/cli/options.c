@@ -16,7 +16,7 @@
 #include "tsproxy/conf.h"
 #include "tsproxy/log.h"
 
-enum kind { K_PROXY, K_STATUS, K_PATH, K_PROFILE, K_PREFIXES, K_SUFFIXES, K_ON, K_MODE, K_LOG, K_LATER };
+enum kind { K_PROXY, K_STATUS, K_PATH, K_PROFILE, K_PREFIXES, K_SUFFIXES, K_DNS_ROUTES, K_ON, K_MODE, K_LOG, K_LATER };
 
 struct setting {
 	const char *option;	/* without "--"; null: a variable alone */
@@ -35,7 +35,7 @@ static const struct setting settings[] = {
 	{ "route", "ROUTE", K_PREFIXES, false, true },
 	{ "exclude", "EXCLUDE", K_PREFIXES, false, true },
 	{ "remote-name", "REMOTE_NAME", K_SUFFIXES, false, true },
-	{ "dns-route", "DNS_ROUTE", K_LATER, false, true },
+	{ "dns-route", "DNS_ROUTE", K_DNS_ROUTES, false, true },
 	{ "exit-node", "EXIT_NODE", K_ON, true, false },
 	{ "inbound", "INBOUND", K_LATER, true, false },
 	{ "mode", "MODE", K_MODE, false, false },
@@ -234,6 +234,21 @@ static int judge_prefixes(const struct setting *s, const char *value)
 	return refuse(s, value, "want a range of addresses, such as 192.168.7.0/24 or fd00::/8");
 }
 
+static int judge_dns_routes(const struct setting *s, const char *value)
+{
+	struct ts_conf_dns_route route;
+	const char *at = value;
+	bool bad = false, any = false;
+
+	while (ts_conf_next_dns_route(&at, &route, &bad))
+		any = true;
+	if (bad || !any)
+		return refuse(s, value, "want SUFFIX=SERVER, an address: corp.example=10.0.0.53 or corp.example=[fd00::53]:5353");
+	if (strlen(value) >= TS_CONF_DNS_ROUTES_MAX)
+		return refuse(s, value, "too long: 1023 letters at most; a longer list belongs into tsproxy.conf");
+	return 0;
+}
+
 static int judge_mode(const struct setting *s, const char *value)
 {
 	if (strcmp(value, "supervise") == 0)
@@ -268,6 +283,8 @@ static int judge(const struct setting *s, const char *value, struct ts_environ *
 		if (strlen(value) >= TS_CONF_SUFFIXES_MAX)
 			return refuse(s, value, "too long: 511 letters at most; a longer list belongs into tsproxy.conf");
 		return suffixes_ok(value) ? 0 : refuse(s, value, "want the end of a domain name, such as corp.example");
+	case K_DNS_ROUTES:
+		return judge_dns_routes(s, value);
 	case K_MODE:
 		return judge_mode(s, value);
 	case K_LOG:

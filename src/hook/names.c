@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "split.h"
 #include "tsproxy/answer.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/names.h"
@@ -75,6 +76,8 @@ static bool answer_addrinfo(const char *node, const char *service, const struct 
 	    real->__idna_to_dns_encoding(node, &ace) != 0)
 		return false;
 	whose = ts_names_ask(ace ? ace : node, hosts_family(hints), &a);
+	if (whose == TS_ASK_SPLIT)
+		*ret = ts_split_addrinfo(ace ? ace : node, service, hints, res);
 	if (ace)
 		free(ace);
 	if (whose == TS_ASK_FOUND)
@@ -152,6 +155,21 @@ struct dest {
 	int *herr;
 };
 
+/* What the _r calls say of a name in split DNS; `ip` is null for a lookup by name. */
+static int answer_split_r(const uint8_t *ip, int family, const char *asked, const struct dest *d)
+{
+	int herr, err = ip ? ts_split_host_of(ip, family, d->host, d->buf, d->len, &herr) :
+			     ts_split_host(asked, family, d->host, d->buf, d->len, &herr);
+
+	*d->result = err == 0 && herr == 0 ? d->host : NULL;
+	if (herr == 0 ? ts_libc_is_glibc() : herr != NETDB_INTERNAL || ts_libc_is_glibc())
+		*d->herr = herr;
+	if ((herr == HOST_NOT_FOUND || herr == NO_DATA) && !ts_libc_is_glibc())
+		return ts_real()->gethostbyname2_r(refused(herr == HOST_NOT_FOUND ? TS_ASK_NONE : TS_ASK_FOUND, family), family, d->host,
+						   d->buf, d->len, d->result, d->herr);
+	return err;
+}
+
 /* What the _r calls say of a name that is not libc's. `asked` is null for a lookup by address. */
 static int answer_r(enum ts_ask whose, const struct ts_map_answer *a, int family, const char *asked,
 		    const struct dest *d)
@@ -175,11 +193,22 @@ static int answer_r(enum ts_ask whose, const struct ts_map_answer *a, int family
 	return 0;
 }
 
-/* Room for all addresses of a name, its two names and the pointers to them. */
+/* Room for all addresses of a name, its names and the pointers to them: glibc gives as many addresses, 48, and here aliases are 16. */
 struct storage {
 	struct hostent host;
-	char buf[TS_ANSWER_ADDRS_MAX * (16 + sizeof(char *)) + 6 * sizeof(char *) + 2 * (TS_NAME_MAX + 3)];
+	char buf[8192];
 };
+
+static struct hostent *answer_split(const uint8_t *ip, int family, const char *asked, struct storage *s)
+{
+	struct hostent *result;
+	int herr = 0;
+
+	answer_split_r(ip, family, asked, &(struct dest){ &s->host, s->buf, sizeof(s->buf), &result, &herr });
+	if (!result)
+		set_h_errno(herr);
+	return result;
+}
 
 /* What the calls with static storage say. */
 static struct hostent *answer(enum ts_ask whose, const struct ts_map_answer *a, int family, const char *asked,
@@ -203,6 +232,8 @@ EXPORT int gethostbyname2_r(const char *name, int family, struct hostent *ret, c
 		whose = ts_names_ask(name, family, &a);
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname2_r(name, family, ret, buf, len, result, herr);
+	if (whose == TS_ASK_SPLIT)
+		return answer_split_r(NULL, family, name, &(struct dest){ ret, buf, len, result, herr });
 	return answer_r(whose, &a, family, name, &(struct dest){ ret, buf, len, result, herr });
 }
 
@@ -216,6 +247,8 @@ EXPORT int gethostbyname_r(const char *name, struct hostent *ret, char *buf, siz
 		whose = ts_names_ask(name, AF_INET, &a);
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname_r(name, ret, buf, len, result, herr);
+	if (whose == TS_ASK_SPLIT)
+		return answer_split_r(NULL, AF_INET, name, &(struct dest){ ret, buf, len, result, herr });
 	return answer_r(whose, &a, AF_INET, name, &(struct dest){ ret, buf, len, result, herr });
 }
 
@@ -229,6 +262,8 @@ EXPORT struct hostent *gethostbyname(const char *name)
 		whose = ts_names_ask(name, AF_INET, &a);
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname(name);
+	if (whose == TS_ASK_SPLIT)
+		return answer_split(NULL, AF_INET, name, &s);
 	return answer(whose, &a, AF_INET, name, &s);
 }
 
@@ -242,6 +277,8 @@ EXPORT struct hostent *gethostbyname2(const char *name, int family)
 		whose = ts_names_ask(name, family, &a);
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname2(name, family);
+	if (whose == TS_ASK_SPLIT)
+		return answer_split(NULL, family, name, &s);
 	return answer(whose, &a, family, name, &s);
 }
 
@@ -280,6 +317,8 @@ EXPORT int gethostbyaddr_r(const void *addr, socklen_t len, int family, struct h
 
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyaddr_r(addr, len, family, ret, buf, buf_len, result, herr);
+	if (whose == TS_ASK_SPLIT)
+		return answer_split_r(a.ip[0], found, NULL, &(struct dest){ ret, buf, buf_len, result, herr });
 	return answer_r(whose, &a, found, NULL, &(struct dest){ ret, buf, buf_len, result, herr });
 }
 
@@ -292,5 +331,7 @@ EXPORT struct hostent *gethostbyaddr(const void *addr, socklen_t len, int family
 
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyaddr(addr, len, family);
+	if (whose == TS_ASK_SPLIT)
+		return answer_split(a.ip[0], found, NULL, &s);
 	return answer(whose, &a, found, NULL, &s);
 }

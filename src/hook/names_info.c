@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "split.h"
 #include "tsproxy/answer.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/real.h"
@@ -145,6 +146,13 @@ EXPORT int getnameinfo(const struct sockaddr *addr, socklen_t len, char *host, s
 		whose = ts_names_ask_addr(key.ip, true, &a);
 	if (whose == TS_ASK_LIBC)
 		return real->getnameinfo(addr, len, host, host_cap, serv, serv_cap, flags);
+	if (whose == TS_ASK_SPLIT) {
+		ret = ts_split_name_of(key.ip, a.canon, sizeof(a.canon));
+		/* Without a name it is the number, but where the name is wanted and may be had another time. */
+		if (ret == TRY_AGAIN && flags & NI_NAMEREQD)
+			return EAI_AGAIN;
+		whose = ret ? TS_ASK_NONE : TS_ASK_FOUND;
+	}
 	if (whose == TS_ASK_NONE && !(flags & NI_NAMEREQD))
 		return real->getnameinfo(addr, len, host, host_cap, serv, serv_cap, flags | NI_NUMERICHOST);
 	ret = real->getnameinfo(addr, len, number, sizeof(number), serv, serv_cap,

@@ -51,7 +51,7 @@ static struct addrinfo *last_of(struct addrinfo *ai)
 }
 
 /* What libc takes null hints for. musl: nothing; glibc: this. */
-static struct addrinfo effective_hints(const struct addrinfo *hints)
+struct addrinfo ts_answer_hints(const struct addrinfo *hints)
 {
 	struct addrinfo h;
 
@@ -134,7 +134,7 @@ static int numeric_call(const uint8_t ip[16], const char *service, const struct 
 int ts_answer_no_addrinfo(const char *service, const struct addrinfo *hints, int error)
 {
 	static const uint8_t loopback[2][16] = { { [10] = 0xff, 0xff, 127, 0, 0, 1 }, { [15] = 1 } };
-	struct addrinfo h = effective_hints(hints), n = numeric_hints(&h), *res;
+	struct addrinfo h = ts_answer_hints(hints), n = numeric_hints(&h), *res;
 	int six = h.ai_family == AF_INET6, ret = numeric_call(loopback[six], service, &n, &res);
 
 	if (ret)
@@ -222,29 +222,41 @@ static int copy_lists(struct addrinfo **lists, unsigned count, const char *canon
 	return block ? 0 : EAI_MEMORY;
 }
 
-int ts_answer_addrinfo(const struct ts_map_answer *a, const char *service, const struct addrinfo *hints,
-		       struct addrinfo **res)
+int ts_answer_addrinfo_of(const uint8_t (*ip)[16], unsigned count, const char *canon, const char *service,
+			  const struct addrinfo *hints, struct addrinfo **res)
 {
-	struct addrinfo h = effective_hints(hints), n = numeric_hints(&h), *lists[TS_ANSWER_ADDRS_MAX];
-	unsigned count = 0;
-	struct plan plan;
-	int ret = plan_answer(&plan, a, &h), err;
+	struct addrinfo h = ts_answer_hints(hints), n = numeric_hints(&h), *lists[TS_ANSWER_LIST_MAX];
+	unsigned made = 0;
+	int ret = 0, err;
 
-	if (ret)
-		return ts_answer_no_addrinfo(service, hints, ret);
-	for (unsigned i = 0; i < plan.count; i++) {
-		err = numeric_call(a->ip[plan.index[i]], service, &n, &lists[count]);
+	for (unsigned i = 0; i < count && i < TS_ANSWER_LIST_MAX; i++) {
+		err = numeric_call(ip[i], service, &n, &lists[made]);
 		if (err == 0)
-			count++;
+			made++;
 		else if (ret == 0)
 			ret = err;
 	}
-	if (count == 0)
+	if (made == 0)
 		return ret;
-	ret = ts_libc_is_glibc() ? link_lists(lists, count, &h, a->canon) : copy_lists(lists, count, a->canon);
+	ret = ts_libc_is_glibc() ? link_lists(lists, made, &h, canon) : copy_lists(lists, made, canon);
 	if (ret == 0)
 		*res = lists[0];
 	return ret;
+}
+
+int ts_answer_addrinfo(const struct ts_map_answer *a, const char *service, const struct addrinfo *hints,
+		       struct addrinfo **res)
+{
+	struct addrinfo h = ts_answer_hints(hints);
+	uint8_t ip[TS_ANSWER_ADDRS_MAX][16];
+	struct plan plan;
+	int ret = plan_answer(&plan, a, &h);
+
+	if (ret)
+		return ts_answer_no_addrinfo(service, hints, ret);
+	for (unsigned i = 0; i < plan.count; i++)
+		memcpy(ip[i], a->ip[plan.index[i]], sizeof(ip[i]));
+	return ts_answer_addrinfo_of(ip, plan.count, a->canon, service, hints, res);
 }
 
 bool ts_answer_free(struct addrinfo *res)
@@ -292,12 +304,28 @@ static char *cut_string(struct cutter *c, const char *s)
 	return p;
 }
 
-int ts_answer_hostent(const struct ts_map_answer *a, int family, const char *asked, struct hostent *ret, char *buf,
-		      size_t len)
+/* musl lists the canonical name as an alias too, and then what was asked for where that differs. */
+static void put_aliases(struct cutter *c, char **aliases, const struct ts_answer_host *a, char *name, const char *asked)
+{
+	unsigned n = 0;
+
+	if (!ts_libc_is_glibc()) {
+		aliases[n++] = name;
+		if (asked && strcmp(asked, a->canon) != 0)
+			aliases[n++] = cut_string(c, asked);
+	} else {
+		while (n < a->alias_count) {
+			aliases[n] = cut_string(c, a->alias[n]);
+			n++;
+		}
+	}
+	aliases[n] = NULL;
+}
+
+int ts_answer_hostent_of(const struct ts_answer_host *a, int family, const char *asked, struct hostent *ret, char *buf, size_t len)
 {
 	size_t size = family == AF_INET ? 4 : 16, count = 0, pad = -(uintptr_t)buf & (sizeof(char *) - 1);
 	struct cutter c = { buf, len, false };
-	bool musl = !ts_libc_is_glibc();
 	char **addrs, **aliases;
 
 	for (unsigned i = 0; i < a->count; i++)
@@ -305,7 +333,7 @@ int ts_answer_hostent(const struct ts_map_answer *a, int family, const char *ask
 	if (count == 0)
 		return -1;
 	cut(&c, pad);
-	aliases = cut(&c, (musl ? 3 : 1) * sizeof(char *));
+	aliases = cut(&c, (ts_libc_is_glibc() ? a->alias_count + 1 : 3) * sizeof(char *));
 	addrs = cut(&c, (count + 1) * sizeof(char *));
 	for (unsigned i = 0, n = 0; i < a->count; i++) {
 		char *p = ts_ip_is4(a->ip[i]) == (family == AF_INET) ? cut(&c, size) : NULL;
@@ -318,13 +346,7 @@ int ts_answer_hostent(const struct ts_map_answer *a, int family, const char *ask
 	}
 	ret->h_name = cut_string(&c, a->canon);
 	if (aliases)
-		aliases[0] = NULL;
-	/* musl lists the canonical name as an alias too, and then what was asked for where that differs. */
-	if (musl && aliases) {
-		aliases[0] = ret->h_name;
-		aliases[1] = asked && strcmp(asked, a->canon) != 0 ? cut_string(&c, asked) : NULL;
-		aliases[2] = NULL;
-	}
+		put_aliases(&c, aliases, a, ret->h_name, asked);
 	if (c.bad)
 		return ERANGE;
 	ret->h_aliases = aliases;
@@ -332,4 +354,12 @@ int ts_answer_hostent(const struct ts_map_answer *a, int family, const char *ask
 	ret->h_length = (int)size;
 	ret->h_addr_list = addrs;
 	return 0;
+}
+
+int ts_answer_hostent(const struct ts_map_answer *a, int family, const char *asked, struct hostent *ret, char *buf,
+		      size_t len)
+{
+	const struct ts_answer_host host = { .canon = a->canon, .ip = a->ip, .count = a->count };
+
+	return ts_answer_hostent_of(&host, family, asked, ret, buf, len);
 }

@@ -9,6 +9,7 @@
 
 #include "live.h"
 #include "tsproxy/answer.h"
+#include "tsproxy/dns_query.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/log.h"
 #include "tsproxy/name_kind.h"
@@ -53,13 +54,56 @@ static int find_remote(const char *name, size_t len, struct ts_map_answer *out)
 	return 1;
 }
 
+int ts_split_find(const char *name, size_t len, struct ts_split *out)
+{
+	struct ts_split of_map;
+	int found = ts_conf.dns_route[0] ? ts_split_find_text(ts_conf.dns_route, name, len, out) : 0;
+
+	/* Of equals the process' own wins. */
+	if (ts_live_find_split(name, len, &of_map) == 1 && (!found || of_map.suffix_len > out->suffix_len)) {
+		*out = of_map;
+		found = 1;
+	}
+	return found;
+}
+
+/* Whether `name` is what `s` says: no node's, and under no longer suffix of the tailnet's own or of names that the far side resolves. */
+static bool is_split(const char *name, size_t len, const struct ts_ask_how *how, const struct ts_split *s)
+{
+	struct ts_map_header h = { .flags = 0 };
+	bool has_map = ts_live_header(&h) == 0, shorts = how->search && ts_conf.short_names && !(h.flags & TS_MAP_NO_SHORT_NAMES);
+	struct ts_map_answer node;
+
+	if (how->hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len)))
+		return false;
+	if (h.flags & TS_MAP_TUN || ts_remote_wants(name, len, has_map) >= s->suffix_len)
+		return false;
+	if ((shorts || !ts_name_is_short(name, len)) && ts_live_find_name(name, len, &node) == 1)
+		return false;
+	return !ts_live_name_under_suffix(name, len) || s->suffix_len > h.suffix.len;
+}
+
+static enum ts_ask answer_split(const char *name, const struct ts_ask_how *how, const struct ts_split *s)
+{
+	if (how->hosts && ts_hosts_has_name(name, how->family))
+		return TS_ASK_LIBC;
+	if (ts_program_is_go) {
+		ts_debug("%s: not told to a Go program, whose connections cannot be carried from here", name);
+		return TS_ASK_NONE;
+	}
+	return s->flags & TS_DNS_ROUTE_NO_SERVER ? TS_ASK_NONE : TS_ASK_SPLIT;
+}
+
 enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out)
 {
 	size_t len = strlen(name);
 	struct ts_map_header h = { .flags = 0 };
 	bool under, one, remote, has_map, shorts = ts_conf.short_names && how->search;
+	struct ts_split split;
 	int ret;
 
+	if (ts_split_find(name, len, &split) && is_split(name, len, how, &split))
+		return answer_split(name, how, &split);
 	if (len == 0 || len > TS_NAME_MAX + 1 || (how->hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len))))
 		return TS_ASK_LIBC;
 	one = ts_name_is_short(name, len);
@@ -96,6 +140,18 @@ enum ts_ask ts_names_ask(const char *name, int family, struct ts_map_answer *out
 	return ts_names_ask_how(name, &(struct ts_ask_how){ .family = family, .hosts = true, .search = true }, out);
 }
 
+static enum ts_ask ask_addr_split(const uint8_t ip[16], bool hosts)
+{
+	struct ts_ask_how how = { .family = AF_UNSPEC };
+	char name[TS_DNS_REVERSE_MAX];
+	struct ts_split split;
+	size_t len = ts_dns_reverse_name(ip, name);
+
+	if (!ts_split_find(name, len, &split) || !is_split(name, len, &how, &split) || (hosts && ts_hosts_has_addr(ip)))
+		return TS_ASK_LIBC;
+	return answer_split(name, &how, &split);
+}
+
 enum ts_ask ts_names_ask_addr(const uint8_t ip[16], bool hosts, struct ts_map_answer *out)
 {
 	struct ts_map_header h;
@@ -106,8 +162,9 @@ enum ts_ask ts_names_ask_addr(const uint8_t ip[16], bool hosts, struct ts_map_an
 		out->node_flags = 0;
 		return TS_ASK_FOUND;
 	}
-	if (ts_live_find_addr(ip, out) != 1 || ts_live_header(&h) != 0 || h.flags & TS_MAP_TUN ||
-	    (hosts && ts_hosts_has_addr(ip)))
+	if (ts_live_find_addr(ip, out) != 1)
+		return ask_addr_split(ip, hosts);
+	if (ts_live_header(&h) != 0 || h.flags & TS_MAP_TUN || (hosts && ts_hosts_has_addr(ip)))
 		return TS_ASK_LIBC;
 	return out->canon[0] ? TS_ASK_FOUND : TS_ASK_NONE;
 }

@@ -303,13 +303,23 @@ bool ts_live_name_under_suffix(const char *name, size_t len)
 	return ret;
 }
 
-bool ts_live_name_remote(const char *name, size_t len)
+size_t ts_live_name_remote(const char *name, size_t len)
 {
 	struct view v;
-	bool ret;
+	size_t ret;
 
 	keep_up();
-	CONSISTENT(v, ret, false, ts_map_name_remote(v.map, name, len));
+	CONSISTENT(v, ret, 0, ts_map_name_remote(v.map, name, len));
+	return ret;
+}
+
+int ts_live_find_split(const char *name, size_t len, struct ts_split *out)
+{
+	struct view v;
+	int ret;
+
+	keep_up();
+	CONSISTENT(v, ret, -ENOENT, ts_map_find_split(v.map, name, len, out));
 	return ret;
 }
 

@@ -64,7 +64,7 @@ static const struct {
 	S(nodes, struct ts_map_node, false), S(addrs, struct ts_map_addr, false), S(addr_hash, uint32_t, true),
 	S(names, struct ts_map_name, false), S(name_hash, uint32_t, true), S(ranges, struct ts_map_range, false),
 	S(endpoints, struct ts_map_endpoint, false), S(remotes, struct ts_map_str, false),
-	S(strings, uint8_t, false),
+	S(dns_routes, struct ts_map_dns_route, false), S(strings, uint8_t, false),
 #undef S
 };
 
@@ -315,18 +315,18 @@ bool ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t l
 	return GET(m, offsetof(struct ts_map_header, suffix), &s) && under(m, s, name, len);
 }
 
-bool ts_map_name_remote(const struct ts_map *m, const char *name, size_t len)
+size_t ts_map_name_remote(const struct ts_map *m, const char *name, size_t len)
 {
 	struct ts_map_section remotes = SECTION(m, remotes);
 	struct ts_map_str s;
 
 	char key[TS_NAME_MAX + 1];
-	size_t key_len = remotes.count ? fold(name, len, key) : 0;
+	size_t key_len = remotes.count ? fold(name, len, key) : 0, longest = 0;
 
 	for (uint32_t i = 0; key_len && element(m, remotes, i, &s, sizeof(s)); i++)
-		if (under(m, s, key, key_len) || str_is(m, s, key, key_len))
-			return true;
-	return false;
+		if (s.len > longest && (under(m, s, key, key_len) || str_is(m, s, key, key_len)))
+			longest = s.len;
+	return longest;
 }
 
 int ts_map_open(const char *path, struct stat *st)

@@ -152,7 +152,7 @@ static int layout(const struct ts_build *b, uint8_t **out, size_t *len)
 	h.ranges = lay(&at, b->ranges.out_count, sizeof(*b->ranges.out));
 	h.endpoints = lay(&at, b->set->endpoint_count, sizeof(*b->endpoints));
 	h.remotes = lay(&at, b->set->remote_count, sizeof(*b->remotes));
-	h.dns_routes = lay(&at, 0, 0);
+	h.dns_routes = lay(&at, b->dns_route_count, sizeof(*b->dns_routes));
 	h.strings = lay(&at, b->strings_len, 1);
 	if (at > TS_MAP_FILE_SIZE)
 		return -EFBIG;
@@ -168,6 +168,7 @@ static int layout(const struct ts_build *b, uint8_t **out, size_t *len)
 	fill(file, h.ranges, b->ranges.out, sizeof(*b->ranges.out));
 	fill(file, h.endpoints, b->endpoints, sizeof(*b->endpoints));
 	fill(file, h.remotes, b->remotes, sizeof(*b->remotes));
+	fill(file, h.dns_routes, b->dns_routes, sizeof(*b->dns_routes));
 	fill(file, h.strings, b->strings, 1);
 	h.checksum = ts_fnv64(TS_FNV64_INIT, &h, sizeof(h));
 	memcpy(file, &h, sizeof(h));
@@ -183,6 +184,7 @@ static void build_free(struct ts_build *b)
 	free(b->names);
 	free(b->endpoints);
 	free(b->remotes);
+	free(b->dns_routes);
 	free(b->name_hash.slot);
 	free(b->addr_hash.slot);
 	free(b->strings);
@@ -209,6 +211,8 @@ int ts_map_build(const struct ts_tailnet *tn, const struct ts_map_settings *set,
 		add_ranges(&b);
 	if (!b.err)
 		add_endpoints(&b);
+	if (!b.err)
+		b.err = ts_build_add_dns_routes(&b);
 	if (!b.err)
 		b.err = layout(&b, out, len);
 out:

@@ -45,6 +45,8 @@ struct ts_build {
 	struct ts_map_name *names;
 	struct ts_map_endpoint *endpoints;
 	struct ts_map_str *remotes;
+	struct ts_map_dns_route *dns_routes;
+	size_t dns_route_count;
 	struct ts_ranges ranges;
 	uint32_t node_count, addr_count, addr_cap, name_count;
 	struct ts_table name_hash, addr_hash;
@@ -64,5 +66,6 @@ struct ts_map_str ts_build_put_str(struct ts_build *b, const char *s, size_t len
 size_t ts_build_normalise(struct ts_slice in, char out[TS_NAME_MAX + 1]);
 void ts_build_add_node(struct ts_build *b, const struct ts_status_node *n);
 void ts_build_add_records(struct ts_build *b);
+int ts_build_add_dns_routes(struct ts_build *b); /* 0 or -ENOMEM */
 
 #endif

@@ -20,6 +20,7 @@
 #include "tsproxy/log.h"
 #include "tsproxy/name_kind.h"
 #include "tsproxy/names.h"
+#include "tsproxy/split.h"
 #include "tsproxy/sys.h"
 
 #define SLOTS 16384u
@@ -158,29 +159,23 @@ int ts_remote_address(const char *name, size_t len, uint8_t ip[16])
 	return 0;
 }
 
-/* One of the ends in the list, or something, a dot and it. */
-static bool in_list(const char *list, const char *name, size_t len)
+/* The longest of the list that is the name, or the end of it behind a dot. */
+static size_t in_list(const char *list, const char *name, size_t len)
 {
-	if (len && name[len - 1] == '.')
-		len--;
+	size_t longest = 0;
+
 	while (*list) {
-		size_t n = 0, skip = 0, i = 0;
+		size_t n = 0, skip = 0;
 
 		while (list[n] && list[n] != ',')
 			n++;
 		while (skip < n && list[skip] == '.')
 			skip++;
-		n -= skip;
-		list += skip;
-		if (n && len >= n && (len == n || name[len - n - 1] == '.')) {
-			while (i < n && ts_name_lower(name[len - n + i]) == ts_name_lower(list[i]))
-				i++;
-			if (i == n)
-				return true;
-		}
+		if (n - skip > longest && ts_name_under(name, len, list + skip, n - skip))
+			longest = n - skip;
 		list += n + (list[n] == ',');
 	}
-	return false;
+	return longest;
 }
 
 /* Without a map the proxy is all that is known, and its far side the only one to know the tailnet's names. */
@@ -189,11 +184,15 @@ static bool proxy_alone(bool has_map)
 	return !has_map && (ts_conf.socks5.set || ts_conf.http.set);
 }
 
-bool ts_remote_wants(const char *name, size_t len, bool has_map)
+size_t ts_remote_wants(const char *name, size_t len, bool has_map)
 {
-	if (ts_conf.remote_name[0] && in_list(ts_conf.remote_name, name, len))
-		return true;
-	return has_map ? ts_live_name_remote(name, len) : proxy_alone(false) && in_list("ts.net", name, len);
+	size_t own = ts_conf.remote_name[0] ? in_list(ts_conf.remote_name, name, len) : 0, other = 0;
+
+	if (has_map)
+		other = ts_live_name_remote(name, len);
+	else if (proxy_alone(false))
+		other = in_list("ts.net", name, len);
+	return own > other ? own : other;
 }
 
 bool ts_remote_is_placeholder(const uint8_t ip[16])

@@ -60,8 +60,18 @@ struct ts_status_record *ts_tailnet_add_record(struct ts_tailnet *tn)
 	return more((void **)&tn->records, &tn->record_cap, &tn->record_count, sizeof(struct ts_status_record));
 }
 
+void ts_tailnet_drop_dns_routes(struct ts_tailnet *tn)
+{
+	for (size_t i = 0; i < tn->dns_route_count; i++)
+		free(tn->dns_routes[i].suffix);
+	free(tn->dns_routes);
+	tn->dns_routes = NULL;
+	tn->dns_route_count = 0;
+}
+
 void ts_tailnet_free(struct ts_tailnet *tn)
 {
+	ts_tailnet_drop_dns_routes(tn);
 	free(tn->nodes);
 	free(tn->ips);
 	free(tn->routes);

@@ -197,12 +197,3 @@ int ts_status_parse_json(const char *text, size_t len, struct ts_tailnet *out, c
 	err = add_nodes(out, root);
 	return err ? err : add_records(out, root);
 }
-
-bool ts_status_refuses_routes(const char *text, size_t len)
-{
-	json_t *root = json_loadb(text, len, JSON_ALLOW_NUL, NULL);
-	bool refuses = json_is_false(json_object_get(root, "RouteAll"));
-
-	json_decref(root);
-	return refuses;
-}

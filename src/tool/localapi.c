@@ -158,17 +158,29 @@ int ts_source_localapi(const char *path, bool explicitly, char **text, size_t *l
 	return get(path, explicitly, "status", text, len, why);
 }
 
-bool ts_source_refuses_routes(const char *path, bool explicitly)
+void ts_source_prefs(const char *path, bool explicitly, struct ts_status_prefs *out)
 {
 	char why[TS_WHY_MAX], *text;
 	size_t len;
-	bool refuses;
 
+	memset(out, 0, sizeof(*out));
 	if (get(path, explicitly, "prefs", &text, &len, why) != 0)
-		return false;
-	refuses = ts_status_refuses_routes(text, len);
+		return;
+	ts_status_parse_prefs(text, len, out);
 	free(text);
-	return refuses;
+}
+
+int ts_source_dns(const char *path, bool explicitly, struct ts_tailnet *out)
+{
+	char why[TS_WHY_MAX], *text;
+	size_t len;
+	int err;
+
+	if (get(path, explicitly, "dns-config", &text, &len, why) != 0)
+		return 0;
+	err = ts_status_parse_dns(text, len, out);
+	free(text);
+	return err;
 }
 
 int ts_source_bus(const char *path, bool explicitly, char why[TS_WHY_MAX])

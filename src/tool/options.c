@@ -259,6 +259,10 @@ int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, stru
 			      TS_CONF_PREFIXES_MAX);
 		return 2;
 	}
+	if (conf->bad_dns_route) {
+		ts_tool_error("--dns-route (TSPROXY_DNS_ROUTE): want SUFFIX=SERVER, an address, such as corp.example=10.0.0.53");
+		return 2;
+	}
 	if (getenv("TSPROXY_PROFILE") && *getenv("TSPROXY_PROFILE") && !ts_conf_profile_ok(getenv("TSPROXY_PROFILE"))) {
 		ts_tool_error("--profile %s: want letters, digits, '-', '_' and '.', 64 at most",
 			      getenv("TSPROXY_PROFILE"));

@@ -78,25 +78,14 @@ static bool put_remotes(struct ts_map_settings *set, const char *s)
 	return ok;
 }
 
-/* SUFFIX=SERVER[:PORT] */
 static bool put_dns_routes(struct ts_map_settings *set, const char *s)
 {
-	bool ok = true;
+	struct ts_conf_dns_route route;
+	bool bad = false;
 
-	for (size_t len; (len = next_item(&s)) != 0; s += len) {
-		const char *eq = memchr(s, '=', len);
-		size_t name_len = eq ? (size_t)(eq - s) : 0, server_len = eq ? len - name_len - 1 : 0;
-		struct ts_dns_route r = { 0 }, *more;
+	while (ts_conf_next_dns_route(&s, &route, &bad)) {
+		struct ts_dns_route r = { strndup(route.suffix, route.suffix_len), route.server }, *more;
 
-		if (!eq || !suffix_ok(s, name_len) ||
-		    (!ts_addr_parse(eq + 1, server_len, &r.server) &&
-		     !ts_addr_parse_hostport(eq + 1, server_len, &r.server))) {
-			ok = false;
-			continue;
-		}
-		if (r.server.port == 0)
-			r.server.port = 53;
-		r.suffix = strndup(s, name_len);
 		more = r.suffix ? add(set->dns_route, &set->dns_route_count, sizeof(r), &r) : NULL;
 		if (!more) {
 			free(r.suffix);
@@ -104,7 +93,7 @@ static bool put_dns_routes(struct ts_map_settings *set, const char *s)
 		}
 		set->dns_route = more;
 	}
-	return ok;
+	return !bad;
 }
 
 static bool put_string(char **to, const char *value)
@@ -170,7 +159,7 @@ static int put_environment(struct ts_map_settings *set)
 	static const char *const keys[][2] = {
 		{ "TSPROXY_SOCKS5", "socks5" },           { "TSPROXY_HTTP_PROXY", "http-proxy" },
 		{ "TSPROXY_STATUS", "status" },           { "TSPROXY_SOCKET", "socket" },
-		{ "TSPROXY_REMOTE_NAME", "remote-name" }, { "TSPROXY_DNS_ROUTE", "dns-route" },
+		{ "TSPROXY_REMOTE_NAME", "remote-name" },
 	};
 	bool known;
 

@@ -233,6 +233,21 @@ int ts_source_text(const struct ts_map_settings *set, char **text, size_t *len, 
 	return fetch(set, text, len, &d, from, why);
 }
 
+/* What else the daemon says that the map is to hold. 0 or -ENOMEM. */
+static int ask_more(const struct daemon *d, struct ts_tailnet *out)
+{
+	struct ts_status_prefs prefs = { false, false };
+	int err = ts_source_dns(d->path, d->named, out);
+
+	if (!err && (out->route_count || out->dns_route_count))
+		ts_source_prefs(d->path, d->named, &prefs);
+	/* The status lists the peers' routes whether or not this node takes them. */
+	out->refuses_routes = prefs.refuses_routes;
+	if (prefs.refuses_dns)
+		ts_tailnet_drop_dns_routes(out);
+	return err;
+}
+
 int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out)
 {
 	char why[TS_WHY_MAX] = "", bad[TS_STATUS_WHY_MAX] = "";
@@ -255,8 +270,5 @@ int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out)
 	else if (err)
 		ts_tool_error("reading the status: %s", strerror(-err));
 	free(text);
-	/* The status lists the peers' routes whether or not this node takes them. */
-	if (!err && d.path && out->route_count)
-		out->refuses_routes = ts_source_refuses_routes(d.path, d.named);
-	return err;
+	return err || !d.path ? err : ask_more(&d, out);
 }

@@ -160,8 +160,6 @@ static int make(const struct ts_conf *conf, struct ts_map_settings *set, const s
 
 	/* The map is as old as what was asked: a status file changed while we work makes it an old one. */
 	set->made_ns = now_ns(CLOCK_REALTIME);
-	if (set->dns_route_count)
-		ts_tool_warn("dns-route: this version cannot do that yet; left out");
 	err = ts_source_read(set, &tn);
 	if (err)
 		goto out;

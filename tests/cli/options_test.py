@@ -51,7 +51,11 @@ def wrong_words_are_one_line_and_2(w):
             (['--route', '', 'true'], '--route', 'empty'), (['-p', '../x', 'true'], '--profile ../x'),
             (['--status', 'none', 'true'], 'none', 'No such file'), (['--mode', 'x', 'true'], 'auto'),
             (['--mode', 'supervise', 'true'], 'yet'), (['--inbound', 'true'], '--inbound', 'yet'),
-            (['--dns-route', 'a=1.1.1.1', 'true'], '--dns-route', 'yet'), (['--log', 'loud', 'true'], 'debug'),
+            (['--dns-route', 'a=db', 'true'], '--dns-route a=db', 'SUFFIX=SERVER'), (['--dns-route', '', 'true'], 'empty'),
+            (['--dns-route', 'corp.example', 'true'], 'SUFFIX=SERVER'), (['--dns-route', '=10.0.0.1', 'true'], 'SUFFIX=SERVER'),
+            (['--dns-route', 'a..b=10.0.0.1', 'true'], 'SUFFIX=SERVER'), (['--dns-route', 'a=10.0.0.1:0', 'true'], 'SUFFIX=SERVER'),
+            (['--dns-route', 'a=[fd00::1]:99999', 'true'], 'SUFFIX=SERVER'),
+            (['--dns-route', ','.join(f'a{i}.corp.example=10.0.0.1' for i in range(40)), 'true'], 'too long'), (['--log', 'loud', 'true'], 'debug'),
             (['--log', 'debug:/nonexistent/log', 'true'], '/nonexistent/log', 'No such file'),
             (['--log', 'debug:/', 'true'], 'debug:/', 'Is a directory'),
             (['--remote-name', 'a b', 'true'], '--remote-name'), (['--json', 'true'], '--json')):
@@ -65,7 +69,7 @@ def wrong_words_are_one_line_and_2(w):
 def wrong_variables_are_named(w):
     for name, value in (('ROUTE', 'x'), ('EXCLUDE', '1.2.3.4/99'), ('SOCKS5', 'nowhere'), ('HTTP_PROXY', 'x:y'),
                         ('PROFILE', 'a/b'), ('MODE', 'supervise'), ('INBOUND', '1'), ('LOG', 'x'),
-                        ('DNS_ROUTE', 'a=1.1.1.1')):
+                        ('DNS_ROUTE', 'a=1.1.1')):
         status, out, err = w.run('true', env={'TSPROXY_' + name: value})
         same((name, status, out), (name, 2, ''))
         one_line(err, f'TSPROXY_{name}={value}')

@@ -9,6 +9,7 @@
 
 #include "tsproxy/hash.h"
 #include "tsproxy/map.h"
+#include "tsproxy/split.h"
 #include "tsproxy/tool.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -22,12 +23,14 @@ static void look_up(const struct ts_map *m)
 	struct ts_map_answer a;
 	struct ts_map_range r;
 	struct ts_endpoint e;
+	struct ts_split split;
 	uint8_t ip[16] = { 0 };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		ts_map_find_name(m, names[i], strlen(names[i]), &a);
 		ts_map_name_under_suffix(m, names[i], strlen(names[i]));
 		ts_map_name_remote(m, names[i], strlen(names[i]));
+		ts_map_find_split(m, names[i], strlen(names[i]), &split);
 	}
 	ts_map_find_addr(m, ip, &a);
 	ts_map_find_range(m, ip, &r);

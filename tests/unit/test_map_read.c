@@ -17,6 +17,7 @@
 #include "tsproxy/map.h"
 #include "tsproxy/name_kind.h"
 #include "tsproxy/settings.h"
+#include "tsproxy/split.h"
 #include "tsproxy/status.h"
 
 static const char status[] =
@@ -32,12 +33,23 @@ static size_t good_len;
 static struct ts_map whole;	/* the same, against the end of the world */
 static uint8_t *fence;		/* the page without access */
 
+static struct ts_addr ip(const char *text)
+{
+	struct ts_addr a;
+
+	ck_assert(ts_addr_parse(text, strlen(text), &a));
+	return a;
+}
+
 static void setup(void)
 {
 	char remote[] = "remote.example", why[TS_STATUS_WHY_MAX], *remotes[] = { remote };
 	struct ts_endpoint proxy = { .kind = TS_PROXY_SOCKS5, .flags = TS_PROXY_PIPELINE, .user = "u", .pass = "p" };
+	char suffix[] = "corp.example";
+	struct ts_dns_route route = { suffix, ip("10.0.0.53") };
 	struct ts_map_settings set = {
 		.made_ns = 42, .endpoints = &proxy, .endpoint_count = 1, .remote = remotes, .remote_count = 1,
+		.dns_route = &route, .dns_route_count = 1,
 	};
 	struct ts_tailnet tn;
 	size_t room;
@@ -78,14 +90,6 @@ static void seal(uint8_t *base)
 static int find(const char *name, struct ts_map_answer *a)
 {
 	return ts_map_find_name(&whole, name, strlen(name), a);
-}
-
-static struct ts_addr ip(const char *text)
-{
-	struct ts_addr a;
-
-	ck_assert(ts_addr_parse(text, strlen(text), &a));
-	return a;
 }
 
 START_TEST(via_names)
@@ -227,7 +231,7 @@ START_TEST(knows_suffixes)
 		size_t len = strlen(cases[i].name);
 
 		ck_assert_msg(ts_map_name_under_suffix(&whole, cases[i].name, len) == cases[i].under, "%s", cases[i].name);
-		ck_assert_msg(ts_map_name_remote(&whole, cases[i].name, len) == cases[i].remote, "%s", cases[i].name);
+		ck_assert_msg((ts_map_name_remote(&whole, cases[i].name, len) != 0) == cases[i].remote, "%s", cases[i].name);
 	}
 }
 END_TEST
@@ -239,6 +243,7 @@ static void ask_everything(const struct ts_map *m)
 	struct ts_map_answer a;
 	struct ts_map_range r;
 	struct ts_endpoint e;
+	struct ts_split split;
 	char text[64];
 
 	a.count = 0;
@@ -257,6 +262,8 @@ static void ask_everything(const struct ts_map *m)
 	ts_map_str(m, h.suffix, text, sizeof(text));
 	ts_map_name_under_suffix(m, "db.tail1.ts.net", 15);
 	ts_map_name_remote(m, "a.remote.example", 16);
+	if (ts_map_find_split(m, "db.corp.example", 15, &split))
+		ck_assert(split.suffix_len <= 15 && split.count <= TS_SPLIT_SERVERS_MAX);
 }
 
 START_TEST(survives_every_byte)

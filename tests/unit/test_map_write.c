@@ -354,6 +354,14 @@ START_TEST(routes)
 }
 END_TEST
 
+static struct ts_status_prefs prefs(const char *text)
+{
+	struct ts_status_prefs p;
+
+	ts_status_parse_prefs(text, strlen(text), &p);
+	return p;
+}
+
 /* What a daemon that takes no routes lists is not carried: it would go out in the clear from there. */
 START_TEST(routes_that_are_not_taken)
 {
@@ -369,7 +377,7 @@ START_TEST(routes_that_are_not_taken)
 	ck_assert_uint_eq(range_kind(&m, "fd7a:115c:a1e0:b1a:0:7:a00:1"), TS_RANGE_SUBNET);
 	drop(&m);
 	ck_assert_int_eq(ts_status_parse(status, strlen(status), &tn, why), 0);
-	tn.refuses_routes = ts_status_refuses_routes("{\"RouteAll\":false}", 18);
+	tn.refuses_routes = prefs("{\"RouteAll\":false}").refuses_routes;
 	ck_assert_int_eq(ts_map_build(&tn, &none, &data, &m.len), 0);
 	m.base = data;
 	ck_assert_uint_eq(range_kind(&m, "10.1.1.1"), TS_RANGE_EXIT);
@@ -377,10 +385,11 @@ START_TEST(routes_that_are_not_taken)
 	ck_assert(ts_map_header(&m).flags & TS_MAP_REFUSES_ROUTES);
 	ts_tailnet_free(&tn);
 	drop(&m);
-	ck_assert(!ts_status_refuses_routes("{\"RouteAll\":true}", 17));
-	ck_assert(!ts_status_refuses_routes("{\"RouteAll\":0}", 14));
-	ck_assert(!ts_status_refuses_routes("{}", 2));
-	ck_assert(!ts_status_refuses_routes("access denied", 13));
+	ck_assert(!prefs("{\"RouteAll\":true}").refuses_routes);
+	ck_assert(!prefs("{\"RouteAll\":0}").refuses_routes);
+	ck_assert(!prefs("{}").refuses_routes && !prefs("{}").refuses_dns);
+	ck_assert(!prefs("access denied").refuses_routes);
+	ck_assert(prefs("{\"CorpDNS\":false}").refuses_dns && !prefs("{\"CorpDNS\":true}").refuses_dns);
 }
 END_TEST
 

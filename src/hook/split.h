@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Between the hooks of the resolver calls and split.c, which answers them for names of split DNS (TS_ASK_SPLIT). */
+#ifndef TSPROXY_HOOK_SPLIT_H
+#define TSPROXY_HOOK_SPLIT_H
+
+#include <netdb.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* As getaddrinfo(3). */
+int ts_split_addrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **res);
+/*
+ * As gethostbyname2_r(3) and gethostbyaddr_r(3) without their result: 0, or a positive errno with *herr as those leave it; *herr is 0
+ * where `ret` is filled.
+ */
+int ts_split_host(const char *name, int family, struct hostent *ret, char *buf, size_t len, int *herr);
+int ts_split_host_of(const uint8_t ip[16], int family, struct hostent *ret, char *buf, size_t len, int *herr);
+/* The name of an address. What is said in h_errno; 0: it is in `out`. */
+int ts_split_name_of(const uint8_t ip[16], char *out, size_t cap);
+
+#endif

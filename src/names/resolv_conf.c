@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * resolv.conf: see resolv_conf.h. Read anew for each lookup that needs it, as glibc looks whether it changed: a few microseconds beside a
+ * question to a server.
+ */
+#include "tsproxy/resolv_conf.h"
+
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "tsproxy/conf.h"
+#include "tsproxy/guard.h"
+#include "tsproxy/sys.h"
+
+/* resolv.h's RES_TIMEOUT and RES_DFLRETRY, and the limits that libc puts on what the file says. */
+#define TIMEOUT_S 5
+#define TIMEOUT_MAX_S 30
+#define ATTEMPTS 2
+#define ATTEMPTS_MAX 5
+#define NDOTS_MAX 15
+
+extern char **environ;
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n';
+}
+
+/* The next word of a line, ended in place, or null; *at moves on. */
+static char *word(char **at)
+{
+	char *s = *at, *end;
+
+	while (is_blank(*s))
+		s++;
+	end = s;
+	while (*end && !is_blank(*end))
+		end++;
+	*at = *end ? end + 1 : end;
+	*end = '\0';
+	return *s ? s : NULL;
+}
+
+static bool number(const char *s, const char *key, unsigned max, unsigned *out)
+{
+	size_t n = strlen(key);
+	unsigned v = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (s[i] != key[i])
+			return false;
+	for (s += n; *s >= '0' && *s <= '9' && v <= max; s++)
+		v = v * 10 + (unsigned)(*s - '0');
+	*out = v > max ? max : v;
+	return true;
+}
+
+static void option(struct ts_resolv *r, const char *s)
+{
+	if (number(s, "timeout:", TIMEOUT_MAX_S, &r->timeout_s) || number(s, "attempts:", ATTEMPTS_MAX, &r->attempts))
+		return;
+	number(s, "ndots:", NDOTS_MAX, &r->ndots);
+}
+
+static void search(struct ts_resolv *r, char *words)
+{
+	char *s;
+
+	r->search_count = 0;
+	while (r->search_count < TS_RESOLV_SEARCH_MAX && (s = word(&words)) != NULL)
+		r->search[r->search_count++] = s;
+}
+
+static void line(struct ts_resolv *r, char *s)
+{
+	char *key = word(&s), *value;
+
+	if (!key)
+		return;
+	if (strcmp(key, "search") == 0 || strcmp(key, "domain") == 0)
+		search(r, s);
+	while (strcmp(key, "options") == 0 && (value = word(&s)) != NULL)
+		option(r, value);
+}
+
+/* A copy of an environment's variable behind what is used of `text`, or null. */
+static char *copy_variable(struct ts_resolv *r, size_t *used, const char *name)
+{
+	const char *value = ts_env_get(environ, name);
+	size_t len = value ? strlen(value) + 1 : 0;
+	char *at = r->text + *used;
+
+	if (!value || len > sizeof(r->text) - *used)
+		return NULL;
+	memcpy(at, value, len);
+	*used += len;
+	return at;
+}
+
+/* What is behind the first dot of the host's name, where nothing else says where to search. */
+static void own_domain(struct ts_resolv *r, size_t used)
+{
+	struct utsname u;
+	const char *dot;
+	size_t len;
+
+	if (ts_sys(SYS_uname, &u) != 0 || !(dot = memchr(u.nodename, '.', strlen(u.nodename))))
+		return;
+	len = strlen(dot + 1) + 1;
+	if (len == 1 || len > sizeof(r->text) - used)
+		return;
+	memcpy(r->text + used, dot + 1, len);
+	r->search[r->search_count++] = r->text + used;
+}
+
+static size_t read_file(char *buf, size_t cap)
+{
+	long fd = ts_sys(SYS_openat, AT_FDCWD, "/etc/resolv.conf", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), n;
+	size_t len = 0;
+
+	if (fd < 0)
+		return 0;
+	while (len < cap && (n = ts_sys(SYS_read, fd, buf + len, cap - len)) > 0)
+		len += (size_t)n;
+	ts_sys(SYS_close, fd);
+	return len;
+}
+
+void ts_resolv_read(struct ts_resolv *r)
+{
+	size_t used, at = 0;
+	char *s, *value;
+
+	r->timeout_s = TIMEOUT_S;
+	r->attempts = ATTEMPTS;
+	r->ndots = 1;
+	r->search_count = 0;
+	used = read_file(r->text, sizeof(r->text) - 1);
+	r->text[used] = '\0';
+	while (at < used) {
+		s = r->text + at;
+		while (at < used && r->text[at] != '\n')
+			at++;
+		r->text[at++] = '\0';
+		if (*s != '#' && *s != ';')
+			line(r, s);
+	}
+	used = used < sizeof(r->text) - 1 ? used + 1 : used;
+	value = copy_variable(r, &used, "LOCALDOMAIN");
+	if (value)
+		search(r, value);
+	else if (r->search_count == 0)
+		own_domain(r, used);
+	value = copy_variable(r, &used, "RES_OPTIONS");
+	while (value && (s = word(&value)) != NULL)
+		option(r, s);
+	if (r->timeout_s == 0)
+		r->timeout_s = 1;
+	if (r->attempts == 0)
+		r->attempts = 1;
+}

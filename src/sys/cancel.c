@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cleaning up after a cancelled thread: see cancel.h. The object is built with unwind tables, with which pthread_cleanup_push would want
+ * a library that reads them. This file is built without (Makefile): it then registers with libc itself. musl has a function of its own
+ * for that. Where libc has neither (glibc before 2.34 in a program without threads), nobody can cancel.
+ */
+#include "tsproxy/cancel.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stddef.h>
+
+#pragma weak __pthread_register_cancel
+#pragma weak __pthread_unregister_cancel
+#pragma weak __pthread_unwind_next
+#pragma weak __sigsetjmp
+
+/* musl's: struct __ptcb. */
+struct frame {
+	void (*function)(void *);
+	void *arg;
+	struct frame *next;
+};
+extern void _pthread_cleanup_push(struct frame *frame, void (*function)(void *), void *arg) __attribute__((weak));
+extern void _pthread_cleanup_pop(struct frame *frame, int run) __attribute__((weak));
+
+static void guarded_glibc(void (*body)(void *arg), void (*cleanup)(void *arg), void *arg)
+{
+	pthread_cleanup_push(cleanup, arg);
+	body(arg);
+	pthread_cleanup_pop(0);
+}
+
+static void guarded_musl(void (*body)(void *arg), void (*cleanup)(void *arg), void *arg)
+{
+	struct frame frame;
+
+	_pthread_cleanup_push(&frame, cleanup, arg);
+	body(arg);
+	_pthread_cleanup_pop(&frame, 0);
+}
+
+void ts_cancel_guarded(void (*body)(void *arg), void (*cleanup)(void *arg), void *arg)
+{
+	if (__pthread_register_cancel && __pthread_unregister_cancel && __pthread_unwind_next && __sigsetjmp)
+		guarded_glibc(body, cleanup, arg);
+	else if (_pthread_cleanup_push && _pthread_cleanup_pop)
+		guarded_musl(body, cleanup, arg);
+	else
+		body(arg);
+}
