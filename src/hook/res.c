@@ -9,8 +9,10 @@
 #include <netdb.h>
 #include <string.h>
 
+#include "split.h"
 #include "tsproxy/answer.h"
 #include "tsproxy/dns_message.h"
+#include "tsproxy/dns_query.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/hash.h"
 #include "tsproxy/name_kind.h"
@@ -96,6 +98,24 @@ struct call {
 	int len;
 };
 
+/* What a call says of a name in split DNS, or (NONE) of one there that no message could ask for. */
+static int answer_split(const struct call *c, enum ts_ask whose, const char *name, bool search)
+{
+	int herr = HOST_NOT_FOUND, ret = -1;
+
+	if (whose == TS_ASK_SPLIT && c->len < TS_DNS_HEADER_LEN)
+		herr = NO_RECOVERY;
+	else if (whose == TS_ASK_SPLIT)
+		ret = ts_split_query(name, c->class, c->type, c->answer, c->len, &herr);
+	if (ret < 0 && herr == NO_RECOVERY && !ts_libc_is_glibc())
+		return -1;	/* musl says nothing of what it cannot ask */
+	if (herr)
+		return fail(c->state, herr);
+	if (search)
+		ts_res_set_error(c->state, HOST_NOT_FOUND);	/* as glibc begins, and leaves it */
+	return ret;
+}
+
 /* Answers a question of ours; false: it is libc's. */
 static bool answer_query(const struct call *c, const char *name, bool search, int *ret)
 {
@@ -104,11 +124,20 @@ static bool answer_query(const struct call *c, const char *name, bool search, in
 	enum ts_ask whose;
 	int herr;
 
-	if (!ts_enabled() || !name || c->len < 12 || c->class < 0 || c->class > 65535 || c->type < 0 || c->type > 65535 ||
-	    !ts_dns_set_name(&q, name))
+	struct ts_split split;
+	bool plain;
+
+	if (!ts_enabled() || !name)
 		return false;
-	whose = ask(&q, search, &a);
+	plain = ts_dns_set_name(&q, name);
+	whose = plain ? ask(&q, search, &a) : ts_names_ask_how(name, &(struct ts_ask_how){ .search = search }, &a);
 	if (whose == TS_ASK_LIBC)
+		return false;
+	if (whose == TS_ASK_SPLIT || (!plain && ts_split_find(name, strlen(name), &split))) {
+		*ret = answer_split(c, whose, name, search);
+		return true;
+	}
+	if (!plain || c->len < 12 || c->class < 0 || c->class > 65535 || c->type < 0 || c->type > 65535)
 		return false;
 	q.id = (uint16_t)(uintptr_t)&q ^ (uint16_t)ts_fnv64(TS_FNV64_INIT, q.name, strlen(q.name));
 	q.class = (uint16_t)c->class;
@@ -142,15 +171,22 @@ static bool answer_domain(const struct call *c, const char *name, const char *do
 
 static bool answer_message(const unsigned char *query, int query_len, unsigned char *answer, int len, int *ret)
 {
+	char name[TS_NAME_MAX + 1];
 	struct ts_dns_question q;
 	struct ts_map_answer a;
 	enum ts_ask whose;
+	bool plain;
 	int herr;
 
-	if (!ts_enabled() || !query || query_len < 12 || len < 12 || !ts_dns_read(query, (size_t)query_len, &q))
+	if (!ts_enabled() || !query || query_len < 12 || !ts_dns_query_name(query, (size_t)query_len, name))
 		return false;
-	whose = ask(&q, false, &a);
-	if (whose == TS_ASK_LIBC)
+	plain = ts_dns_read(query, (size_t)query_len, &q);
+	whose = plain ? ask(&q, false, &a) : ts_names_ask_how(name, &(struct ts_ask_how){ .search = false }, &a);
+	if (whose == TS_ASK_SPLIT) {
+		*ret = ts_split_send(name, query, query_len, answer, len);
+		return true;
+	}
+	if (whose == TS_ASK_LIBC || !plain || len < 12)
 		return false;
 	*ret = reply(&q, whose, &a, answer, len, &herr);
 	return true;

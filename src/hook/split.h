@@ -19,4 +19,12 @@ int ts_split_host_of(const uint8_t ip[16], int family, struct hostent *ret, char
 /* The name of an address. What is said in h_errno; 0: it is in `out`. */
 int ts_split_name_of(const uint8_t ip[16], char *out, size_t cap);
 
+/*
+ * As res_query(3), in split DNS: the length of the message, or -1 where there is none; *herr: 0, or what is said in h_errno. `len` has
+ * room for a header.
+ */
+int ts_split_query(const char *name, int class, int type, unsigned char *answer, int len, int *herr);
+/* As res_send(3), for a query about `name`. */
+int ts_split_send(const char *name, const unsigned char *query, int query_len, unsigned char *answer, int len);
+
 #endif
