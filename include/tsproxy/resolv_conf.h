@@ -12,7 +12,7 @@ struct ts_resolv {
 	char text[4096];	/* what the file holds beyond is not read */
 };
 
-/* Reads /etc/resolv.conf, and LOCALDOMAIN and RES_OPTIONS over it. Never fails: what is missing is as libc has it then. */
+/* Reads /etc/resolv.conf, and with glibc LOCALDOMAIN and RES_OPTIONS over it. Never fails: what is missing is as libc has it then. */
 void ts_resolv_read(struct ts_resolv *out);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "search.h"
 #include "split.h"
 #include "tsproxy/answer.h"
 #include "tsproxy/guard.h"
@@ -68,6 +69,7 @@ static bool answer_addrinfo(const char *node, const char *service, const struct 
 	struct ts_map_answer a;
 	char *ace = NULL;
 	enum ts_ask whose;
+	bool searched;
 
 	if (!ts_enabled() || !node || (hints && (hints->ai_flags & AI_NUMERICHOST ||
 					       (hints->ai_family != AF_UNSPEC && !is_family(hints->ai_family)))))
@@ -78,13 +80,14 @@ static bool answer_addrinfo(const char *node, const char *service, const struct 
 	whose = ts_names_ask(ace ? ace : node, hosts_family(hints), &a);
 	if (whose == TS_ASK_SPLIT)
 		*ret = ts_split_addrinfo(ace ? ace : node, service, hints, res);
+	searched = whose == TS_ASK_LIBC && ts_search_addrinfo(ace ? ace : node, service, hints, res, ret);
 	if (ace)
 		free(ace);
 	if (whose == TS_ASK_FOUND)
 		*ret = ts_answer_addrinfo(&a, service, hints, res);
 	else if (whose == TS_ASK_NONE)
 		*ret = ts_answer_no_addrinfo(service, hints, EAI_NONAME);
-	return whose != TS_ASK_LIBC;
+	return whose != TS_ASK_LIBC || searched;
 }
 
 EXPORT int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
@@ -210,6 +213,17 @@ static struct hostent *answer_split(const uint8_t *ip, int family, const char *a
 	return result;
 }
 
+static bool search(const char *name, int family, struct storage *s, struct hostent **result)
+{
+	int herr = 0, err;
+
+	if (!ts_search_host(name, family, &s->host, s->buf, sizeof(s->buf), result, &herr, &err))
+		return false;
+	if (!*result)
+		set_h_errno(herr);
+	return true;
+}
+
 /* What the calls with static storage say. */
 static struct hostent *answer(enum ts_ask whose, const struct ts_map_answer *a, int family, const char *asked,
 			      struct storage *s)
@@ -227,9 +241,13 @@ EXPORT int gethostbyname2_r(const char *name, int family, struct hostent *ret, c
 {
 	enum ts_ask whose = TS_ASK_LIBC;
 	struct ts_map_answer a;
+	int err;
 
 	if (ts_enabled() && name && is_family(family))
 		whose = ts_names_ask(name, family, &a);
+	if (whose == TS_ASK_LIBC && ts_enabled() && name && is_family(family) &&
+	    ts_search_host(name, family, ret, buf, len, result, herr, &err))
+		return err;
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname2_r(name, family, ret, buf, len, result, herr);
 	if (whose == TS_ASK_SPLIT)
@@ -242,9 +260,12 @@ EXPORT int gethostbyname_r(const char *name, struct hostent *ret, char *buf, siz
 {
 	enum ts_ask whose = TS_ASK_LIBC;
 	struct ts_map_answer a;
+	int err;
 
 	if (ts_enabled() && name)
 		whose = ts_names_ask(name, AF_INET, &a);
+	if (whose == TS_ASK_LIBC && ts_enabled() && name && ts_search_host(name, AF_INET, ret, buf, len, result, herr, &err))
+		return err;
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname_r(name, ret, buf, len, result, herr);
 	if (whose == TS_ASK_SPLIT)
@@ -257,9 +278,12 @@ EXPORT struct hostent *gethostbyname(const char *name)
 	static struct storage s;
 	enum ts_ask whose = TS_ASK_LIBC;
 	struct ts_map_answer a;
+	struct hostent *found;
 
 	if (ts_enabled() && name)
 		whose = ts_names_ask(name, AF_INET, &a);
+	if (whose == TS_ASK_LIBC && ts_enabled() && name && search(name, AF_INET, &s, &found))
+		return found;
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname(name);
 	if (whose == TS_ASK_SPLIT)
@@ -272,9 +296,12 @@ EXPORT struct hostent *gethostbyname2(const char *name, int family)
 	static struct storage s;
 	enum ts_ask whose = TS_ASK_LIBC;
 	struct ts_map_answer a;
+	struct hostent *found;
 
 	if (ts_enabled() && name && is_family(family))
 		whose = ts_names_ask(name, family, &a);
+	if (whose == TS_ASK_LIBC && ts_enabled() && name && is_family(family) && search(name, family, &s, &found))
+		return found;
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname2(name, family);
 	if (whose == TS_ASK_SPLIT)

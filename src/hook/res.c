@@ -9,6 +9,7 @@
 #include <netdb.h>
 #include <string.h>
 
+#include "search.h"
 #include "split.h"
 #include "tsproxy/answer.h"
 #include "tsproxy/dns_message.h"
@@ -208,6 +209,8 @@ EXPORT int res_search(const char *name, int class, int type, unsigned char *answ
 	/* musl's does not search. */
 	if (answer_query(&(struct call){ NULL, class, type, answer, len }, name, ts_libc_is_glibc(), &ret))
 		return ret;
+	if (ts_enabled() && name && ts_libc_is_glibc() && ts_search_query(NULL, name, class, type, answer, len, &ret))
+		return ret;
 	return CALL(res_search, name, class, type, answer, len);
 }
 
@@ -243,6 +246,8 @@ EXPORT int res_nsearch(struct __res_state *state, const char *name, int class, i
 	int ret;
 
 	if (answer_query(&(struct call){ state, class, type, answer, len }, name, true, &ret))
+		return ret;
+	if (ts_enabled() && name && ts_search_query(state, name, class, type, answer, len, &ret))
 		return ret;
 	return CALL(res_nsearch, state, name, class, type, answer, len);
 }

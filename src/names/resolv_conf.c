@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "tsproxy/answer.h"
 #include "tsproxy/conf.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/sys.h"
@@ -128,10 +129,24 @@ static size_t read_file(char *buf, size_t cap)
 	return len;
 }
 
+/* What glibc takes into account besides the file. */
+static void take_glibcs(struct ts_resolv *r, size_t used)
+{
+	char *value = copy_variable(r, &used, "LOCALDOMAIN"), *s;
+
+	if (value)
+		search(r, value);
+	else if (r->search_count == 0)
+		own_domain(r, used);
+	value = copy_variable(r, &used, "RES_OPTIONS");
+	while (value && (s = word(&value)) != NULL)
+		option(r, s);
+}
+
 void ts_resolv_read(struct ts_resolv *r)
 {
 	size_t used, at = 0;
-	char *s, *value;
+	char *s;
 
 	r->timeout_s = TIMEOUT_S;
 	r->attempts = ATTEMPTS;
@@ -147,15 +162,8 @@ void ts_resolv_read(struct ts_resolv *r)
 		if (*s != '#' && *s != ';')
 			line(r, s);
 	}
-	used = used < sizeof(r->text) - 1 ? used + 1 : used;
-	value = copy_variable(r, &used, "LOCALDOMAIN");
-	if (value)
-		search(r, value);
-	else if (r->search_count == 0)
-		own_domain(r, used);
-	value = copy_variable(r, &used, "RES_OPTIONS");
-	while (value && (s = word(&value)) != NULL)
-		option(r, s);
+	if (ts_libc_is_glibc())
+		take_glibcs(r, used < sizeof(r->text) - 1 ? used + 1 : used);
 	if (r->timeout_s == 0)
 		r->timeout_s = 1;
 	if (r->attempts == 0)

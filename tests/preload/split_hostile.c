@@ -6,7 +6,7 @@
 /*
  * map: none
  * env: TSPROXY_DNS_ROUTE=corp.example=127.0.0.1:5301,two.example=127.0.0.1:5399,two.example=127.0.0.1:5301,ref.example=127.0.0.1:5302,ref.example=127.0.0.1:5301
- * env: RES_OPTIONS=timeout:1 attempts:1
+ * resolv-conf: options timeout:1 attempts:1
  * leak: address=/example/6.6.6.6
  * libc: glibc musl
  * expect: plain: 0 10.0.0.1

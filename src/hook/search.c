@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* The search list: see search.h. The order, and what is said where nothing is found, are those of libc's res_search. */
+#include "search.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "hook.h"
+#include "tsproxy/answer.h"
+#include "tsproxy/buf.h"
+#include "tsproxy/name_kind.h"
+#include "tsproxy/names.h"
+#include "tsproxy/resolv_conf.h"
+
+extern int *__h_errno_location(void) __attribute__((weak));
+
+struct search {
+	struct ts_resolv conf;
+	const char *name;
+	bool whole_first;	/* the name as it stands comes before the list, else after it */
+	unsigned at, count;	/* of the steps: the list's domains, and the name itself */
+	char text[2 * TS_NAME_MAX + 3];	/* the step's name, with a dot at its end: nobody searches further for that */
+};
+
+static bool write_step(struct search *s, unsigned i)
+{
+	struct ts_wr w = ts_wr_over(s->text, sizeof(s->text));
+	bool whole = i == (s->whole_first ? 0 : s->conf.search_count);
+	const char *domain = whole ? "" : s->conf.search[s->whole_first ? i - 1 : i];
+
+	ts_wr_str(&w, s->name);
+	ts_wr_u8(&w, '.');
+	ts_wr_str(&w, domain);
+	if (*domain && domain[strlen(domain) - 1] != '.')
+		ts_wr_u8(&w, '.');
+	return ts_wr_end(&w);
+}
+
+/* The next name to look up, or null. */
+static const char *next(struct search *s)
+{
+	while (s->at < s->count)
+		if (write_step(s, s->at++))
+			return s->text;
+	return NULL;
+}
+
+/* Whether there is any route at all: a lookup in a process without costs no file. */
+static bool has_routes(void)
+{
+	struct ts_map_header h;
+
+	return ts_conf.dns_route[0] || (ts_live_header(&h) == 0 && h.dns_routes.count && !(h.flags & TS_MAP_TUN));
+}
+
+static bool begin(struct search *s, const char *name, int family, bool hosts)
+{
+	size_t len = strlen(name), dots = 0;
+	struct ts_split split;
+	const char *step;
+
+	if (!has_routes() || len == 0 || len > TS_NAME_MAX || name[len - 1] == '.' ||
+	    (hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len))))
+		return false;
+	ts_resolv_read(&s->conf);
+	for (size_t i = 0; i < len; i++)
+		dots += name[i] == '.';
+	s->name = name;
+	s->whole_first = dots >= s->conf.ndots;
+	s->at = 0;
+	/* musl searches for no name that has dots enough. */
+	if (s->whole_first && !ts_libc_is_glibc())
+		return false;
+	s->count = s->conf.search_count + 1;
+	while ((step = next(s)) != NULL)
+		if (ts_split_find(step, strlen(step), &split))
+			break;
+	s->at = 0;
+	return step && !(hosts && ts_hosts_has_name(name, family));
+}
+
+/* What the steps without an answer come to: the name's own, if it came first; else that there is one of another kind; else the last. */
+static int failure(const struct search *s, int before, int now, int nodata)
+{
+	if (s->at == 1)
+		return now;
+	return s->whole_first || before == nodata ? before : now;
+}
+
+bool ts_search_addrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **res, int *ret)
+{
+	struct search s;
+	const char *step;
+	int said = EAI_NONAME, one;
+
+	if (!begin(&s, name, hints ? hints->ai_family : AF_UNSPEC, true))
+		return false;
+	while ((step = next(&s)) != NULL) {
+		one = getaddrinfo(step, service, hints, res);
+		if (one != EAI_NONAME && one != EAI_NODATA) {
+			*ret = one;
+			return true;
+		}
+		said = failure(&s, said, one, EAI_NODATA);
+	}
+	*ret = said;
+	return true;
+}
+
+bool ts_search_host(const char *name, int family, struct hostent *host, char *buf, size_t len, struct hostent **result, int *herr,
+		    int *ret)
+{
+	struct search s;
+	const char *step;
+	int said = HOST_NOT_FOUND;
+
+	if (!begin(&s, name, family, true))
+		return false;
+	while ((step = next(&s)) != NULL) {
+		*ret = gethostbyname2_r(step, family, host, buf, len, result, herr);
+		if (*result || (*herr != HOST_NOT_FOUND && *herr != NO_DATA))
+			return true;
+		said = failure(&s, said, *herr, NO_DATA);
+	}
+	*herr = said;
+	return true;
+}
+
+bool ts_search_query(struct __res_state *state, const char *name, int class, int type, unsigned char *answer, int len, int *ret)
+{
+	struct search s;
+	const char *step;
+	int said = HOST_NOT_FOUND, why;
+
+	if (!__h_errno_location || !begin(&s, name, AF_UNSPEC, false))
+		return false;
+	while ((step = next(&s)) != NULL) {
+		*ret = state ? res_nquery(state, step, class, type, answer, len) : res_query(step, class, type, answer, len);
+		why = *__h_errno_location();
+		if (*ret >= 0 || (why != HOST_NOT_FOUND && why != NO_DATA))
+			return true;
+		said = failure(&s, said, why, NO_DATA);
+	}
+	*__h_errno_location() = said;
+	return true;
+}
