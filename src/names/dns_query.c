@@ -104,7 +104,8 @@ static bool read_name(struct ts_rd *r, const uint8_t *whole, size_t whole_len, c
 		}
 		label = n <= LABEL_MAX ? ts_rd_bytes(&at, n) : NULL;
 		wire += (size_t)n + 1;
-		if (!label || at.bad || wire > WIRE_NAME_MAX)
+		/* The root label still has to fit behind this one. */
+		if (!label || at.bad || wire + (n != 0) > WIRE_NAME_MAX)
 			return false;
 		if (n == 0)
 			break;
