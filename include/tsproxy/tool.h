@@ -13,6 +13,7 @@
 #include "tsproxy/conf.h"
 #include "tsproxy/map.h"
 #include "tsproxy/settings.h"
+#include "tsproxy/split.h"
 #include "tsproxy/status.h"
 
 /* --- messages (message.c) --- */
@@ -152,6 +153,7 @@ enum ts_why {
 	TS_WHY_ROUTE, /* a configured route, a subnet, the exit node: `range` */
 	TS_WHY_EXCLUDED,
 	TS_WHY_REMOTE,       /* the far side resolves it */
+	TS_WHY_SPLIT,        /* a name server of its own knows it: `split` */
 	TS_WHY_NO_SUCH_NAME, /* under the tailnet's suffix, and nobody bears it: never asked outside */
 	TS_WHY_SERVICE,      /* the daemon's own address */
 	TS_WHY_LOCAL,        /* loopback, link-local, multicast */
@@ -164,6 +166,8 @@ struct ts_explained {
 	bool ours;
 	struct ts_map_answer answer; /* addresses and canonical name, where known */
 	struct ts_map_range range;   /* TS_WHY_ROUTE; kind 0 where the environment names it */
+	struct ts_split split;
+	bool split_ours; /* the first of its servers is reached through the proxy */
 };
 
 /* What a program that runs with these settings is answered for a name or numeric address. */
@@ -177,6 +181,7 @@ bool ts_walk_node(const struct ts_map *m, uint32_t i, struct ts_map_node *out);
 bool ts_walk_addr(const struct ts_map *m, uint32_t i, struct ts_map_addr *out);
 bool ts_walk_name(const struct ts_map *m, uint32_t i, struct ts_map_name *out);
 bool ts_walk_range(const struct ts_map *m, uint32_t i, struct ts_map_range *out);
+bool ts_walk_dns_route(const struct ts_map *m, uint32_t i, struct ts_map_dns_route *out);
 bool ts_walk_remote(const struct ts_map *m, uint32_t i, struct ts_map_str *out);
 /* "Running", "Stopped", "NeedsLogin", "unknown". */
 const char *ts_walk_state(uint32_t state);

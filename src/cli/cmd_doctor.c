@@ -90,6 +90,7 @@ static void examine(struct ts_doctor *d, char **programs)
 	ts_doctor_map(d);
 	ts_doctor_proxies(d);
 	ts_doctor_reach(d);
+	ts_doctor_dns(d);
 	ts_doctor_shell(d);
 	ts_doctor_supervisor(d);
 	for (; *programs; programs++)

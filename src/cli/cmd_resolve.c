@@ -17,6 +17,7 @@ static const char usage[] = "usage: tsproxy resolve [options] [--json] NAME|ADDR
 static const char *const keys[] = {
 	[TS_WHY_MAP] = "map",           [TS_WHY_HOSTS] = "hosts",   [TS_WHY_ROUTE] = "route",
 	[TS_WHY_EXCLUDED] = "excluded", [TS_WHY_REMOTE] = "remote", [TS_WHY_NO_SUCH_NAME] = "no-such-name",
+	[TS_WHY_SPLIT] = "dns-route",
 	[TS_WHY_SERVICE] = "service",   [TS_WHY_LOCAL] = "local",   [TS_WHY_KERNEL] = "kernel",
 	[TS_WHY_NOT_OURS] = "not-ours",
 };
@@ -33,6 +34,18 @@ static void print_line(const struct ts_map *m, const char *what, const struct ts
 	printf("%s\t%s\n", e->answer.count ? "" : "-", ts_explain_text(m, e, why, sizeof(why)));
 }
 
+static json_t *servers(const struct ts_explained *e)
+{
+	json_t *list = json_array();
+	char at[TS_ADDR_TEXT_MAX];
+
+	for (unsigned i = 0; i < e->split.count; i++) {
+		ts_addr_format(&e->split.server[i], at);
+		json_array_append_new(list, json_string(at));
+	}
+	return list;
+}
+
 static json_t *as_json(const struct ts_map *m, const char *what, const struct ts_explained *e)
 {
 	char ip[TS_ADDR_TEXT_MAX], why[512], safe[512];
@@ -45,6 +58,8 @@ static json_t *as_json(const struct ts_map *m, const char *what, const struct ts
 	o = json_pack("{s:s, s:b, s:s, s:s, s:o}", "query", ts_tool_printable(what, strlen(what), safe, sizeof(safe)),
 		      "ours", e->ours, "why", keys[e->why], "text", ts_explain_text(m, e, why, sizeof(why)),
 		      "addresses", list);
+	if (e->why == TS_WHY_SPLIT)
+		json_object_set_new(o, "servers", servers(e));
 	if (e->answer.canon[0])
 		json_object_set_new(o, "name", json_string(e->answer.canon));
 	if (e->answer.node_flags & TS_NODE_ONLINE_KNOWN)

@@ -46,6 +46,8 @@ void ts_doctor_supervisor(struct ts_doctor *d);
 void ts_doctor_daemon(struct ts_doctor *d);
 void ts_doctor_proxies(struct ts_doctor *d);
 void ts_doctor_map(struct ts_doctor *d);
+/* doctor_dns.c: which name servers are asked, and whether they can be. */
+void ts_doctor_dns(struct ts_doctor *d);
 /* doctor_try.c: programs with the library loaded, that is, this one again. */
 void ts_doctor_load(struct ts_doctor *d);
 void ts_doctor_reach(struct ts_doctor *d);

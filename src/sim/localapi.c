@@ -114,7 +114,7 @@ static bool change(char *request)
 		snprintf(line, sizeof(line), "{\"Version\":\"sim\",\"State\":%d}\n", state_number());
 	else
 		snprintf(line, sizeof(line), "{\"Version\":\"sim\",\"%s\":%s}\n",
-			 strcmp(name, "accept-routes") == 0 ? "Prefs" : peers ? "PeersChanged" : "SelfChange",
+			 strncmp(name, "accept-", 7) == 0 ? "Prefs" : peers ? "PeersChanged" : "SelfChange",
 			 peers ? "[]" : "{}");
 	notify(line, peers);
 	return true;
@@ -179,6 +179,8 @@ static void answer(struct request *q)
 		ts_sim_status_write(f);
 	} else if (strncmp(q->head, "GET /localapi/v0/prefs ", 23) == 0) {
 		ts_sim_prefs_write(f);
+	} else if (strncmp(q->head, "GET /localapi/v0/dns-config ", 28) == 0) {
+		ts_sim_dns_write(f);
 	} else if (strncmp(q->head, "GET /sim/", 9) == 0 && change(q->head + 9)) {
 		type = "text/plain";
 	} else if (strncmp(q->head, "GET /localapi/v0/whois?", 23) == 0) {

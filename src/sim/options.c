@@ -26,6 +26,7 @@ static const char usage[] =
 "  --state STATE         BackendState          --tun --no-magicdns   as the status says it\n"
 "  --extra NAME=IP       an ExtraRecord        --name NAME=IP        known to the daemon's host\n"
 "  --accept-routes yes|no  whether this node takes its peers' subnet routes (yes)\n"
+"  --dns-route SUFFIX=[SERVER]  of the tailnet's split DNS        --accept-dns yes|no  whether this node takes it (yes)\n"
 "  --map IP:PORT=IP:PORT where a node's port is (default 127.0.0.1, same port)\n"
 "  --others direct|refuse  what is no node\n"
 "behaviour\n"
@@ -131,6 +132,12 @@ static int opt_accept_routes(const char *arg)
 	return ts_sim_world.no_accept_routes || strcmp(arg, "yes") == 0 ? 0 : -EINVAL;
 }
 
+static int opt_accept_dns(const char *arg)
+{
+	ts_sim_world.no_accept_dns = strcmp(arg, "no") == 0;
+	return ts_sim_world.no_accept_dns || strcmp(arg, "yes") == 0 ? 0 : -EINVAL;
+}
+
 static int opt_user(const char *arg)
 {
 	ts_sim_world.user = arg;
@@ -202,7 +209,7 @@ static const struct option {
 	{ "config", read_config, NULL }, { "stats", opt_stats, NULL },
 	{ "tun", NULL, &ts_sim_world.tun }, { "no-magicdns", NULL, &ts_sim_world.no_magicdns },
 	{ "no-pipeline", NULL, &ts_sim_world.no_pipeline }, { "one-write", NULL, &ts_sim_world.one_write },
-	{ "accept-routes", opt_accept_routes, NULL },
+	{ "accept-routes", opt_accept_routes, NULL }, { "accept-dns", opt_accept_dns, NULL }, { "dns-route", ts_sim_dns_add, NULL },
 	{ "no-udp", NULL, &ts_sim_world.no_udp }, { "honest-codes", NULL, &ts_sim_world.honest_codes },
 	{ "backlog-full", NULL, &ts_sim_backlog_full }, { "status-json", NULL, &ts_sim_options.status_only },
 	{ "verbose", NULL, &ts_sim_verbose }, { "die-with-parent", NULL, &ts_sim_options.die_with_parent },
@@ -274,7 +281,7 @@ static int read_config(const char *path)
 int ts_sim_options_apply(const char *name, const char *value)
 {
 	static const char *const changing[] = { "node", "many", "suffix", "state", "extra", "name", "map", "fault", "tun",
-						"no-magicdns", "accept-routes" };
+						"no-magicdns", "accept-routes", "accept-dns", "dns-route" };
 
 	for (size_t i = 0; i < sizeof(changing) / sizeof(*changing); i++)
 		if (strcmp(changing[i], name) == 0)

@@ -84,6 +84,7 @@ struct ts_sim_world {
 	bool tun, no_magicdns;
 	bool finished;		/* runs: a node that is added again has changed */
 	bool no_accept_routes;	/* the peers' routes are listed, and not taken */
+	bool no_accept_dns;	/* nor what the tailnet says of DNS */
 	bool refuse_others;	/* what is no node is refused; otherwise dialled as the host would */
 	bool honest_codes;	/* reply codes say what happened; tailscaled says 1 to everything */
 	bool no_udp;
@@ -108,6 +109,7 @@ int ts_sim_world_add_node(const char *spec);	/* NAME,ADDRESS...[,OS][,FLAG...]; 
 int ts_sim_world_add_many(const char *count);
 int ts_sim_world_add_map(const char *spec);	/* ADDRESS:PORT=ADDRESS:PORT */
 int ts_sim_world_add_name(const char *spec);	/* NAME=ADDRESS, for the host's resolver */
+int ts_sim_dns_add(const char *spec);	/* SUFFIX=SERVER; without a server, one that the tailnet answers itself */
 int ts_sim_world_add_extra(const char *spec);	/* NAME=ADDRESS, an ExtraRecord */
 void ts_sim_world_finish(void);			/* the guide's nodes where none were named; a self */
 const struct ts_sim_node *ts_sim_world_self(void);
@@ -298,6 +300,7 @@ int ts_sim_options_apply(const char *name, const char *value);
 
 void ts_sim_status_write(FILE *f);
 void ts_sim_prefs_write(FILE *f);
+void ts_sim_dns_write(FILE *f);
 void ts_sim_whois_write(FILE *f, const struct ts_sim_node *node);
 int ts_sim_localapi_listen(const char *path);	/* 0 or -errno */
 void ts_sim_localapi_close(void);

@@ -213,8 +213,8 @@ void ts_sim_status_write(FILE *f)
 
 void ts_sim_prefs_write(FILE *f)
 {
-	fprintf(f, "{\n\t\"ControlURL\": \"https://controlplane.tailscale.com\",\n\t\"RouteAll\": %s,\n\t\"CorpDNS\": true,\n"
-		"\t\"WantRunning\": %s,\n\t\"LoggedOut\": %s\n}", yes(!ts_sim_world.no_accept_routes), yes(running()),
+	fprintf(f, "{\n\t\"ControlURL\": \"https://controlplane.tailscale.com\",\n\t\"RouteAll\": %s,\n\t\"CorpDNS\": %s,\n"
+		"\t\"WantRunning\": %s,\n\t\"LoggedOut\": %s\n}", yes(!ts_sim_world.no_accept_routes), yes(!ts_sim_world.no_accept_dns), yes(running()),
 		yes(!logged_in()));
 }
 

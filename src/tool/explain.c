@@ -118,6 +118,25 @@ static bool in_hosts(const char *name, struct ts_map_answer *out)
 	return found;
 }
 
+/* Whether the name has a name server of its own: names/ask.c. */
+static bool explain_split(const struct ts_conf *conf, const struct ts_map *m, const char *name, struct ts_explained *e)
+{
+	struct ts_map_header h = ts_map_header(m);
+	struct ts_explained server = { .ours = false };
+	size_t len = strlen(name);
+
+	if (h.flags & TS_MAP_TUN || !ts_split_find_in(conf->dns_route, m, name, len, &e->split) ||
+	    ts_map_name_remote(m, name, len) >= e->split.suffix_len ||
+	    (ts_map_name_under_suffix(m, name, len) && e->split.suffix_len <= h.suffix.len))
+		return false;
+	e->why = e->split.flags & TS_DNS_ROUTE_NO_SERVER ? TS_WHY_NO_SUCH_NAME : TS_WHY_SPLIT;
+	e->ours = true;
+	if (e->split.count)
+		explain_addr(conf, m, &e->split.server[0], &server);
+	e->split_ours = server.ours;
+	return true;
+}
+
 static void explain_name(const struct ts_conf *conf, const struct ts_map *m, const char *name, struct ts_explained *e)
 {
 	size_t len = strlen(name), label = strcspn(name, ".");
@@ -130,6 +149,8 @@ static void explain_name(const struct ts_conf *conf, const struct ts_map *m, con
 	} else if ((!is_short || shorts) && ts_map_find_name(m, name, len, &e->answer) == 1) {
 		e->why = TS_WHY_MAP;
 		e->ours = true;
+	} else if (explain_split(conf, m, name, e)) {
+		return;
 	} else if (ts_map_name_under_suffix(m, name, len)) {
 		e->why = TS_WHY_NO_SUCH_NAME;
 		e->ours = true;
@@ -180,6 +201,24 @@ static void range_text(const struct ts_map *m, const struct ts_explained *e, cha
 	}
 }
 
+static void split_text(const struct ts_explained *e, char *out, size_t cap)
+{
+	char at[TS_ADDR_TEXT_MAX];
+	size_t n;
+
+	if (e->split.count == 0) {
+		snprintf(out, cap, "dns-route (its name servers speak only DNS over HTTPS: it is never resolved)");
+		return;
+	}
+	n = (size_t)snprintf(out, cap, "dns-route (asked of ");
+	for (unsigned i = 0; i < e->split.count && n < cap; i++) {
+		ts_addr_format(&e->split.server[i], at);
+		n += (size_t)snprintf(out + n, cap - n, "%s%s", i ? ", then " : "", at);
+	}
+	if (n < cap)
+		snprintf(out + n, cap - n, ", %s)", e->split_ours ? "through the proxy" : "directly");
+}
+
 static void map_text(const struct ts_explained *e, char *out, size_t cap)
 {
 	const char *state = "";
@@ -207,6 +246,8 @@ const char *ts_explain_text(const struct ts_map *m, const struct ts_explained *e
 
 	if (e->why == TS_WHY_MAP)
 		map_text(e, out, cap);
+	else if (e->why == TS_WHY_SPLIT)
+		split_text(e, out, cap);
 	else if (e->why == TS_WHY_ROUTE)
 		range_text(m, e, out, cap);
 	else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A map in full, for people: `tsproxy sync --print`. One fact a line, so that it can be searched. */
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "tsproxy/tool.h"
@@ -72,6 +73,22 @@ static void print_nodes(const struct ts_map *m)
 	}
 }
 
+static void print_dns_routes(const struct ts_map *m)
+{
+	char text[TS_NAME_MAX + 3], at[TS_ADDR_TEXT_MAX];
+	struct ts_map_dns_route r;
+	struct ts_addr server;
+
+	for (uint32_t i = 0; ts_walk_dns_route(m, i, &r); i++) {
+		memcpy(server.ip, r.ip, sizeof(server.ip));
+		server.port = r.port;
+		ts_addr_format(&server, at);
+		printf("dns      %s %s%s\n", ts_walk_text(m, r.suffix, text, sizeof(text)),
+		       r.flags & TS_DNS_ROUTE_NO_SERVER ? "no server" : r.flags & TS_DNS_ROUTE_UNSERVED ? "DNS over HTTPS only" : at,
+		       r.flags & TS_DNS_ROUTE_TAILNET ? " by the tailnet" : "");
+	}
+}
+
 static void print_ranges(const struct ts_map *m)
 {
 	char text[TS_NAME_MAX + 3], span[TS_RANGE_TEXT_MAX];
@@ -106,6 +123,7 @@ void ts_print_map(const struct ts_map *m, const char *path)
 		       e.flags & TS_PROXY_UDP ? " udp" : "", e.flags & TS_PROXY_CONFIGURED ? " configured" : "");
 	for (uint32_t i = 0; ts_walk_remote(m, i, &s); i++)
 		printf("remote   %s\n", ts_walk_text(m, s, text, sizeof(text)));
+	print_dns_routes(m);
 	print_ranges(m);
 	print_nodes(m);
 }

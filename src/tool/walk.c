@@ -45,6 +45,11 @@ bool ts_walk_remote(const struct ts_map *m, uint32_t i, struct ts_map_str *out)
 	return element(m, ts_map_header(m).remotes, i, out, sizeof(*out));
 }
 
+bool ts_walk_dns_route(const struct ts_map *m, uint32_t i, struct ts_map_dns_route *out)
+{
+	return element(m, ts_map_header(m).dns_routes, i, out, sizeof(*out));
+}
+
 const char *ts_walk_state(uint32_t state)
 {
 	static const char *const names[] = { "unknown", "running", "stopped", "logged out" };
