@@ -11,12 +11,9 @@
 #include "tsproxy/dns_ask.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 
 #include "tsproxy/cancel.h"
 #include "tsproxy/dns_message.h"
@@ -56,14 +53,12 @@ void ts_dns_end(struct ts_dns_work *w)
 	ts_sys(SYS_munmap, w, sizeof(*w));
 }
 
+/* On a connection of its own a question needs no number that cannot be guessed. */
 static uint16_t new_id(void)
 {
-	uint16_t id;
-	struct timespec t;
+	struct timespec t = { 0, 0 };
 
-	if (ts_sys(SYS_getrandom, &id, sizeof(id), GRND_NONBLOCK) == sizeof(id))
-		return id;
-	ts_sys(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
+	ts_real()->clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint16_t)ts_fnv64(TS_FNV64_INIT, &t, sizeof(t));
 }
 
@@ -167,14 +162,13 @@ static void consume(struct ts_dns_work *w, size_t n)
 
 static int dial(struct ts_dns_work *w, const struct ts_addr *to, int64_t deadline_ms)
 {
-	int family = ts_addr_is4(to) ? AF_INET : AF_INET6, one = 1, err;
+	int family = ts_addr_is4(to) ? AF_INET : AF_INET6, err;
 	struct sockaddr_storage sa;
 	socklen_t len = ts_addr_to_sockaddr(to, family, &sa), err_len = sizeof(err);
 
 	w->fd = (int)ts_sys(SYS_socket, family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
 	if (w->fd < 0)
 		return w->fd;
-	ts_sys(SYS_setsockopt, w->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	err = (int)ts_sys(SYS_connect, w->fd, &sa, len);
 	if (err == -EINPROGRESS)
 		err = wait_for(w->fd, POLLOUT, deadline_ms);

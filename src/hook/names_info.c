@@ -148,8 +148,8 @@ EXPORT int getnameinfo(const struct sockaddr *addr, socklen_t len, char *host, s
 		return real->getnameinfo(addr, len, host, host_cap, serv, serv_cap, flags);
 	if (whose == TS_ASK_SPLIT) {
 		ret = ts_split_name_of(key.ip, a.canon, sizeof(a.canon));
-		/* Without a name it is the number, but where the name is wanted and may be had another time. */
-		if (ret == TRY_AGAIN && flags & NI_NAMEREQD)
+		/* glibc gives no number for a name that may be had another time. */
+		if (ret == TRY_AGAIN && ts_libc_is_glibc())
 			return EAI_AGAIN;
 		whose = ret ? TS_ASK_NONE : TS_ASK_FOUND;
 	}

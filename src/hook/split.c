@@ -203,11 +203,13 @@ int ts_split_host_of(const uint8_t ip[16], int family, struct hostent *ret, char
 		f->alias_count = 0;
 		why = 0;
 	}
-	if (why)
+	if (why) {
 		err = failed(why, w->err, herr);
-	else
+		err = err == EAGAIN ? 0 : err;	/* of an address glibc says so in *herr alone */
+	} else {
 		err = give_host(&(struct ts_answer_host){ f->canon, (const uint8_t(*)[16])ip, 1, f->alias, f->alias_count }, family, NULL,
 				ret, buf, len, herr);
+	}
 	ts_dns_end(w);
 	return err;
 }

@@ -10,6 +10,7 @@
 //	/expire?node=NAME|IPV4       that node's key has expired
 //	/login?url=URL                somebody has opened that link
 //	/record?name=FQDN&ip=IP       adds a DNS record that belongs to no node
+//	/dns?suffix=SUFFIX&server=IP  names under SUFFIX have these name servers (again and again; without a suffix: no more split DNS)
 package main
 
 import (
@@ -26,6 +27,7 @@ import (
 	"tailscale.com/tailcfg"
 	"tailscale.com/tstest/integration"
 	"tailscale.com/tstest/integration/testcontrol"
+	"tailscale.com/types/dnstype"
 	"tailscale.com/types/key"
 )
 
@@ -90,6 +92,22 @@ func main() {
 	})
 	http.HandleFunc("/record", func(w http.ResponseWriter, r *http.Request) {
 		control.AddDNSRecords(tailcfg.DNSRecord{Name: r.FormValue("name"), Value: r.FormValue("ip")})
+	})
+	http.HandleFunc("/dns", func(w http.ResponseWriter, r *http.Request) {
+		routes := map[string][]*dnstype.Resolver{}
+		for name, resolvers := range control.DNSConfig.Routes {
+			routes[name] = resolvers
+		}
+		if suffix := r.FormValue("suffix"); suffix != "" {
+			routes[suffix] = []*dnstype.Resolver{}
+			for _, server := range r.URL.Query()["server"] {
+				routes[suffix] = append(routes[suffix], &dnstype.Resolver{Addr: server})
+			}
+		} else {
+			routes = nil
+		}
+		control.DNSConfig.Routes = routes
+		control.AddDNSRecords() // tells the nodes
 	})
 
 	adminListener, err := net.Listen("unix", admin)
