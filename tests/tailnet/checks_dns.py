@@ -3,6 +3,7 @@
 import contextlib
 
 from checks import check, good, need, sync, tsproxy
+from checks_fresh import watching
 from servers import PAGE
 from watch import SUBNET
 from world import NODE1, SUBNET_HOST, until
@@ -99,3 +100,16 @@ def no_answer(w):
         done = tsproxy(w, "getent", "hosts", "web.corp.example", options=["--dns-route", f"corp.example={server}"])
         assert done.returncode == 2, done
     assert not private_names(w)
+
+
+@check("dns: a watch learns of split DNS as soon as the daemon does")
+def watched(w):
+    name_server(w)
+    with watching(w):
+        try:
+            w.admin(f"/dns?suffix=corp.example&server={w.ip4}:{PORT}")
+            until("the name is resolved", lambda: tsproxy(w, "getent", "hosts", "web.corp.example").returncode == 0, 3)
+        finally:
+            w.admin("/dns")
+        until("it is no longer", lambda: tsproxy(w, "getent", "hosts", "web.corp.example").returncode != 0, 3)
+    w.resolver.asked()
