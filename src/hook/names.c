@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "names.h"
 #include "search.h"
 #include "split.h"
 #include "tsproxy/answer.h"
@@ -42,28 +43,28 @@ static bool is_ascii(const char *s)
 	return *s == '\0';
 }
 
-/* Before glibc 2.34 it is in a library of its own, which may have been loaded after us. */
-static int real_getaddrinfo_a(int mode, struct gaicb **list, int n, struct sigevent *sig)
-{
-	__typeof__(&getaddrinfo_a) real = ts_real()->getaddrinfo_a;
-
-	if (!ts_real_has((const void *)real))
-		real = (__typeof__(real))ts_real_late("libanl.so.1", "getaddrinfo_a");
-	return real ? real(mode, list, n, sig) : EAI_SYSTEM;
-}
-
 /* The families that /etc/hosts could answer such a call with. */
 static int hosts_family(const struct addrinfo *hints)
 {
 	return hints && !(hints->ai_family == AF_INET6 && hints->ai_flags & AI_V4MAPPED) ? hints->ai_family : AF_UNSPEC;
 }
 
+bool ts_names_waits(const char *node, const struct addrinfo *hints)
+{
+	struct ts_map_answer a;
+	enum ts_ask whose;
+
+	if (!ts_enabled() || !node || (hints && (hints->ai_flags & AI_NUMERICHOST || (hints->ai_family != AF_UNSPEC && !is_family(hints->ai_family)))))
+		return false;
+	whose = ts_names_ask(node, hosts_family(hints), &a);
+	return whose == TS_ASK_SPLIT || (whose == TS_ASK_LIBC && ts_search_wants(node, hosts_family(hints)));
+}
+
 /*
  * Answers where the name is ours; false: libc does. With AI_IDN a name may be in the letters of any language. libc
  * turns it into what DNS knows, in the same way in which it would for itself.
  */
-static bool answer_addrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res,
-			    int *ret)
+bool ts_names_answer(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res, int *ret)
 {
 	const struct ts_real *real = ts_real();
 	struct ts_map_answer a;
@@ -94,42 +95,7 @@ EXPORT int getaddrinfo(const char *node, const char *service, const struct addri
 {
 	int ret;
 
-	return answer_addrinfo(node, service, hints, res, &ret) ? ret : ts_real()->getaddrinfo(node, service, hints, res);
-}
-
-#define MANY 64	/* requests whose list is copied to the stack */
-
-/*
- * glibc resolves each request in a thread of its own, by its own function. Ours are answered at once, and the others
- * handed on without them: gai_suspend, gai_error and gai_cancel find in the request itself that it is done.
- */
-EXPORT int getaddrinfo_a(int mode, struct gaicb **list, int n, struct sigevent *sig)
-{
-	size_t size = n > 0 ? (size_t)n * sizeof(*list) : 0;
-	struct gaicb *few[MANY], **rest = few;
-	long p = 0;
-	int ret;
-
-	if (!ts_enabled() || n <= 0 || (mode != GAI_WAIT && mode != GAI_NOWAIT))
-		return real_getaddrinfo_a(mode, list, n, sig);
-	if (n > MANY) {
-		p = ts_sys(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (p < 0 && p > -4096)
-			return EAI_MEMORY;
-		rest = (struct gaicb **)p;
-	}
-	for (int i = 0; i < n; i++) {
-		struct gaicb *one = rest[i] = list[i];
-
-		if (one && answer_addrinfo(one->ar_name, one->ar_service, one->ar_request, &one->ar_result, &ret)) {
-			one->__return = ret;
-			rest[i] = NULL;
-		}
-	}
-	ret = real_getaddrinfo_a(mode, rest, n, sig);
-	if (n > MANY)
-		ts_sys(SYS_munmap, p, size);
-	return ret;
+	return ts_names_answer(node, service, hints, res, &ret) ? ret : ts_real()->getaddrinfo(node, service, hints, res);
 }
 
 EXPORT void freeaddrinfo(struct addrinfo *res)

@@ -80,6 +80,13 @@ static bool begin(struct search *s, const char *name, int family, bool hosts)
 	return step && !(hosts && ts_hosts_has_name(name, family));
 }
 
+bool ts_search_wants(const char *name, int family)
+{
+	struct search s;
+
+	return begin(&s, name, family, true);
+}
+
 /* What the steps without an answer come to: the name's own, if it came first; else that there is one of another kind; else the last. */
 static int failure(const struct search *s, int before, int now, int nodata)
 {
