@@ -44,7 +44,7 @@ struct ts_dns_found {
 	uint8_t ip[TS_DNS_ADDRS_MAX][16];
 	char canon[TS_NAME_MAX + 1];	/* with PTR, the first name; "" where there is none */
 	unsigned alias_count;
-	char alias[TS_DNS_ALIASES_MAX][TS_NAME_MAX + 1];	/* with PTR, the other names */
+	char alias[TS_DNS_ALIASES_MAX][TS_NAME_MAX + 1];
 	uint32_t ttl_s;		/* for how long it holds (RFC 2308, 5 for what does not exist); 0: not at all */
 };
 

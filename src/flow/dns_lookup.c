@@ -35,12 +35,14 @@ static int judge(struct ts_dns_ask *a, struct ts_dns_found *f, const struct ts_s
 	}
 }
 
-/* Of two, something found is what counts; then what may change, before what is settled. */
-static int worse(int a, int b)
+/* Of two answers: to glibc something found is what counts, to musl first that both came; then what may change, before what is settled. */
+static int both(int a, int b)
 {
-	static const int order[] = { 0, TRY_AGAIN, NO_RECOVERY, NO_DATA, HOST_NOT_FOUND };
+	static const int glibcs[] = { 0, TRY_AGAIN, NO_RECOVERY, NO_DATA, HOST_NOT_FOUND };
+	static const int musls[] = { TRY_AGAIN, NO_RECOVERY, 0, NO_DATA, HOST_NOT_FOUND };
+	const int *order = ts_libc_is_glibc() ? glibcs : musls;
 
-	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++)
+	for (size_t i = 0; i < sizeof(glibcs) / sizeof(*glibcs); i++)
 		if (a == order[i] || b == order[i])
 			return order[i];
 	return a;
@@ -73,7 +75,7 @@ int ts_dns_lookup(struct ts_dns_work *w, const char *name, const uint16_t *types
 	for (unsigned i = 0; i < count; i++) {
 		int one = judge(&w->ask[i], &w->found[i], &split);
 
-		ret = i ? worse(ret, one) : one;
+		ret = i ? both(ret, one) : one;
 	}
 	ts_debug("%s: %s by %a", name, ret == 0 ? "found" : ret == TRY_AGAIN ? "not answered" : "not there", &split.server[0]);
 	return ret;

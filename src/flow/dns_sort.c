@@ -57,8 +57,11 @@ static const struct policy *policy_of(const uint8_t ip[16])
 
 enum { SCOPE_LINK = 2, SCOPE_SITE = 5, SCOPE_GLOBAL = 14 };
 
-static uint8_t scope_of(const uint8_t ip[16])
+/* `as_ip6`: in its IPv6 form libc does not see that an address is IPv4. */
+static uint8_t scope_of(const uint8_t ip[16], bool as_ip6)
 {
+	if (ts_ip_is4(ip) && as_ip6 && ts_libc_is_glibc())
+		return SCOPE_GLOBAL;
 	if (ts_ip_is4(ip))
 		return ip[12] == 127 || (ip[12] == 169 && ip[13] == 254) ? SCOPE_LINK : SCOPE_GLOBAL;
 	if (ip[0] == 0xff)
@@ -135,20 +138,20 @@ static bool source_of(const struct ts_addr *to, struct ts_addr *source, bool *ne
 	}
 }
 
-static void weigh(struct candidate *c, const uint8_t ip[16])
+static void weigh(struct candidate *c, const uint8_t ip[16], bool as_ip6)
 {
 	const struct policy *p = policy_of(ip);
 	struct ts_addr to = { .port = ANY_PORT }, source;
 	bool near;
 
 	memcpy(to.ip, ip, sizeof(to.ip));
-	*c = (struct candidate){ .usable = source_of(&to, &source, &near), .precedence = p->precedence, .scope = scope_of(ip) };
+	*c = (struct candidate){ .usable = source_of(&to, &source, &near), .precedence = p->precedence, .scope = scope_of(ip, as_ip6) };
 	memcpy(c->ip, ip, sizeof(c->ip));
 	if (!c->usable)
 		return;
-	c->same_scope = scope_of(source.ip) == c->scope;
+	c->same_scope = scope_of(source.ip, as_ip6) == c->scope;
 	c->same_label = policy_of(source.ip)->label == p->label;
-	c->common = near || !ts_libc_is_glibc() ? common_bits(source.ip, ip) : 0;
+	c->common = near || as_ip6 || !ts_libc_is_glibc() ? common_bits(source.ip, ip) : 0;
 }
 
 /* Whether `a` belongs before `b`, which came first. */
@@ -181,7 +184,7 @@ void ts_dns_sort(uint8_t (*ip)[16], unsigned count, bool as_ip6)
 		struct candidate c;
 		unsigned at = i;
 
-		weigh(&c, ip[i]);
+		weigh(&c, ip[i], as_ip6);
 		while (at && before(&c, &list[at - 1])) {
 			list[at] = list[at - 1];
 			at--;

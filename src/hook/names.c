@@ -162,10 +162,10 @@ static int answer_r(enum ts_ask whose, const struct ts_map_answer *a, int family
 	return 0;
 }
 
-/* Room for all addresses of a name, its names and the pointers to them: glibc gives as many addresses, 48, and here aliases are 16. */
+/* Room for all addresses of a name, its names and the pointers to them: what dns_query.h takes of an answer. */
 struct storage {
 	struct hostent host;
-	char buf[8192];
+	char buf[12 << 10];
 };
 
 static struct hostent *answer_split(const uint8_t *ip, int family, const char *asked, struct storage *s)

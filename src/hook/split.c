@@ -16,7 +16,7 @@
 #include "tsproxy/names.h"
 #include "tsproxy/real.h"
 
-#define HOST_ADDRS_MAX 48	/* glibc's MAX_NR_ADDRS */
+#define MUSL_ADDRS_MAX 48	/* its MAXADDRS */
 
 /* libc's word on whether this machine has such addresses (AI_ADDRCONFIG); those in the tailnet count as well. */
 static bool has_family(int family)
@@ -69,9 +69,14 @@ static int eai_of(int herr)
 	}
 }
 
+static unsigned most(void)
+{
+	return ts_libc_is_glibc() ? TS_ANSWER_LIST_MAX : MUSL_ADDRS_MAX;
+}
+
 static unsigned gather(uint8_t (*ip)[16], unsigned n, const struct ts_dns_found *f)
 {
-	for (unsigned i = 0; i < f->count && n < TS_ANSWER_LIST_MAX; i++)
+	for (unsigned i = 0; i < f->count && n < most(); i++)
 		memcpy(ip[n++], f->ip[i], 16);
 	return n;
 }
@@ -170,7 +175,7 @@ int ts_split_host(const char *name, int family, struct hostent *ret, char *buf, 
 	if (why)
 		err = failed(why, w->err, herr);
 	else
-		err = give_host(&(struct ts_answer_host){ f->canon, f->ip, f->count < HOST_ADDRS_MAX ? f->count : HOST_ADDRS_MAX,
+		err = give_host(&(struct ts_answer_host){ f->canon, f->ip, f->count < most() ? f->count : most(),
 							  f->alias, f->alias_count },
 				family, name, ret, buf, len, herr);
 	ts_dns_end(w);

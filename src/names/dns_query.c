@@ -231,12 +231,11 @@ static bool read_target(const struct record *rec, const uint8_t *msg, size_t len
 	return read_name(&r, msg, len, '\001', out) && out[0] && is_host(out);
 }
 
+/* Of several names of one address libc takes the first. */
 static void take_name(struct ts_dns_found *f, const char *name)
 {
 	if (f->count++ == 0)
 		memcpy(f->canon, name, strlen(name) + 1);
-	else if (f->alias_count < TS_DNS_ALIASES_MAX)
-		memcpy(f->alias[f->alias_count++], name, strlen(name) + 1);
 }
 
 static void take_address(struct ts_dns_found *f, struct record *rec)
