@@ -56,7 +56,7 @@ bool ts_settings_add_endpoint(struct ts_map_settings *set, const struct ts_endpo
 /* One file, for profile `profile` ("" or null: "default"). 0, -ENOENT, -EACCES... (nothing said), or -ENOMEM. */
 int ts_settings_read_file(struct ts_map_settings *set, const char *path, const char *profile);
 
-/* --- sources (source.c, localapi.c, tailscale_cli.c) --- */
+/* --- sources (source.c, localapi.c, dns_config.c, tailscale_cli.c) --- */
 
 #define TS_WHY_MAX 512
 
@@ -70,13 +70,17 @@ int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_M
 int ts_source_localapi(const char *path, bool explicitly, char **text, size_t *len, char why[TS_WHY_MAX]);
 /* What the daemon at that socket was told not to take. */
 void ts_source_prefs(const char *path, bool explicitly, struct ts_status_prefs *out);
-/* Adds the tailnet's split DNS, where the daemon tells of it. 0 or -ENOMEM. */
+/* Adds the tailnet's split DNS, where the daemon tells of it. 0 or -ENOMEM. (dns_config.c) */
 int ts_source_dns(const char *path, bool explicitly, struct ts_tailnet *out);
 /*
  * A stream of the daemon's changes, one JSON object a line behind an HTTP head: from the socket at `path`, or from the
  * one that ts_source_read would ask. A descriptor, or -errno with a reason.
  */
 int ts_source_bus(const char *path, bool explicitly, char why[TS_WHY_MAX]);
+/* The body of the answer to GET /localapi/v0/WHAT. -ENOSYS where the daemon does not know such a thing. */
+int ts_source_get(const char *path, bool explicitly, const char *what, char **text, size_t *len, char why[TS_WHY_MAX]);
+/* The connection on which it comes, or -errno. */
+int ts_source_ask(const char *path, bool explicitly, const char *what, char why[TS_WHY_MAX]);
 int ts_source_watch(const struct ts_map_settings *set, char why[TS_WHY_MAX]);
 int ts_source_command(char **text, size_t *len, char why[TS_WHY_MAX]);
 /*

@@ -33,25 +33,27 @@ static bool is_first(unsigned i)
 	return true;
 }
 
-/* tailcfg.DNSConfig */
-void ts_sim_dns_write(FILE *f)
+/* tailcfg.DNSConfig; laid out as dns-config does, or as in the network map. */
+void ts_sim_dns_write(FILE *f, bool one_line)
 {
+	const char *line = one_line ? "" : "\n\t", *deeper = one_line ? "" : "\n\t\t";
 	bool any = false, server;
 
-	fputs("{\n\t\"Routes\": {", f);
+	fprintf(f, "{%s\"Routes\":{", line);
 	for (unsigned i = 0; i < count; i++) {
 		if (!is_first(i))
 			continue;
-		fprintf(f, "%s\n\t\t\"%s\": [", any ? "," : "", routes[i].suffix);
+		fprintf(f, "%s%s\"%s\":[", any ? "," : "", deeper, routes[i].suffix);
 		any = true;
 		server = false;
 		for (unsigned k = i; k < count; k++) {
 			if (strcmp(routes[k].suffix, routes[i].suffix) != 0 || !routes[k].server[0])
 				continue;
-			fprintf(f, "%s\n\t\t\t{\n\t\t\t\t\"Addr\": \"%s\"\n\t\t\t}", server ? "," : "", routes[k].server);
+			fprintf(f, "%s{\"Addr\":\"%s\"}", server ? "," : "", routes[k].server);
 			server = true;
 		}
-		fputs(server ? "\n\t\t]" : "]", f);
+		fputs("]", f);
 	}
-	fprintf(f, "%s},\n\t\"Domains\": [\n\t\t\"%s\"\n\t],\n\t\"Proxied\": true\n}\n", any ? "\n\t" : "", ts_sim_world.suffix);
+	fprintf(f, "%s},%s\"Domains\":[\"%s\"],%s\"Proxied\":true%s}%s", any ? line : "", line, ts_sim_world.suffix, line,
+		one_line ? "" : "\n", one_line ? "" : "\n");
 }

@@ -26,6 +26,7 @@ struct request {
 	bool watches;	/* stays open: a line for each change */
 };
 
+#define MASK_NETMAP (1ul << 3)	/* NotifyInitialNetMap */
 /* What a watcher must ask for, or it is told nothing of its peers (NotifyPeerChanges, NotifyPeerPatches). */
 #define MASK_PEERS (1ul << 12 | 1ul << 15)
 
@@ -123,9 +124,16 @@ static bool change(char *request)
 static void watch(struct request *q)
 {
 	FILE *out = open_memstream(&q->reply, &q->reply_len);
+	const char *mask = strstr(q->head, "mask=");
 
 	fprintf(out, "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nTailscale-Cap: 106\r\n\r\n"
-		"{\"Version\":\"sim\",\"SessionID\":\"1\",\"State\":%d}\n", state_number());
+		"{\"Version\":\"sim\",\"SessionID\":\"1\",\"State\":%d", state_number());
+	if (mask && strtoul(mask + 5, NULL, 10) & MASK_NETMAP) {
+		fputs(",\"NetMap\":{\"Domain\":\"a \\\"DNS\\\":{ }}\",\"DNS\":", out);
+		ts_sim_dns_write(out, true);
+		fputs(",\"PacketFilter\":[{}]}", out);
+	}
+	fputs("}\n", out);
 	fclose(out);
 	q->watches = true;
 	q->next_watcher = watchers;
@@ -179,8 +187,8 @@ static void answer(struct request *q)
 		ts_sim_status_write(f);
 	} else if (strncmp(q->head, "GET /localapi/v0/prefs ", 23) == 0) {
 		ts_sim_prefs_write(f);
-	} else if (strncmp(q->head, "GET /localapi/v0/dns-config ", 28) == 0) {
-		ts_sim_dns_write(f);
+	} else if (strncmp(q->head, "GET /localapi/v0/dns-config ", 28) == 0 && !ts_sim_world.old_api) {
+		ts_sim_dns_write(f, false);
 	} else if (strncmp(q->head, "GET /sim/", 9) == 0 && change(q->head + 9)) {
 		type = "text/plain";
 	} else if (strncmp(q->head, "GET /localapi/v0/whois?", 23) == 0) {

@@ -27,6 +27,7 @@ static const char usage[] =
 "  --extra NAME=IP       an ExtraRecord        --name NAME=IP        known to the daemon's host\n"
 "  --accept-routes yes|no  whether this node takes its peers' subnet routes (yes)\n"
 "  --dns-route SUFFIX=[SERVER]  of the tailnet's split DNS        --accept-dns yes|no  whether this node takes it (yes)\n"
+"  --old-api             the LocalAPI of a daemon before 1.98\n"
 "  --map IP:PORT=IP:PORT where a node's port is (default 127.0.0.1, same port)\n"
 "  --others direct|refuse  what is no node\n"
 "behaviour\n"
@@ -210,7 +211,7 @@ static const struct option {
 	{ "tun", NULL, &ts_sim_world.tun }, { "no-magicdns", NULL, &ts_sim_world.no_magicdns },
 	{ "no-pipeline", NULL, &ts_sim_world.no_pipeline }, { "one-write", NULL, &ts_sim_world.one_write },
 	{ "accept-routes", opt_accept_routes, NULL }, { "accept-dns", opt_accept_dns, NULL }, { "dns-route", ts_sim_dns_add, NULL },
-	{ "no-udp", NULL, &ts_sim_world.no_udp }, { "honest-codes", NULL, &ts_sim_world.honest_codes },
+	{ "no-udp", NULL, &ts_sim_world.no_udp }, { "old-api", NULL, &ts_sim_world.old_api }, { "honest-codes", NULL, &ts_sim_world.honest_codes },
 	{ "backlog-full", NULL, &ts_sim_backlog_full }, { "status-json", NULL, &ts_sim_options.status_only },
 	{ "verbose", NULL, &ts_sim_verbose }, { "die-with-parent", NULL, &ts_sim_options.die_with_parent },
 };

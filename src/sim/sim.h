@@ -84,6 +84,7 @@ struct ts_sim_world {
 	bool tun, no_magicdns;
 	bool finished;		/* runs: a node that is added again has changed */
 	bool no_accept_routes;	/* the peers' routes are listed, and not taken */
+	bool old_api;		/* of a daemon before 1.98: what it says of DNS is in the network map alone */
 	bool no_accept_dns;	/* nor what the tailnet says of DNS */
 	bool refuse_others;	/* what is no node is refused; otherwise dialled as the host would */
 	bool honest_codes;	/* reply codes say what happened; tailscaled says 1 to everything */
@@ -300,7 +301,7 @@ int ts_sim_options_apply(const char *name, const char *value);
 
 void ts_sim_status_write(FILE *f);
 void ts_sim_prefs_write(FILE *f);
-void ts_sim_dns_write(FILE *f);
+void ts_sim_dns_write(FILE *f, bool one_line);
 void ts_sim_whois_write(FILE *f, const struct ts_sim_node *node);
 int ts_sim_localapi_listen(const char *path);	/* 0 or -errno */
 void ts_sim_localapi_close(void);

@@ -98,7 +98,7 @@ static int body(const char *path, char *text, size_t *len, char why[TS_WHY_MAX])
 		ts_tool_printable(text + head_len, *len - head_len < 60 ? *len - head_len : 60, first, sizeof(first));
 		snprintf(why, TS_WHY_MAX, "tailscaled at %s refuses its status (HTTP %d: %s)%s", path, code, first,
 			 code == 403 ? ": ask for access with tailscale set --operator" : "");
-		return code == 403 ? -EPERM : -EPROTO;
+		return code == 403 ? -EPERM : code == 404 ? -ENOSYS : -EPROTO;
 	}
 	*len -= head_len;
 	value = header(text, "Content-Length:");
@@ -110,8 +110,7 @@ static int body(const char *path, char *text, size_t *len, char why[TS_WHY_MAX])
 	return 0;
 }
 
-/* A connection on which the answer to `what` comes, or -errno. */
-static int ask(const char *path, bool explicitly, const char *what, char why[TS_WHY_MAX])
+int ts_source_ask(const char *path, bool explicitly, const char *what, char why[TS_WHY_MAX])
 {
 	char request[256];
 	int n = snprintf(request, sizeof(request), "GET /localapi/v0/%s HTTP/1.0\r\n"
@@ -129,9 +128,9 @@ static int ask(const char *path, bool explicitly, const char *what, char why[TS_
 	return -EPIPE;
 }
 
-static int get(const char *path, bool explicitly, const char *what, char **text, size_t *len, char why[TS_WHY_MAX])
+int ts_source_get(const char *path, bool explicitly, const char *what, char **text, size_t *len, char why[TS_WHY_MAX])
 {
-	int fd = ask(path, explicitly, what, why), err;
+	int fd = ts_source_ask(path, explicitly, what, why), err;
 
 	if (fd < 0)
 		return fd;
@@ -155,7 +154,7 @@ static int get(const char *path, bool explicitly, const char *what, char **text,
 
 int ts_source_localapi(const char *path, bool explicitly, char **text, size_t *len, char why[TS_WHY_MAX])
 {
-	return get(path, explicitly, "status", text, len, why);
+	return ts_source_get(path, explicitly, "status", text, len, why);
 }
 
 void ts_source_prefs(const char *path, bool explicitly, struct ts_status_prefs *out)
@@ -164,26 +163,13 @@ void ts_source_prefs(const char *path, bool explicitly, struct ts_status_prefs *
 	size_t len;
 
 	memset(out, 0, sizeof(*out));
-	if (get(path, explicitly, "prefs", &text, &len, why) != 0)
+	if (ts_source_get(path, explicitly, "prefs", &text, &len, why) != 0)
 		return;
 	ts_status_parse_prefs(text, len, out);
 	free(text);
 }
 
-int ts_source_dns(const char *path, bool explicitly, struct ts_tailnet *out)
-{
-	char why[TS_WHY_MAX], *text;
-	size_t len;
-	int err;
-
-	if (get(path, explicitly, "dns-config", &text, &len, why) != 0)
-		return 0;
-	err = ts_status_parse_dns(text, len, out);
-	free(text);
-	return err;
-}
-
 int ts_source_bus(const char *path, bool explicitly, char why[TS_WHY_MAX])
 {
-	return ask(path, explicitly, "watch-ipn-bus?mask=" BUS_MASK, why);
+	return ts_source_ask(path, explicitly, "watch-ipn-bus?mask=" BUS_MASK, why);
 }

@@ -120,6 +120,13 @@ def told_by_the_daemon(t):
     assert look_up(t, "db.corp.example", options=()) == ["db.corp.example 6.6.6.6"]
 
 
+@test("an older daemon tells of split DNS in its network map alone")
+def told_by_an_old_daemon(t):
+    t.tailnet(*WORLD, "--old-api", "--dns-route", f"corp.example={SERVER}")
+    private_dns(t, "host-record=db.corp.example,10.9.1.1")
+    assert look_up(t, "db.corp.example", options=()) == ["db.corp.example 10.9.1.1"]
+
+
 @test("without a map, a proxy's port is enough to ask a name server behind it")
 def sidecar(t):
     t.sim("--socks5", "1055", *WORLD)
