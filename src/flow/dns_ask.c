@@ -93,7 +93,7 @@ static bool is_failure(const struct ts_dns_ask *a)
 	return rcode == TS_DNS_SERVFAIL || rcode == TS_DNS_REFUSED || rcode == TS_DNS_NOTIMP;
 }
 
-/* Still to be asked: without an answer, or with one that another server may better. */
+/* Still to be asked. */
 static bool is_open(const struct ts_dns_ask *a)
 {
 	return a->reply_len == 0;

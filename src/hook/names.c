@@ -7,7 +7,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "names.h"
 #include "search.h"
@@ -16,7 +15,6 @@
 #include "tsproxy/guard.h"
 #include "tsproxy/names.h"
 #include "tsproxy/real.h"
-#include "tsproxy/sys.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -49,12 +47,19 @@ static int hosts_family(const struct addrinfo *hints)
 	return hints && !(hints->ai_family == AF_INET6 && hints->ai_flags & AI_V4MAPPED) ? hints->ai_family : AF_UNSPEC;
 }
 
+/* Whether such a call looks a name up that may be ours. */
+static bool is_lookup(const char *node, const struct addrinfo *hints)
+{
+	return ts_enabled() && node &&
+	       !(hints && (hints->ai_flags & AI_NUMERICHOST || (hints->ai_family != AF_UNSPEC && !is_family(hints->ai_family))));
+}
+
 bool ts_names_waits(const char *node, const struct addrinfo *hints)
 {
 	struct ts_map_answer a;
 	enum ts_ask whose;
 
-	if (!ts_enabled() || !node || (hints && (hints->ai_flags & AI_NUMERICHOST || (hints->ai_family != AF_UNSPEC && !is_family(hints->ai_family)))))
+	if (!is_lookup(node, hints))
 		return false;
 	whose = ts_names_ask(node, hosts_family(hints), &a);
 	return whose == TS_ASK_SPLIT || (whose == TS_ASK_LIBC && ts_search_wants(node, hosts_family(hints)));
@@ -72,8 +77,7 @@ bool ts_names_answer(const char *node, const char *service, const struct addrinf
 	enum ts_ask whose;
 	bool searched;
 
-	if (!ts_enabled() || !node || (hints && (hints->ai_flags & AI_NUMERICHOST ||
-					       (hints->ai_family != AF_UNSPEC && !is_family(hints->ai_family)))))
+	if (!is_lookup(node, hints))
 		return false;
 	if (hints && hints->ai_flags & AI_IDN && !is_ascii(node) && ts_real_has(real->__idna_to_dns_encoding) &&
 	    real->__idna_to_dns_encoding(node, &ace) != 0)
@@ -81,7 +85,7 @@ bool ts_names_answer(const char *node, const char *service, const struct addrinf
 	whose = ts_names_ask(ace ? ace : node, hosts_family(hints), &a);
 	if (whose == TS_ASK_SPLIT)
 		*ret = ts_split_addrinfo(ace ? ace : node, service, hints, res);
-	searched = whose == TS_ASK_LIBC && ts_search_addrinfo(ace ? ace : node, service, hints, res, ret);
+	searched = whose == TS_ASK_LIBC && ts_search_addrinfo(ace ? ace : node, hosts_family(hints), service, hints, res, ret);
 	if (ace)
 		free(ace);
 	if (whose == TS_ASK_FOUND)
@@ -211,8 +215,7 @@ EXPORT int gethostbyname2_r(const char *name, int family, struct hostent *ret, c
 
 	if (ts_enabled() && name && is_family(family))
 		whose = ts_names_ask(name, family, &a);
-	if (whose == TS_ASK_LIBC && ts_enabled() && name && is_family(family) &&
-	    ts_search_host(name, family, ret, buf, len, result, herr, &err))
+	if (whose == TS_ASK_LIBC && ts_search_host(name, family, ret, buf, len, result, herr, &err))
 		return err;
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname2_r(name, family, ret, buf, len, result, herr);
@@ -230,7 +233,7 @@ EXPORT int gethostbyname_r(const char *name, struct hostent *ret, char *buf, siz
 
 	if (ts_enabled() && name)
 		whose = ts_names_ask(name, AF_INET, &a);
-	if (whose == TS_ASK_LIBC && ts_enabled() && name && ts_search_host(name, AF_INET, ret, buf, len, result, herr, &err))
+	if (whose == TS_ASK_LIBC && ts_search_host(name, AF_INET, ret, buf, len, result, herr, &err))
 		return err;
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname_r(name, ret, buf, len, result, herr);
@@ -248,7 +251,7 @@ EXPORT struct hostent *gethostbyname(const char *name)
 
 	if (ts_enabled() && name)
 		whose = ts_names_ask(name, AF_INET, &a);
-	if (whose == TS_ASK_LIBC && ts_enabled() && name && search(name, AF_INET, &s, &found))
+	if (whose == TS_ASK_LIBC && search(name, AF_INET, &s, &found))
 		return found;
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname(name);
@@ -266,7 +269,7 @@ EXPORT struct hostent *gethostbyname2(const char *name, int family)
 
 	if (ts_enabled() && name && is_family(family))
 		whose = ts_names_ask(name, family, &a);
-	if (whose == TS_ASK_LIBC && ts_enabled() && name && is_family(family) && search(name, family, &s, &found))
+	if (whose == TS_ASK_LIBC && search(name, family, &s, &found))
 		return found;
 	if (whose == TS_ASK_LIBC)
 		return ts_real()->gethostbyname2(name, family);

@@ -122,11 +122,10 @@ static bool answer_query(const struct call *c, const char *name, bool search, in
 {
 	struct ts_dns_question q = { .recurse = true };
 	struct ts_map_answer a;
-	enum ts_ask whose;
-	int herr;
-
 	struct ts_split split;
+	enum ts_ask whose;
 	bool plain;
+	int herr;
 
 	if (!ts_enabled() || !name)
 		return false;
@@ -209,7 +208,7 @@ EXPORT int res_search(const char *name, int class, int type, unsigned char *answ
 	/* musl's does not search. */
 	if (answer_query(&(struct call){ NULL, class, type, answer, len }, name, ts_libc_is_glibc(), &ret))
 		return ret;
-	if (ts_enabled() && name && ts_libc_is_glibc() && ts_search_query(NULL, name, class, type, answer, len, &ret))
+	if (ts_libc_is_glibc() && ts_search_query(NULL, name, class, type, answer, len, &ret))
 		return ret;
 	return CALL(res_search, name, class, type, answer, len);
 }
@@ -247,7 +246,7 @@ EXPORT int res_nsearch(struct __res_state *state, const char *name, int class, i
 
 	if (answer_query(&(struct call){ state, class, type, answer, len }, name, true, &ret))
 		return ret;
-	if (ts_enabled() && name && ts_search_query(state, name, class, type, answer, len, &ret))
+	if (ts_search_query(state, name, class, type, answer, len, &ret))
 		return ret;
 	return CALL(res_nsearch, state, name, class, type, answer, len);
 }

@@ -56,11 +56,11 @@ static bool has_routes(void)
 
 static bool begin(struct search *s, const char *name, int family, bool hosts)
 {
-	size_t len = strlen(name), dots = 0;
+	size_t len = ts_enabled() && name ? strlen(name) : 0, dots = 0;
 	struct ts_split split;
 	const char *step;
 
-	if (!has_routes() || len == 0 || len > TS_NAME_MAX || name[len - 1] == '.' ||
+	if (len == 0 || !has_routes() || len > TS_NAME_MAX || name[len - 1] == '.' ||
 	    (hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len))))
 		return false;
 	ts_resolv_read(&s->conf);
@@ -95,13 +95,13 @@ static int failure(const struct search *s, int before, int now, int nodata)
 	return s->whole_first || before == nodata ? before : now;
 }
 
-bool ts_search_addrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **res, int *ret)
+bool ts_search_addrinfo(const char *name, int family, const char *service, const struct addrinfo *hints, struct addrinfo **res, int *ret)
 {
 	struct search s;
 	const char *step;
 	int said = EAI_NONAME, one;
 
-	if (!begin(&s, name, hints ? hints->ai_family : AF_UNSPEC, true))
+	if (!begin(&s, name, family, true))
 		return false;
 	while ((step = next(&s)) != NULL) {
 		one = getaddrinfo(step, service, hints, res);
@@ -122,7 +122,7 @@ bool ts_search_host(const char *name, int family, struct hostent *host, char *bu
 	const char *step;
 	int said = HOST_NOT_FOUND;
 
-	if (!begin(&s, name, family, true))
+	if ((family != AF_INET && family != AF_INET6) || !begin(&s, name, family, true))
 		return false;
 	while ((step = next(&s)) != NULL) {
 		*ret = gethostbyname2_r(step, family, host, buf, len, result, herr);
