@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "tsproxy/dns_query.h"
+#include "tsproxy/resolv_conf.h"
 #include "tsproxy/split.h"
 
 #define TS_DNS_MESSAGE_MAX 65535
@@ -37,6 +38,8 @@ struct ts_dns_work {
 	unsigned count;
 	struct ts_dns_ask ask[TS_DNS_ASKS_MAX];
 	struct ts_dns_found found[TS_DNS_ASKS_MAX];
+	uint8_t ip[TS_DNS_ADDRS_MAX][16];	/* for who puts both together */
+	struct ts_resolv conf;
 	size_t have;		/* bytes of the stream in `in` */
 	uint8_t in[2 + TS_DNS_MESSAGE_MAX];
 };

@@ -16,8 +16,8 @@ int ts_dns_lookup(struct ts_dns_work *w, const char *name, const uint16_t *types
 
 /*
  * Sorts addresses as libc sorts what getaddrinfo(3) returns: RFC 3484 and RFC 6724, from where each would be reached. `as_ip6`: IPv4 is
- * wanted in its IPv6 form.
+ * wanted in its IPv6 form. `w` is one that has been asked: its room for what comes in is used.
  */
-void ts_dns_sort(uint8_t (*ip)[16], unsigned count, bool as_ip6);
+void ts_dns_sort(struct ts_dns_work *w, uint8_t (*ip)[16], unsigned count, bool as_ip6);
 
 #endif

@@ -9,7 +9,7 @@ struct ts_resolv {
 	unsigned timeout_s, attempts, ndots;
 	unsigned search_count;
 	const char *search[TS_RESOLV_SEARCH_MAX];	/* in `text` */
-	char text[4096];	/* what the file holds beyond is not read */
+	char text[1024];	/* lines with these settings; what they hold beyond is not read */
 };
 
 /* Reads /etc/resolv.conf, and with glibc LOCALDOMAIN and RES_OPTIONS over it. Never fails: what is missing is as libc has it then. */

@@ -23,7 +23,6 @@
 #include "tsproxy/hash.h"
 #include "tsproxy/log.h"
 #include "tsproxy/real.h"
-#include "tsproxy/resolv_conf.h"
 #include "tsproxy/route.h"
 #include "tsproxy/sys.h"
 
@@ -361,12 +360,12 @@ static void reopen_failed(struct ts_dns_work *w)
 static void ask_all(void *arg)
 {
 	struct ts_dns_work *w = arg;
-	struct ts_resolv conf;
+	const struct ts_resolv *conf = &w->conf;
 
-	ts_resolv_read(&conf);
-	for (unsigned round = 0; round < conf.attempts && open_count(w); round++)
+	ts_resolv_read(&w->conf);
+	for (unsigned round = 0; round < conf->attempts && open_count(w); round++)
 		for (unsigned i = 0; i < w->split->count && open_count(w); i++) {
-			ask_server(w, &w->split->server[i], conf.timeout_s);
+			ask_server(w, &w->split->server[i], conf->timeout_s);
 			/* Who refuses is not asked a second time: the last server's word holds. */
 			if (i + 1 < w->split->count)
 				reopen_failed(w);

@@ -35,6 +35,7 @@ static const struct policy musl_policy[] = {
 	{ { 0x20, 0x01 }, 32, 5, 5 }, { { 0xfc }, 7, 3, 13 }, { { 0 }, 0, 40, 1 },
 };
 
+/* Of bytes alone, so that it can lie anywhere. */
 struct candidate {
 	uint8_t ip[16];
 	bool usable;		/* there is a source to reach it from */
@@ -170,15 +171,15 @@ static bool before(const struct candidate *a, const struct candidate *b)
 	return ts_ip_is4(a->ip) == ts_ip_is4(b->ip) && a->common > b->common;
 }
 
-void ts_dns_sort(uint8_t (*ip)[16], unsigned count, bool as_ip6)
+void ts_dns_sort(struct ts_dns_work *w, uint8_t (*ip)[16], unsigned count, bool as_ip6)
 {
-	struct candidate list[TS_ANSWER_LIST_MAX];
+	struct candidate *list = (struct candidate *)w->in;	/* the program's stack may be small */
 	unsigned fours = 0;
 
 	/* musl leaves IPv4 among itself as it came. */
 	while (!as_ip6 && !ts_libc_is_glibc() && fours < count && ts_ip_is4(ip[fours]))
 		fours++;
-	if (count < 2 || count > TS_ANSWER_LIST_MAX || fours == count)
+	if (count < 2 || count > sizeof(w->in) / sizeof(*list) || fours == count)
 		return;
 	for (unsigned i = 0; i < count; i++) {
 		struct candidate c;

@@ -66,40 +66,49 @@ bool ts_names_waits(const char *node, const struct addrinfo *hints)
 }
 
 /*
- * Answers where the name is ours; false: libc does. With AI_IDN a name may be in the letters of any language. libc
- * turns it into what DNS knows, in the same way in which it would for itself.
+ * With AI_IDN a name may be in the letters of any language. libc turns it into what DNS knows, in the same way in which it would for
+ * itself.
  */
-bool ts_names_answer(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res, int *ret)
+int ts_names_answer(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
 {
 	const struct ts_real *real = ts_real();
 	struct ts_map_answer a;
+	int ret = TS_NAMES_LIBC;
 	char *ace = NULL;
-	enum ts_ask whose;
-	bool searched;
 
 	if (!is_lookup(node, hints))
-		return false;
+		return ret;
 	if (hints && hints->ai_flags & AI_IDN && !is_ascii(node) && ts_real_has(real->__idna_to_dns_encoding) &&
 	    real->__idna_to_dns_encoding(node, &ace) != 0)
-		return false;
-	whose = ts_names_ask(ace ? ace : node, hosts_family(hints), &a);
-	if (whose == TS_ASK_SPLIT)
-		*ret = ts_split_addrinfo(ace ? ace : node, service, hints, res);
-	searched = whose == TS_ASK_LIBC && ts_search_addrinfo(ace ? ace : node, hosts_family(hints), service, hints, res, ret);
+		return ret;
+	node = ace ? ace : node;
+	switch (ts_names_ask(node, hosts_family(hints), &a)) {
+	case TS_ASK_FOUND:
+		ret = ts_answer_addrinfo(&a, service, hints, res);
+		break;
+	case TS_ASK_NONE:
+		ret = ts_answer_no_addrinfo(service, hints, EAI_NONAME);
+		break;
+	case TS_ASK_SPLIT:
+		ret = ts_split_addrinfo(node, service, hints, res);
+		break;
+	case TS_ASK_LIBC:
+		ts_search_addrinfo(node, hosts_family(hints), service, hints, res, &ret);
+		break;
+	}
 	if (ace)
 		free(ace);
-	if (whose == TS_ASK_FOUND)
-		*ret = ts_answer_addrinfo(&a, service, hints, res);
-	else if (whose == TS_ASK_NONE)
-		*ret = ts_answer_no_addrinfo(service, hints, EAI_NONAME);
-	return whose != TS_ASK_LIBC || searched;
+	return ret;
 }
 
+/* No frame is left behind where libc goes on: a thread with PTHREAD_STACK_MIN has just room enough for that. */
 EXPORT int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
 {
-	int ret;
+	int ret = ts_names_answer(node, service, hints, res);
 
-	return ts_names_answer(node, service, hints, res, &ret) ? ret : ts_real()->getaddrinfo(node, service, hints, res);
+	if (ret != TS_NAMES_LIBC)
+		return ret;
+	return ts_real()->getaddrinfo(node, service, hints, res);
 }
 
 EXPORT void freeaddrinfo(struct addrinfo *res)

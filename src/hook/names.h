@@ -6,8 +6,10 @@
 #include <netdb.h>
 #include <stdbool.h>
 
-/* getaddrinfo where the name is not libc's: true, and what it returns in *ret. */
-bool ts_names_answer(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res, int *ret);
+#define TS_NAMES_LIBC 1	/* no EAI_* of any libc */
+
+/* What getaddrinfo returns where the name is not libc's, else TS_NAMES_LIBC. */
+int ts_names_answer(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res);
 /* Whether that would ask a name server. */
 bool ts_names_waits(const char *node, const struct addrinfo *hints);
 

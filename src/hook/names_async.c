@@ -89,9 +89,9 @@ static void done(struct job *j)
 
 static void resolve(struct gaicb *r)
 {
-	int ret;
+	int ret = ts_names_answer(r->ar_name, r->ar_service, r->ar_request, &r->ar_result);
 
-	if (!ts_names_answer(r->ar_name, r->ar_service, r->ar_request, &r->ar_result, &ret))
+	if (ret == TS_NAMES_LIBC)
 		ret = ts_real()->getaddrinfo(r->ar_name, r->ar_service, r->ar_request, &r->ar_result);
 	__atomic_store_n(&r->__return, ret, __ATOMIC_RELEASE);
 }
@@ -186,7 +186,8 @@ static int answer_and_hand_on(int mode, struct gaicb **list, int n, struct sigev
 	for (int i = 0; i < n; i++) {
 		struct gaicb *one = rest[i] = list[i];
 
-		if (one && ts_names_answer(one->ar_name, one->ar_service, one->ar_request, &one->ar_result, &ret)) {
+		ret = one ? ts_names_answer(one->ar_name, one->ar_service, one->ar_request, &one->ar_result) : TS_NAMES_LIBC;
+		if (ret != TS_NAMES_LIBC) {
 			one->__return = ret;
 			rest[i] = NULL;
 		}

@@ -4,14 +4,17 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "hook.h"
 #include "tsproxy/answer.h"
 #include "tsproxy/buf.h"
+#include "tsproxy/fdtab.h"
 #include "tsproxy/name_kind.h"
 #include "tsproxy/names.h"
 #include "tsproxy/resolv_conf.h"
+#include "tsproxy/sys.h"
 
 extern int *__h_errno_location(void) __attribute__((weak));
 
@@ -54,37 +57,64 @@ static bool has_routes(void)
 	return ts_conf.dns_route[0] || (ts_live_header(&h) == 0 && h.dns_routes.count && !(h.flags & TS_MAP_TUN));
 }
 
-static bool begin(struct search *s, const char *name, int family, bool hosts)
+static void set_up(struct search *s, const char *name, size_t len)
 {
-	size_t len = ts_enabled() && name ? strlen(name) : 0, dots = 0;
-	struct ts_split split;
-	const char *step;
+	size_t dots = 0;
 
-	if (len == 0 || !has_routes() || len > TS_NAME_MAX || name[len - 1] == '.' ||
-	    (hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len))))
-		return false;
 	ts_resolv_read(&s->conf);
 	for (size_t i = 0; i < len; i++)
 		dots += name[i] == '.';
 	s->name = name;
 	s->whole_first = dots >= s->conf.ndots;
 	s->at = 0;
-	/* musl searches for no name that has dots enough. */
-	if (s->whole_first && !ts_libc_is_glibc())
-		return false;
 	s->count = s->conf.search_count + 1;
-	while ((step = next(s)) != NULL)
+}
+
+/* Not part of who goes through the list: this needs room on the stack, which libc may have little of. */
+static __attribute__((noinline)) bool has_step_of_ours(const char *name, size_t len)
+{
+	struct search s;
+	struct ts_split split;
+	const char *step;
+
+	set_up(&s, name, len);
+	/* musl searches for no name that has dots enough. */
+	if (s.whole_first && !ts_libc_is_glibc())
+		return false;
+	while ((step = next(&s)) != NULL)
 		if (ts_split_find(step, strlen(step), &split))
-			break;
-	s->at = 0;
-	return step && !(hosts && ts_hosts_has_name(name, family));
+			return true;
+	return false;
+}
+
+static bool wants(const char *name, int family, bool hosts)
+{
+	size_t len = ts_enabled() && name ? strlen(name) : 0;
+
+	if (len == 0 || !has_routes() || len > TS_NAME_MAX || name[len - 1] == '.' ||
+	    (hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len))))
+		return false;
+	return has_step_of_ours(name, len) && !(hosts && ts_hosts_has_name(name, family));
+}
+
+/* In pages of its own until end(); null where nothing is to be searched here. */
+static struct search *begin(const char *name, int family, bool hosts)
+{
+	struct search *s = wants(name, family, hosts) ? ts_zero_pages(sizeof(*s), MAP_PRIVATE) : NULL;
+
+	if (s)
+		set_up(s, name, strlen(name));
+	return s;
+}
+
+static void end(struct search *s)
+{
+	ts_sys(SYS_munmap, s, sizeof(*s));
 }
 
 bool ts_search_wants(const char *name, int family)
 {
-	struct search s;
-
-	return begin(&s, name, family, true);
+	return wants(name, family, true);
 }
 
 /* What the steps without an answer come to: the name's own, if it came first; else that there is one of another kind; else the last. */
@@ -95,22 +125,24 @@ static int failure(const struct search *s, int before, int now, int nodata)
 	return s->whole_first || before == nodata ? before : now;
 }
 
-bool ts_search_addrinfo(const char *name, int family, const char *service, const struct addrinfo *hints, struct addrinfo **res, int *ret)
+bool ts_search_addrinfo(const char *name, int family, const char *service, const struct addrinfo *hints, struct addrinfo **res,
+			int *ret)
 {
-	struct search s;
+	struct search *s = begin(name, family, true);
 	const char *step;
 	int said = EAI_NONAME, one;
 
-	if (!begin(&s, name, family, true))
+	if (!s)
 		return false;
-	while ((step = next(&s)) != NULL) {
+	while ((step = next(s)) != NULL) {
 		one = getaddrinfo(step, service, hints, res);
-		if (one != EAI_NONAME && one != EAI_NODATA) {
-			*ret = one;
-			return true;
-		}
-		said = failure(&s, said, one, EAI_NODATA);
+		said = failure(s, said, one, EAI_NODATA);
+		if (one == EAI_NONAME || one == EAI_NODATA)
+			continue;
+		said = one;
+		break;
 	}
+	end(s);
 	*ret = said;
 	return true;
 }
@@ -118,37 +150,43 @@ bool ts_search_addrinfo(const char *name, int family, const char *service, const
 bool ts_search_host(const char *name, int family, struct hostent *host, char *buf, size_t len, struct hostent **result, int *herr,
 		    int *ret)
 {
-	struct search s;
+	struct search *s = family == AF_INET || family == AF_INET6 ? begin(name, family, true) : NULL;
 	const char *step;
 	int said = HOST_NOT_FOUND;
 
-	if ((family != AF_INET && family != AF_INET6) || !begin(&s, name, family, true))
+	if (!s)
 		return false;
-	while ((step = next(&s)) != NULL) {
+	while ((step = next(s)) != NULL) {
 		*ret = gethostbyname2_r(step, family, host, buf, len, result, herr);
-		if (*result || (*herr != HOST_NOT_FOUND && *herr != NO_DATA))
-			return true;
-		said = failure(&s, said, *herr, NO_DATA);
+		said = failure(s, said, *herr, NO_DATA);
+		if (!*result && (*herr == HOST_NOT_FOUND || *herr == NO_DATA))
+			continue;
+		said = *herr;
+		break;
 	}
+	end(s);
 	*herr = said;
 	return true;
 }
 
 bool ts_search_query(struct __res_state *state, const char *name, int class, int type, unsigned char *answer, int len, int *ret)
 {
-	struct search s;
+	struct search *s = __h_errno_location ? begin(name, AF_UNSPEC, false) : NULL;
 	const char *step;
 	int said = HOST_NOT_FOUND, why;
 
-	if (!__h_errno_location || !begin(&s, name, AF_UNSPEC, false))
+	if (!s)
 		return false;
-	while ((step = next(&s)) != NULL) {
+	while ((step = next(s)) != NULL) {
 		*ret = state ? res_nquery(state, step, class, type, answer, len) : res_query(step, class, type, answer, len);
 		why = *__h_errno_location();
-		if (*ret >= 0 || (why != HOST_NOT_FOUND && why != NO_DATA))
-			return true;
-		said = failure(&s, said, why, NO_DATA);
+		said = failure(s, said, why, NO_DATA);
+		if (*ret < 0 && (why == HOST_NOT_FOUND || why == NO_DATA))
+			continue;
+		said = why;
+		break;
 	}
+	end(s);
 	*__h_errno_location() = said;
 	return true;
 }

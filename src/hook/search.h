@@ -15,7 +15,8 @@ struct __res_state;
 /* Whether the list would be gone through here. `family`: with which /etc/hosts would answer. */
 bool ts_search_wants(const char *name, int family);
 /* Each returns false where that is not so, or nothing is to be searched: the call is libc's as it came. */
-bool ts_search_addrinfo(const char *name, int family, const char *service, const struct addrinfo *hints, struct addrinfo **res, int *ret);
+bool ts_search_addrinfo(const char *name, int family, const char *service, const struct addrinfo *hints, struct addrinfo **res,
+			int *ret);
 bool ts_search_host(const char *name, int family, struct hostent *host, char *buf, size_t len, struct hostent **result, int *herr,
 		    int *ret);
 /* `state` is null where the call has none. */

@@ -71,7 +71,7 @@ static int eai_of(int herr)
 
 static unsigned most(void)
 {
-	return ts_libc_is_glibc() ? TS_ANSWER_LIST_MAX : MUSL_ADDRS_MAX;
+	return ts_libc_is_glibc() ? TS_DNS_ADDRS_MAX : MUSL_ADDRS_MAX;
 }
 
 static unsigned gather(uint8_t (*ip)[16], unsigned n, const struct ts_dns_found *f)
@@ -86,7 +86,7 @@ static int give(struct ts_dns_work *w, bool four, const char *service, const str
 		struct addrinfo **res)
 {
 	const struct ts_dns_found *a = four ? &w->found[0] : NULL, *aaaa = &w->found[four];
-	uint8_t ip[TS_ANSWER_LIST_MAX][16];
+	uint8_t (*ip)[16] = w->ip;
 	unsigned n = 0;
 
 	if (w->count == (four ? 1u : 0u))
@@ -99,8 +99,8 @@ static int give(struct ts_dns_work *w, bool four, const char *service, const str
 		n = a ? gather(ip, n, a) : n;
 		n = aaaa ? gather(ip, n, aaaa) : n;
 	}
-	ts_dns_sort(ip, n, h->ai_family == AF_INET6);
-	return ts_answer_addrinfo_of(ip, n, a && a->count ? a->canon : aaaa->canon, service, hints, res);
+	ts_dns_sort(w, ip, n, h->ai_family == AF_INET6);
+	return ts_answer_addrinfo_of((const uint8_t(*)[16])ip, n, a && a->count ? a->canon : aaaa->canon, service, hints, res);
 }
 
 int ts_split_addrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **res)
@@ -169,7 +169,7 @@ int ts_split_host(const char *name, int family, struct hostent *ret, char *buf, 
 	why = ts_dns_lookup(w, name, &type, 1);
 	f = &w->found[0];
 	if (why == 0 && !ts_libc_is_glibc())
-		ts_dns_sort(f->ip, f->count, false);
+		ts_dns_sort(w, f->ip, f->count, false);
 	if (why == NO_DATA && f->alias_count && ts_libc_is_glibc())
 		why = NO_RECOVERY;	/* likewise */
 	if (why)

@@ -103,17 +103,45 @@ static char *copy_variable(struct ts_resolv *r, size_t *used, const char *name)
 	return at;
 }
 
-static size_t read_file(char *buf, size_t cap)
+static bool is_wanted(const char *line, size_t len)
+{
+	static const char *const keys[] = { "search", "domain", "options" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		if (len >= strlen(keys[i]) && memcmp(line, keys[i], strlen(keys[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Takes the lines that matter: of a long file they are few, and who asks may have a small stack. One that does not fit loses its end. */
+static size_t read_file(char *out, size_t cap)
 {
 	long fd = ts_sys(SYS_openat, AT_FDCWD, "/etc/resolv.conf", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), n;
-	size_t len = 0;
+	size_t start = 0, len = 0;
+	bool whole = true;
+	char piece[256];
 
 	if (fd < 0)
 		return 0;
-	while (len < cap && (n = ts_sys(SYS_read, fd, buf + len, cap - len)) > 0)
-		len += (size_t)n;
+	while ((n = ts_sys(SYS_read, fd, piece, sizeof(piece))) > 0)
+		for (long i = 0; i < n; i++) {
+			if (piece[i] != '\n') {
+				whole = whole && len + 1 < cap;
+				if (whole)
+					out[len++] = piece[i];
+				continue;
+			}
+			while (!whole && len > start && !is_blank(out[len - 1]))
+				len--;
+			if (is_wanted(out + start, len - start))
+				out[len++] = '\n';
+			else
+				len = start;
+			start = len;
+			whole = true;
+		}
 	ts_sys(SYS_close, fd);
-	return len;
+	return is_wanted(out + start, len - start) ? len : start;
 }
 
 /* What glibc takes into account besides the file. */

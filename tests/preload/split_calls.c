@@ -201,6 +201,7 @@ int main(void)
 	}
 	printf("threads: %ld right\n", right);
 
+
 	pipe(pipe_fd);
 	fflush(stdout);
 	if (fork() == 0) {
