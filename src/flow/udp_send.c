@@ -10,8 +10,8 @@
 #include "udp.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <netinet/udp.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "tsproxy/dest.h"
@@ -92,8 +92,8 @@ size_t ts_udp_length(const struct msghdr *msg)
 	size_t total = 0;
 
 	for (size_t i = 0; i < msg->msg_iovlen; i++) {
-		if (msg->msg_iov[i].iov_len > SSIZE_MAX - total)
-			return SSIZE_MAX;
+		if (msg->msg_iov[i].iov_len > PTRDIFF_MAX - total)
+			return PTRDIFF_MAX;
 		total += msg->msg_iov[i].iov_len;
 	}
 	return total;
