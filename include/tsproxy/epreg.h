@@ -36,6 +36,8 @@ int ts_epreg_ctl_pending(int epfd, int op, int fd, const struct epoll_event *ev,
 void ts_epreg_tag(int fd, uint32_t wake);
 /* Puts the program's own registrations of `fd` back. They stay known. */
 void ts_epreg_untag(int fd);
+/* The same where another process ended the flow: what it put back already, and may have been told of since, is left alone. */
+void ts_epreg_untag_left(int fd);
 /* `from` is being closed while `to` names the same socket: its registrations live on, as they do in the kernel. */
 void ts_epreg_move(int from, int to, uint32_t wake);
 /* Whether any registration of `fd` is known; needs no lock. */
@@ -59,7 +61,7 @@ void ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg);
  * nothing. (epdiscover.c)
  */
 void ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg);
-/* The events that the kernel has for one registration now; `*events` stays where it cannot be read. (epdiscover.c) */
-void ts_epreg_kernel_events(int epfd, int fd, uint32_t *events);
+/* What the kernel has for one registration now; `*ev` stays where it cannot be read. (epdiscover.c) */
+void ts_epreg_kernel(int epfd, int fd, struct epoll_event *ev);
 
 #endif

@@ -31,6 +31,7 @@ enum ts_fd_flag {
 	TS_FD_SUSPECT = 64,	/* with TS_FD_FLOW: another process may have begun a connect on it (cross.h) */
 	TS_FD_UDP = 128,	/* a datagram socket with an association (udp.h) */
 	TS_FD_DATAGRAM = 256,	/* a UDP socket made here */
+	TS_FD_IDLE = 2048,	/* a TCP socket that is not connected as far as we know; without NEW and TRACKED */
 	TS_FD_TRACED = 1024,	/* a carried connection whose end is to be told (trace.h) */
 	TS_FD_ALL = 0xffff,
 	TS_FD_SHARED = 512,	/* with either of these: another process of the same family by fork has it, too */
@@ -120,6 +121,8 @@ static inline uint32_t ts_flow_wake_events(const struct ts_flow *f)
 /* The highest descriptor that ever had a flag, for close_range. */
 int ts_fd_highest(void);
 void ts_fd_set_flags(int fd, unsigned set, unsigned clear);
+/* Another number than `fd` names its socket, too: whoever connects it must ask the kernel for those and where they are registered. */
+void ts_fd_untrack(int fd);
 
 /* Zero-filled memory, `sharing` MAP_PRIVATE or MAP_SHARED, that costs only where it is touched; null where there is none. */
 void *ts_zero_pages(size_t bytes, int sharing);

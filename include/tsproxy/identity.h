@@ -65,7 +65,7 @@ int ts_identity_write(int fd, const struct ts_identity *id);
 bool ts_identity_read(int fd, struct ts_identity *id);
 /* True where the socket's last connection was ours and failed, and nothing was made of the socket since. */
 bool ts_identity_read_failed(int fd, struct ts_identity *id);
-/* True where either is. `*other`, where given: it is connected, and to something else. */
+/* True where either is, or it was one until both sides ended it. `*other`, where given: it is connected, and to something else. */
 bool ts_identity_read_any(int fd, struct ts_identity *id, bool *other);
 
 #endif

@@ -26,8 +26,11 @@ enum ts_tcp_status {
 	TS_TCP_FAILED,	/* the kernel says ECONNREFUSED where another error is meant: see ts_tcp_error */
 };
 
-/* connect(2) to an address that is ours. `family`: of the sockaddr given. May block where the descriptor does; a cancellation point then. */
-int ts_tcp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d);
+/*
+ * connect(2) to an address that is ours. `family`: of the sockaddr given. Where the descriptor blocks and `flags` (0 or MSG_DONTWAIT) do
+ * not say otherwise it may block, and is a cancellation point then.
+ */
+int ts_tcp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d, int flags);
 
 /* Advances a pending flow without blocking and says where it stands. */
 enum ts_tcp_status ts_tcp_check(int fd);
@@ -63,6 +66,7 @@ bool ts_tcp_get_lowat(int fd, int *value);
 /* Descriptors of sockets of ours come and go. */
 void ts_tcp_fd_closing(int fd);			/* before close, or before `fd` is replaced */
 void ts_tcp_fd_duplicated(int from, int to);	/* after dup and the like */
+bool ts_tcp_same(int fd, int to);		/* they name one pending socket: to replace one by the other changes nothing */
 
 /* Calls the program's own epoll_ctl on a descriptor with flags; 0 or -errno; 1: not ours, make the real call. */
 struct epoll_event;

@@ -12,11 +12,14 @@
 #include "tsproxy/sys.h"
 #include "tsproxy/udp.h"
 
+/* Not connected, as far as this process knows. */
+#define UNCONNECTED (TS_FD_NEW | TS_FD_TRACKED | TS_FD_IDLE)
+
 /* Another process may connect it. */
 static void suspect_unconnected(int fd)
 {
 	ts_epreg_forget(fd);
-	ts_fd_set_flags(fd, 0, TS_FD_NEW | TS_FD_TRACKED);
+	ts_fd_set_flags(fd, 0, UNCONNECTED);
 	if ((ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) == TCP_CLOSE)
 		ts_flow_suspect(fd);
 }
@@ -28,11 +31,11 @@ void ts_cross_forking(void)
 	ts_lock(&ts_fdtab_lock);
 	for (int fd = 0; fd <= ts_fd_highest(); fd++) {
 		unsigned flags = ts_fd_get_flags(fd);
-		struct ts_flow *f;
+		struct ts_flow *f = flags & TS_FD_FLOW ? ts_flow_of(fd) : NULL;
 
-		if (flags & TS_FD_FLOW && (f = ts_flow_of(fd)))
+		if (f)
 			f->forked = true;
-		if (flags & TS_FD_NEW)
+		else if (flags & UNCONNECTED)
 			suspect_unconnected(fd);
 		if (flags & (TS_FD_UDP | TS_FD_DATAGRAM))
 			ts_udp_forking(fd);
@@ -167,7 +170,7 @@ static void sending(int fd)
 
 	if (f)
 		ts_cross_publish(f, fd);
-	else if (ts_fd_get_flags(fd) & TS_FD_NEW)
+	else if (ts_fd_get_flags(fd) & UNCONNECTED)
 		suspect_unconnected(fd);
 }
 

@@ -165,20 +165,20 @@ void ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg)
 
 struct wanted {
 	int fd;
-	uint32_t *events;
+	struct epoll_event *ev;
 };
 
-static void take_events(const struct registration *r, void *arg)
+static void take(const struct registration *r, void *arg)
 {
 	const struct wanted *want = arg;
 
 	if (r->fd == want->fd)
-		*want->events = r->ev.events;
+		*want->ev = r->ev;
 }
 
-void ts_epreg_kernel_events(int epfd, int fd, uint32_t *events)
+void ts_epreg_kernel(int epfd, int fd, struct epoll_event *ev)
 {
-	struct wanted want = { fd, events };
+	struct wanted want = { fd, ev };
 
-	read_set(epfd, take_events, &want);
+	read_set(epfd, take, &want);
 }

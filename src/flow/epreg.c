@@ -195,7 +195,7 @@ static int check_exclusive(int op, const struct epoll_event *ev, const struct re
 
 int ts_epreg_ctl_pending(int epfd, int op, int fd, const struct epoll_event *ev, uint32_t wake)
 {
-	struct reg *r = find(epfd, fd);
+	struct reg *r = find(epfd, fd), *old;
 	struct epoll_event own = { .events = 0 };
 	int err;
 
@@ -216,27 +216,28 @@ int ts_epreg_ctl_pending(int epfd, int op, int fd, const struct epoll_event *ev,
 		set_tagged(r, true);
 		return kernel_ctl(epfd, op, fd, tag_events(r, wake), tag_of(r));
 	}
-	if (r)
-		drop(r);	/* a set that was closed meanwhile */
+	old = r;
 	r = add(epfd, fd, &own);
 	if (!r)
 		return -ENOSPC;	/* as for max_user_watches, epoll(7) */
 	set_tagged(r, true);
 	err = kernel_ctl(epfd, op, fd, tag_events(r, wake), tag_of(r));
 	if (err)
-		drop(r);
+		drop(r);	/* EEXIST: what is known of the registration stays */
+	else if (old)
+		drop(old);	/* of a set that was closed meanwhile */
 	return err;
 }
 
 /* A one-shot registration that fired is disarmed until the program modifies it: it stays as it is. */
 static bool has_fired(const struct reg *r)
 {
-	uint32_t events = r->events;
+	struct epoll_event ev = { .events = r->events };
 
-	if (!(events & EPOLLONESHOT))
+	if (!(r->events & EPOLLONESHOT))
 		return false;
-	ts_epreg_kernel_events(r->epfd, r->fd, &events);
-	return !(events & ~(uint32_t)(EPOLLONESHOT | EPOLLET | EPOLLWAKEUP | EPOLLEXCLUSIVE));
+	ts_epreg_kernel(r->epfd, r->fd, &ev);
+	return !(ev.events & ~(uint32_t)(EPOLLONESHOT | EPOLLET | EPOLLWAKEUP | EPOLLEXCLUSIVE));
 }
 
 void ts_epreg_tag(int fd, uint32_t wake)
@@ -255,7 +256,15 @@ void ts_epreg_tag(int fd, uint32_t wake)
 	}
 }
 
-void ts_epreg_untag(int fd)
+static bool put_back_already(const struct reg *r)
+{
+	struct epoll_event ev = { .data.u64 = tag_of(r) };
+
+	ts_epreg_kernel(r->epfd, r->fd, &ev);
+	return ev.data.u64 != tag_of(r);
+}
+
+static void untag(int fd, bool look)
 {
 	uint32_t next;
 
@@ -265,11 +274,21 @@ void ts_epreg_untag(int fd)
 		next = r->next;
 		if (!r->tagged)
 			continue;
-		if (kernel_set(r, r->events, r->data) == 0)
+		if ((look && put_back_already(r)) || kernel_set(r, r->events, r->data) == 0)
 			set_tagged(r, false);
 		else
 			drop(r);
 	}
+}
+
+void ts_epreg_untag(int fd)
+{
+	untag(fd, false);
+}
+
+void ts_epreg_untag_left(int fd)
+{
+	untag(fd, true);
 }
 
 void ts_epreg_move(int from, int to, uint32_t wake)

@@ -78,6 +78,13 @@ void ts_fd_set_flags(int fd, unsigned set, unsigned clear)
 		;
 }
 
+void ts_fd_untrack(int fd)
+{
+	ts_epreg_forget(fd);
+	if (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED))
+		ts_fd_set_flags(fd, TS_FD_IDLE, TS_FD_NEW | TS_FD_TRACKED);
+}
+
 static bool pool_get(void)
 {
 	if (!tables)
@@ -245,12 +252,14 @@ struct ts_flow *ts_flow_of(int fd)
 	over = f->gen != tables->view[tables->slot_of[fd]].gen || f->state == TS_FLOW_OVER;
 	if (!over && f->cookie == ts_socket_cookie(fd))
 		return f;
-	if (over)	/* Another process of the family ended it: the socket is as it should be, and so must its registrations be. */
-		ts_epreg_untag(fd);
+	if (over) {	/* Another process of the family ended it: the socket is as it should be, and so must its registrations be. */
+		ts_epreg_untag_left(fd);
+		ts_epreg_forget(fd);
+	}
 	/* Otherwise closed behind our back (raw system call), and the number reused. */
 	ts_flow_drop_alias(fd);
 	ts_epreg_forget(fd);
-	ts_fd_set_flags(fd, 0, TS_FD_ALL);
+	ts_fd_set_flags(fd, over ? TS_FD_IDLE : 0, TS_FD_ALL);
 	return NULL;
 }
 
@@ -283,9 +292,15 @@ int ts_flow_next(int fd)
 void ts_flow_end(struct ts_flow *f)
 {
 	uint32_t slot = (uint32_t)(f - pool->flow);
+	int first = tables->view[slot].first;
+	bool several = first && tables->next_alias[first - 1];
 
-	while (tables->view[slot].first)
-		unlink_alias(tables->view[slot].first - 1);
+	while ((first = tables->view[slot].first)) {
+		unlink_alias(first - 1);
+		/* From here on nobody follows which numbers the socket has. */
+		if (several)
+			ts_fd_untrack(first - 1);
+	}
 	f->state = TS_FLOW_OVER;
 	release(slot);
 }

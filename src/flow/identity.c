@@ -137,6 +137,7 @@ bool ts_identity_read(int fd, struct ts_identity *id)
 
 bool ts_identity_read_any(int fd, struct ts_identity *id, bool *other)
 {
+	static const uint8_t any[16];
 	struct ts_addr kernel;
 
 	if (kernel_name(fd, SYS_getpeername, &kernel)) {
@@ -146,7 +147,8 @@ bool ts_identity_read_any(int fd, struct ts_identity *id, bool *other)
 			*other = !ours;
 		return ours && read_record(fd, id) && !id->failed;
 	}
-	return read_record(fd, id) && id->failed;
+	/* Failed, or ended by both sides: a socket keeps its local address then, and loses it only when it is disconnected. */
+	return read_record(fd, id) && (id->failed || (kernel_name(fd, SYS_getsockname, &kernel) && memcmp(kernel.ip, any, 16) != 0));
 }
 
 bool ts_identity_read_failed(int fd, struct ts_identity *id)

@@ -34,15 +34,16 @@ static bool has_name(int fd, long call, struct ts_addr *out)
 }
 
 /*
- * The kernel's connect on a socket that is connected already: 0 once after a non-blocking success, then EISCONN. A blocking connect
- * that was interrupted owes that 0 too, and there only we know.
+ * What the kernel answers to a connect on a socket that is, or was, connected already: 0 once after a non-blocking success, then EISCONN,
+ * even when both sides have ended it; the error of one that failed. It is asked with an address too short to be gone to, which
+ * is EINVAL on a socket that may be connected, and changes nothing there. A blocking connect that was interrupted owes that 0 too, and
+ * there only we know.
  */
-static int connect_again(int fd, const struct ts_addr *to, int family)
+static int connect_again(int fd)
 {
-	struct sockaddr_storage sa;
-	socklen_t len = ts_addr_to_sockaddr(to, family, &sa);
+	const struct sockaddr sa = { .sa_family = AF_INET };
 	struct ts_identity id;
-	int err = ts_real()->connect(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : -ts_errno;
+	int err = ts_real()->connect(fd, &sa, sizeof(sa.sa_family)) == 0 ? 0 : -ts_errno;
 
 	if (err == -EISCONN && ts_identity_read(fd, &id) && id.unreported) {
 		id.unreported = false;
@@ -94,7 +95,7 @@ static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, 
 	if (!(flags & TS_FD_TRACKED))
 		ts_epreg_discover(fd, ts_flow_found_alias, f);
 	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias)) {
-		ts_fd_set_flags(alias, TS_FD_TRACKED, TS_FD_NEW);
+		ts_fd_set_flags(alias, TS_FD_TRACKED, TS_FD_NEW | TS_FD_IDLE);
 		ts_plain_forget(alias);
 		ts_epreg_tag(alias, EPOLLOUT);
 	}
@@ -103,25 +104,26 @@ static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, 
 }
 
 /* A second connect on a socket with a flow. */
-static int connect_pending(int fd, const struct ts_addr *proxy, int family)
+static int connect_pending(int fd, int flags)
 {
 	int err;
 
 	switch (ts_tcp_check(fd)) {
 	case TS_TCP_PENDING:
-		if (ts_sock_is_nonblocking(fd))
+		if (flags & MSG_DONTWAIT || ts_sock_is_nonblocking(fd))
 			return -EALREADY;
 		err = ts_tcp_wait(fd, SO_SNDTIMEO, true);
 		if (err == -EAGAIN)
 			return -EALREADY;
 		if (!err)
-			err = connect_again(fd, proxy, family);
-		return err == -EISCONN ? 0 : err;
+			err = connect_again(fd);
+		/* Another thread was told of the failure. */
+		return err == -EISCONN ? 0 : err == -EINVAL ? -ECONNABORTED : err;
 	case TS_TCP_FAILED:
-		err = connect_again(fd, proxy, family);
+		err = connect_again(fd);
 		return err ? -ts_tcp_error(fd, -err) : 0;
 	default:
-		return connect_again(fd, proxy, family);
+		return connect_again(fd);
 	}
 }
 
@@ -171,10 +173,10 @@ static bool refused_at_once(int fd, int family, const struct ts_addr *proxy)
 
 /* `*gone`: it failed because the proxy takes no connections, and the socket is as it was. */
 static int connect_new(int fd, const struct ts_addr *to, int family, const struct ts_decision *d,
-		       const struct ts_proxy *proxy, bool v6only, bool *gone)
+		       const struct ts_proxy *proxy, bool v6only, int flags, bool *gone)
 {
 	long file_flags = ts_sys(SYS_fcntl, fd, F_GETFL, 0);
-	bool nonblocking = file_flags & O_NONBLOCK, bound;
+	bool nonblocking = file_flags & O_NONBLOCK || flags & MSG_DONTWAIT, bound;
 	bool options = (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_OPTIONS)) != TS_FD_NEW;
 	struct ts_identity last = { .failed = 0 };
 	struct ts_waited w;
@@ -201,7 +203,7 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 		f->start_us = ts_trace_now();
 	ts_debug("fd %d: connecting to %a through %a", fd, to, &proxy->addr);
 	ts_sigio_hold(fd, nonblocking ? file_flags : 0, &sigio);
-	err = ts_tcp_reach_proxy(fd, &proxy->addr, family, nonblocking ? NULL : &w);
+	err = ts_tcp_reach_proxy(fd, &proxy->addr, family, flags, nonblocking ? NULL : &w);
 	if (!err && nonblocking) {
 		if (sigio.held || (!(proxy->flags & TS_PROXY_PIPELINE) && proxy->kind == TS_PROXY_SOCKS5))
 			await_greeting(fd);
@@ -224,7 +226,7 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 
 /* Where the proxy is gone and there is another, that one carries this very connection. */
 static int connect_by_any(int fd, const struct ts_addr *to, int family, const struct ts_decision *d, struct ts_proxy *proxy,
-			  bool v6only)
+			  bool v6only, int flags)
 {
 	const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
 	struct ts_proxy left;
@@ -233,7 +235,7 @@ static int connect_by_any(int fd, const struct ts_addr *to, int family, const st
 
 	for (int i = 0;; i++) {
 		gone = false;
-		err = connect_new(fd, to, family, d, proxy, v6only, &gone);
+		err = connect_new(fd, to, family, d, proxy, v6only, flags, &gone);
 		if (!gone || i == PROXIES_TRIED)
 			return err;
 		ts_route_proxy_failed(&proxy->addr);
@@ -244,22 +246,18 @@ static int connect_by_any(int fd, const struct ts_addr *to, int family, const st
 	}
 }
 
-int ts_tcp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d)
+int ts_tcp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d, int flags)
 {
-	static const uint8_t loopback[4] = { 127, 0, 0, 1 };
 	struct ts_proxy proxy = { .flags = 0 };
-	struct ts_addr peer;
 	bool v6only = false;
-	int err;
+	int err, again;
 
-	/* Where there is no proxy, an address for a kernel that is only asked about the socket's state: nothing listens on port 0. */
-	ts_addr_set4(&proxy.addr, loopback, 0);
 	err = d->verdict == TS_DENY ? -d->err : choose_proxy(fd, to, family, &proxy, &v6only);
 	if (ts_fd_has_flow(fd) && ts_tcp_check(fd) != TS_TCP_NONE)
-		return connect_pending(fd, &proxy.addr, family);
-	if (!(ts_fd_get_flags(fd) & TS_FD_NEW) && has_name(fd, SYS_getpeername, &peer))
-		return connect_again(fd, &proxy.addr, family);
+		return connect_pending(fd, flags);
+	if (!(ts_fd_get_flags(fd) & TS_FD_NEW) && (again = connect_again(fd)) != -EINVAL)
+		return again;
 	if (err && ts_trace_on)
 		ts_trace_denied(to, -err);
-	return err ? err : connect_by_any(fd, to, family, d, &proxy, v6only);
+	return err ? err : connect_by_any(fd, to, family, d, &proxy, v6only, flags);
 }

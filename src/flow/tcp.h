@@ -65,9 +65,11 @@ struct ts_waited {
 int ts_tcp_wait_in_charge(int fd, const struct ts_waited *w, int option, bool in_connect);
 /*
  * Hands the kernel the connect to the proxy, then says the first words. 0, or -errno; -EINPROGRESS and -EINTR: it goes on by itself.
- * `stay`, where given: after 0 this thread remains in charge, to wait for the answer.
+ * `stay`, where given: after 0 this thread remains in charge, to wait for the answer. `flags` as in ts_tcp_connect.
  */
-int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, struct ts_waited *stay);
+int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, int flags, struct ts_waited *stay);
+/* A connect that does not wait even where the descriptor blocks. What the kernel says, -errno. */
+int ts_tcp_begin_connect(int fd, const struct sockaddr_storage *sa, socklen_t len);
 /* Forgets a flow whose connect to the proxy failed; the kernel's registrations are the program's again. */
 void ts_tcp_cancel(int fd, int err);
 /* What a failed connect to the proxy means to the program; says why in the log. -errno for -errno. */

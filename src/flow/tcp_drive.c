@@ -172,6 +172,13 @@ static void finish_connected(struct ts_flow *f, int fd)
 		ts_trace_connected(f, fd);
 }
 
+int ts_tcp_begin_connect(int fd, const struct sockaddr_storage *sa, socklen_t len)
+{
+	if (ts_sock_is_nonblocking(fd))
+		return (int)ts_sys(SYS_connect, fd, sa, len);
+	return (int)ts_sys(SYS_sendto, fd, NULL, 0, MSG_FASTOPEN | MSG_DONTWAIT | MSG_NOSIGNAL, sa, len);
+}
+
 /*
  * Makes the failure real: the socket is led into a refused connection, so that the kernel itself reports what it would
  * report natively (IN|OUT|ERR|HUP|RDHUP, SO_ERROR once, ECONNREFUSED on read, EPIPE on write, and it can be connected again).
@@ -191,10 +198,10 @@ static void refuse_really(int fd, int family, bool blocking)
 	ts_addr_set4(&nowhere, loopback4, 0);
 	len = ts_addr_to_sockaddr(&nowhere, family, &sa);
 	/* A blocking connect would report the error itself; so where another call is to report it, one that never waits. */
-	if (!blocking && !(ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK))
-		ts_sys(SYS_sendto, fd, NULL, 0, MSG_FASTOPEN | MSG_DONTWAIT | MSG_NOSIGNAL, &sa, len);
-	else
+	if (blocking)
 		ts_sys(SYS_connect, fd, &sa, len);
+	else
+		ts_tcp_begin_connect(fd, &sa, len);
 }
 
 /* `blocking`: connect itself reports the error, so the kernel must not keep it. */
@@ -296,7 +303,8 @@ int ts_drive_step(struct ts_flow *f, int fd, enum ts_step how, int *err)
 	if (pending == 1)
 		return 1;
 	/* What another process ended is still to be put right in this one's sets. Its error is told by whoever asks first. */
-	untag_aliases(f);
+	for (int alias = pending < 0 ? ts_flow_first(f) : -1; alias >= 0; alias = ts_flow_next(alias))
+		ts_epreg_untag_left(alias);
 	if (f->state == TS_FLOW_OVER || (f->crossed && !ts_cross_has_error(fd)))
 		ts_flow_end(f);
 	ts_wait_wake();

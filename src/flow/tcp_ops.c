@@ -157,19 +157,29 @@ void ts_tcp_fd_duplicated(int from, int to)
 	ts_lock(&ts_fdtab_lock);
 	f = ts_flow_of(from);
 	if (f) {
-		ts_flow_add_alias(f, to);
+		ts_flow_found_alias(to, f);	/* by now it may have been found when `from` was looked at */
 		ts_fd_set_flags(to, TS_FD_TRACKED, 0);
 	} else if (ts_fd_get_flags(from) & TS_FD_SUSPECT) {
 		ts_flow_suspect(to);
 	} else {
-		/* Two numbers for one socket that is not connecting: whoever connects must ask the kernel where it is registered. */
-		ts_epreg_forget(from);
-		ts_fd_set_flags(from, 0, TS_FD_NEW | TS_FD_TRACKED);
-		ts_fd_set_flags(to, ts_fd_get_flags(from) & TS_FD_OPTIONS, 0);
+		ts_fd_untrack(from);
+		ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_OPTIONS | TS_FD_IDLE), 0);
 		if (ts_fd_get_flags(from) & TS_FD_TRACED)
 			ts_trace_duplicated(from, to);
 	}
 	ts_unlock(&ts_fdtab_lock);
+}
+
+bool ts_tcp_same(int fd, int to)
+{
+	struct ts_flow *f;
+	bool same;
+
+	if (ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
+		return false;
+	same = ts_flow_of(to) == f;
+	ts_unlock(&ts_fdtab_lock);
+	return same;
 }
 
 int ts_tcp_epoll_ctl(int epfd, int op, int fd, const struct epoll_event *ev)

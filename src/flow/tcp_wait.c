@@ -202,13 +202,17 @@ static bool take_charge(int fd, unsigned state, struct ts_waited *w, struct ts_a
  * Hands the kernel the connect to the proxy, then says the first words. 0, or -errno; -EINPROGRESS and -EINTR: it goes on by itself.
  * `stay`, where given: after 0 this thread remains in charge, to wait for the answer.
  */
-int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, struct ts_waited *stay)
+int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, int flags, struct ts_waited *stay)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = ts_addr_to_sockaddr(proxy, family, &sa);
-	int err = ts_real()->connect(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : -ts_errno, failed;
 	struct ts_flow *f;
+	int err, failed;
 
+	if (flags & MSG_DONTWAIT)
+		err = ts_tcp_begin_connect(fd, &sa, len);
+	else
+		err = ts_real()->connect(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : -ts_errno;
 	if (err && err != -EINPROGRESS && err != -EINTR && err != -EALREADY)
 		return err;
 	if (!(f = ts_flow_lock(fd)))
@@ -270,7 +274,7 @@ int ts_tcp_wait(int fd, int option, bool in_connect)
 	if (charge_taken(fd))
 		return wait_beside(fd, option);
 	if (take_charge(fd, TS_FLOW_CONNECTING, &w, &proxy, &family)) {
-		err = ts_tcp_reach_proxy(fd, &proxy, family, NULL);
+		err = ts_tcp_reach_proxy(fd, &proxy, family, 0, NULL);
 		if (err == -EINPROGRESS || err == -EALREADY)
 			return -EAGAIN;
 		if (err && err != -EINTR) {

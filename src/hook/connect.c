@@ -35,6 +35,13 @@ static bool is_unspec(const struct sockaddr *addr, socklen_t len)
 	return len >= sizeof(addr->sa_family) && addr->sa_family == AF_UNSPEC;
 }
 
+/* It may be connected again, by whatever process has it. */
+static void disconnected(int fd)
+{
+	if (!(ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED | TS_FD_DATAGRAM)))
+		ts_fd_set_flags(fd, TS_FD_IDLE, 0);
+}
+
 int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct ts_decision d;
@@ -56,12 +63,14 @@ int connect(int fd, const struct sockaddr *addr, socklen_t len)
 			ts_udp_left(fd);
 		else if (r < 0 && ts_fd_has_flow(fd))
 			ts_errno = ts_tcp_error(fd, ts_errno);
-		else if (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED))
+		else if (r == 0 && is_unspec(addr, len))
+			disconnected(fd);
+		else if (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED | TS_FD_IDLE))
 			ts_tcp_fd_closing(fd);	/* not ours: nothing need be known of it */
 		return r;
 	}
 	saved = ts_errno;
-	r = by == TS_CARRIER_UDP ? ts_udp_connect(fd, &to, addr->sa_family, &d) : ts_tcp_connect(fd, &to, addr->sa_family, &d);
+	r = by == TS_CARRIER_UDP ? ts_udp_connect(fd, &to, addr->sa_family, &d) : ts_tcp_connect(fd, &to, addr->sa_family, &d, 0);
 	ts_errno = saved;
 	return ts_result(r);
 }

@@ -23,9 +23,12 @@ static inline void forget(int fd)
 
 static inline int duplicated(int from, int to)
 {
-	if (to >= 0 && ts_fd_get_flags(from) & (TS_FD_UDP | TS_FD_DATAGRAM) && from != to)
+	if (to < 0 || from == to)
+		return to;
+	forget(to);	/* closed behind our back */
+	if (ts_fd_get_flags(from) & (TS_FD_UDP | TS_FD_DATAGRAM))
 		ts_udp_fd_duplicated(from, to);
-	else if (to >= 0 && __builtin_expect(ts_fd_get_flags(from) != 0, 0) && from != to)
+	else if (__builtin_expect(ts_fd_get_flags(from) != 0, 0))
 		ts_tcp_fd_duplicated(from, to);
 	return to;
 }
@@ -41,23 +44,32 @@ int dup(int fd)
 	return duplicated(fd, ts_real()->dup(fd));
 }
 
-/* dup2 and dup3 close `to`, but only where `fd` is open. */
-static void replaced(int fd, int to)
+/* dup2 and dup3 close `to`, but only where `fd` is open. True where it becomes another socket's, or another alias. */
+static bool replaced(int fd, int to)
 {
-	if (fd != to && ts_fd_get_flags(to) && ts_sys(SYS_fcntl, fd, F_GETFD) >= 0)
+	if (fd == to)
+		return false;
+	if (ts_fd_has_flow(fd) && ts_fd_has_flow(to) && ts_tcp_same(fd, to))
+		return false;	/* its registrations in epoll sets go on, too */
+	if (ts_fd_get_flags(to) && ts_sys(SYS_fcntl, fd, F_GETFD) >= 0)
 		forget(to);
+	return true;
 }
 
 int dup2(int fd, int to)
 {
-	replaced(fd, to);
-	return duplicated(fd, ts_real()->dup2(fd, to));
+	bool new = replaced(fd, to);
+	int r = ts_real()->dup2(fd, to);
+
+	return new ? duplicated(fd, r) : r;
 }
 
 int dup3(int fd, int to, int flags)
 {
-	replaced(fd, to);
-	return duplicated(fd, ts_real()->dup3(fd, to, flags));
+	bool new = replaced(fd, to);
+	int r = ts_real()->dup3(fd, to, flags);
+
+	return new ? duplicated(fd, r) : r;
 }
 
 static bool is_dup(int cmd)

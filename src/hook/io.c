@@ -160,12 +160,16 @@ ssize_t send(int fd, const void *buf, size_t len, int flags)
 static int addressed(int fd, const struct sockaddr *addr, socklen_t len, int flags)
 {
 	int r = ts_dest_send(fd, addr, len, flags), saved = ts_errno;
+	struct ts_decision d;
+	enum ts_carrier by;
+	struct ts_addr to;
 
-	if (r == 1 && connect(fd, addr, len) != 0) {
-		r = -ts_errno;
+	if (r == 1 && ts_dest_connect(fd, addr, len, &to, &d, &by) != TS_PASS) {
+		r = ts_tcp_connect(fd, &to, addr->sa_family, &d, flags & MSG_DONTWAIT);
 		ts_errno = saved;
+		return r ? r : 1;
 	}
-	return r;
+	return r == 1 ? 0 : r;
 }
 
 ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addr_len)

@@ -40,7 +40,7 @@ struct diff_case {
 	char name[80];
 	void (*run)(void);
 	const int *arg;		/* for generated cases: case_arg */
-	const char *attr;	/* "hostile", "proxy=N", "slow", "alone", "sub"; the runner's words */
+	const char *attr;	/* "hostile", "proxy=N", "slow", "timed", "alone", "sub"; the runner's words */
 	int family;
 	bool mapped;		/* AF_INET6 sockets, ::ffff:100.64.0.N targets */
 };

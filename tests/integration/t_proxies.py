@@ -352,3 +352,22 @@ for line in sys.stdin:
                  "select.select([], [s], [], 5); sys.exit(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))"):
         done = t.tsproxy(sys.executable, "-c", f"import select, socket, sys\n{text}", options=both)
         assert done.bad().status == 111, done
+
+
+@test("a refusal by the node that the next connect tells is not taken for the proxy's")
+def told_refusal(t):
+    t.page(3000)
+    both = ["--socks5", "127.0.0.1:1080", "--http-proxy", "127.0.0.1:3128", "--status", t.status_file()]
+    socks, http = t.sim("--socks5", "1080"), t.sim("--http", "3128")
+    program = t.file("twice.py", '''
+import select, socket, sys
+s = socket.socket(); s.setblocking(False)
+for turn in range(3):
+    assert s.connect_ex((sys.argv[1], 3999)) == 115
+    assert select.select([], [s], [], 5)[1]
+    assert s.connect_ex((sys.argv[1], 3000)) == 111
+socket.create_connection((sys.argv[1], 3000)).close()
+''')
+    t.tsproxy(sys.executable, program, NODE1, options=both).good()
+    assert f"{NODE1}:3000" not in http.stats()["targets"] and f"{NODE1}:3999" not in http.stats()["targets"], http.stats()
+    assert socks.stats()["targets"][f"{NODE1}:3000"]["connections"] == 1
