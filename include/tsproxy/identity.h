@@ -16,7 +16,7 @@
 #include "tsproxy/addr.h"
 
 struct ts_identity {
-	struct ts_addr peer;	/* what the program asked for */
+	struct ts_addr peer;	/* what the program asked for; port 0: nothing yet, it is only bound, to the own address `local` (bound.h) */
 	struct ts_addr local;	/* what the far side sees, where known */
 	bool local_known;
 	bool unreported;	/* connect has not yet said that it succeeded */
@@ -65,7 +65,7 @@ int ts_identity_write(int fd, const struct ts_identity *id);
 bool ts_identity_read(int fd, struct ts_identity *id);
 /* True where the socket's last connection was ours and failed, and nothing was made of the socket since. */
 bool ts_identity_read_failed(int fd, struct ts_identity *id);
-/* True where either is, or it was one until both sides ended it. `*other`, where given: it is connected, and to something else. */
+/* True where either is, or it is bound to an own address, or was connected until both sides ended it. `*other`, where given: it is connected, and to something else. */
 bool ts_identity_read_any(int fd, struct ts_identity *id, bool *other);
 
 #endif

@@ -132,7 +132,8 @@ bool ts_identity_read(int fd, struct ts_identity *id)
 {
 	struct ts_addr kernel;
 
-	return kernel_name(fd, SYS_getpeername, &kernel) && ts_route_is_proxy(&kernel) && read_record(fd, id) && !id->failed;
+	return kernel_name(fd, SYS_getpeername, &kernel) && ts_route_is_proxy(&kernel) && read_record(fd, id) && !id->failed &&
+	       id->peer.port;
 }
 
 bool ts_identity_read_any(int fd, struct ts_identity *id, bool *other)
@@ -145,10 +146,10 @@ bool ts_identity_read_any(int fd, struct ts_identity *id, bool *other)
 
 		if (other)
 			*other = !ours;
-		return ours && read_record(fd, id) && !id->failed;
+		return ours && read_record(fd, id) && !id->failed && id->peer.port;
 	}
-	/* Failed, or ended by both sides: a socket keeps its local address then, and loses it only when it is disconnected. */
-	return read_record(fd, id) && (id->failed || (kernel_name(fd, SYS_getsockname, &kernel) && memcmp(kernel.ip, any, 16) != 0));
+	/* Failed, bound, or ended by both sides: a socket keeps its local address then, and loses it only when it is disconnected. */
+	return read_record(fd, id) && (id->failed || !id->peer.port || (kernel_name(fd, SYS_getsockname, &kernel) && memcmp(kernel.ip, any, 16) != 0));
 }
 
 bool ts_identity_read_failed(int fd, struct ts_identity *id)

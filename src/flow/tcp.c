@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 
 #include "tcp.h"
+#include "tsproxy/bound.h"
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/identity.h"
@@ -65,9 +66,8 @@ static int choose_proxy(int fd, const struct ts_addr *to, int family, struct ts_
 		return 0;
 	if (!ts_route_proxy(false, false, out))
 		return -EHOSTUNREACH;
-	/* The socket shall reach 127.0.0.1 as ::ffff:127.0.0.1; impossible once it is bound. */
-	ts_sock_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-	return ts_sock_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) ? -ENETUNREACH : 0;
+	/* The socket shall reach 127.0.0.1 as ::ffff:127.0.0.1. */
+	return ts_bound_open(fd) ? 0 : -ENETUNREACH;
 }
 
 /* Registers the flow and turns the descriptor's epoll registrations into tags. Lock held. Null: no room. */
@@ -192,7 +192,7 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 		bound = last.bound;	/* the kernel's local address is what the failed connection left */
 	else
 		bound = has_name(fd, SYS_getsockname, &local) && local.port != 0;
-	if (bound && !last.failed && ts_ip_is_loopback(local.ip) && !ts_ip_is_loopback(to->ip))
+	if (bound && !last.failed && ts_ip_is_loopback(local.ip) && !ts_ip_is_loopback(to->ip) && !ts_bound_own(fd))
 		return -EINVAL;	/* as the kernel's routing says of a loopback source, ip_route_output_key */
 	ts_lock(&ts_fdtab_lock);
 	f = flow_begin(fd, to, family, d, proxy, bound, v6only);

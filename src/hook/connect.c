@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* socket and connect. */
+/* socket, bind and connect. */
 #include "hook.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 
+#include "tsproxy/bound.h"
 #include "tsproxy/dest.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/sys.h"
@@ -73,4 +74,16 @@ int connect(int fd, const struct sockaddr *addr, socklen_t len)
 	r = by == TS_CARRIER_UDP ? ts_udp_connect(fd, &to, addr->sa_family, &d) : ts_tcp_connect(fd, &to, addr->sa_family, &d, 0);
 	ts_errno = saved;
 	return ts_result(r);
+}
+
+int bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	int saved = ts_errno, r = ts_real()->bind(fd, addr, len);
+
+	if (__builtin_expect(r == 0 || ts_errno != EADDRNOTAVAIL, 1) || !ts_enabled())
+		return r;
+	r = ts_result(ts_bound_bind(fd, addr, len));
+	if (r == 0)
+		ts_errno = saved;
+	return r;
 }

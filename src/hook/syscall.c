@@ -70,6 +70,8 @@ long ts_syscall_hooked(long n, long a, long b, long c, long d, long e, long f)
 		return socket((int)a, (int)b, (int)c);
 	case SYS_connect:
 		return connect((int)a, (const void *)b, (socklen_t)c);
+	case SYS_bind:
+		return bind((int)a, (const void *)b, (socklen_t)c);
 	case SYS_close:
 		return close((int)a);
 	case SYS_read:

@@ -18,7 +18,7 @@
 __attribute__((visibility("hidden"), used)) const unsigned long long ts_syscall_set[8] = {
 	[0] = BIT(SYS_read) | BIT(SYS_write) | BIT(SYS_close) | BIT(SYS_poll) | BIT(SYS_ioctl) | BIT(SYS_readv) |
 	      BIT(SYS_writev) | BIT(SYS_select) | BIT(SYS_dup) | BIT(SYS_dup2) | BIT(SYS_sendfile) | BIT(SYS_socket) |
-	      BIT(SYS_connect) | BIT(SYS_sendto) | BIT(SYS_recvfrom) | BIT(SYS_sendmsg) | BIT(SYS_recvmsg) |
+	      BIT(SYS_connect) | BIT(SYS_bind) | BIT(SYS_sendto) | BIT(SYS_recvfrom) | BIT(SYS_sendmsg) | BIT(SYS_recvmsg) |
 	      BIT(SYS_shutdown) | BIT(SYS_execve) | BIT(SYS_getsockname) | BIT(SYS_getpeername) | BIT(SYS_setsockopt) | BIT(SYS_getsockopt),
 	[1] = BIT(SYS_fcntl),
 	[3] = BIT(SYS_epoll_wait) | BIT(SYS_epoll_ctl),
