@@ -15,9 +15,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 
+#include "waker.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/real.h"
@@ -25,96 +25,12 @@
 #include "tsproxy/tcp.h"
 #include "tsproxy/udp.h"
 
-#define WAKERS_MAX 128
-
-/* `fd` changes under ts_fdtab_lock only: an eventfd that is written to is one of ours, never a number that was reused. */
-static struct {
-	int tid;	/* 0 free */
-	int pid;
-	int fd;		/* + 1; 0 none */
-} wakers[WAKERS_MAX];
-
 /* glibc 2.32: true while the process never had a second thread. Nobody else can complete a flow then. */
 extern char __libc_single_threaded __attribute__((weak));
 
 static bool single_threaded(void)
 {
 	return &__libc_single_threaded && __libc_single_threaded;
-}
-
-void ts_wait_wake(void)
-{
-	uint64_t one = 1;
-	int pid = 0;
-
-	for (int i = 0; i < WAKERS_MAX; i++) {
-		if (!wakers[i].fd)
-			continue;
-		if (!pid)
-			pid = (int)ts_sys(SYS_getpid);
-		if (wakers[i].pid == pid)
-			ts_sys(SYS_write, wakers[i].fd - 1, &one, sizeof(one));
-	}
-}
-
-void ts_wait_forget_waker(int fd)
-{
-	for (int i = 0; i < WAKERS_MAX; i++)
-		if (wakers[i].fd == fd + 1)
-			wakers[i].fd = 0;
-	ts_fd_set_flags(fd, 0, TS_FD_WAKER);
-}
-
-/* Closes the slot's eventfd, unless the program did, or it is the one of a fork's parent. */
-static void waker_drop(int i)
-{
-	int fd;
-
-	ts_lock(&ts_fdtab_lock);
-	fd = wakers[i].pid == (int)ts_sys(SYS_getpid) ? wakers[i].fd - 1 : -1;
-	if (fd >= 0)
-		ts_fd_set_flags(fd, 0, TS_FD_WAKER);
-	wakers[i].fd = 0;
-	ts_unlock(&ts_fdtab_lock);
-	if (fd >= 0)
-		ts_sys(SYS_close, fd);
-}
-
-/* A waker's slot; one left by a cancelled thread is taken over. -1: none free. */
-static int waker_open(void)
-{
-	int tid = (int)ts_sys(SYS_gettid), pid = (int)ts_sys(SYS_getpid);
-
-	for (int i = 0; i < WAKERS_MAX; i++) {
-		int owner = __atomic_load_n(&wakers[i].tid, __ATOMIC_RELAXED);
-		long fd;
-
-		if (owner && ts_sys(SYS_tgkill, pid, owner, 0) != -ESRCH)
-			continue;
-		if (!__sync_bool_compare_and_swap(&wakers[i].tid, owner, tid))
-			continue;
-		waker_drop(i);
-		fd = ts_sys(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (fd < 0) {
-			__atomic_store_n(&wakers[i].tid, 0, __ATOMIC_RELEASE);
-			return -1;
-		}
-		ts_lock(&ts_fdtab_lock);
-		wakers[i].pid = pid;
-		wakers[i].fd = (int)fd + 1;
-		ts_fd_set_flags((int)fd, TS_FD_WAKER, 0);
-		ts_unlock(&ts_fdtab_lock);
-		return i;
-	}
-	return -1;
-}
-
-static void waker_close(int i)
-{
-	if (i < 0)
-		return;
-	waker_drop(i);
-	__atomic_store_n(&wakers[i].tid, 0, __ATOMIC_RELEASE);
 }
 
 /* --- time --- */
@@ -293,10 +209,10 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 		if (forked && ts_udp_any_pending())
 			ts_udp_advance();
 
-		if (pending && !again && waker < 0 && !alone && (waker = waker_open()) >= 0)
+		if (pending && !again && waker < 0 && !alone && (waker = ts_waker_open()) >= 0)
 			pending = poll_prepare(fds, copy, n, &forked);	/* what ended before the waker was there */
 		s = slice_of(deadline, again, !forked && (waker >= 0 || !pending || alone));
-		copy[n] = (struct pollfd){ .fd = waker < 0 ? -1 : wakers[waker].fd - 1, .events = POLLIN };
+		copy[n] = (struct pollfd){ .fd = ts_waker_fd(waker), .events = POLLIN };
 		/* One more only where there is a waker: `n` may be as many as the kernel allows. */
 		r = ts_real()->ppoll(copy, n + (waker >= 0), s.forever ? NULL : &s.t, mask);
 		if (r < 0) {
@@ -311,7 +227,7 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 			ts_sys(SYS_read, copy[n].fd, &drained, sizeof(drained));
 			again = true;
 		} else if (copy[n].revents) {
-			waker_close(waker);	/* the program closed it, as part of closing everything */
+			ts_waker_close(waker);	/* the program closed it, as part of closing everything */
 			waker = -1;
 		}
 		if (r > 0 && !again)
@@ -319,7 +235,7 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 		if (r == 0 && !again && s.last && deadline != INT64_MAX && now_ns() >= deadline)
 			break;
 	}
-	waker_close(waker);
+	ts_waker_close(waker);
 	scratch_put(copy, bytes);
 	if (timeout && deadline != INT64_MAX)
 		*timeout = time_left(deadline);
@@ -328,9 +244,11 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 
 /* --- select: the same over a list of the descriptors in the three sets --- */
 
+#define BITS ((int)(8 * sizeof(long)))
+
 static bool set_has(const fd_set *s, int fd)
 {
-	return s && ((const unsigned long *)s)[fd / 64] >> fd % 64 & 1;
+	return s && ((const unsigned long *)s)[fd / BITS] >> fd % BITS & 1;
 }
 
 bool ts_wait_select_concerns(int n, const fd_set *r, const fd_set *w, const fd_set *x)
@@ -353,7 +271,7 @@ bool ts_wait_select_concerns(int n, const fd_set *r, const fd_set *w, const fd_s
 
 static void set_put(fd_set *s, int fd, bool on)
 {
-	unsigned long bit = 1ul << fd % 64, *word = &((unsigned long *)s)[fd / 64];
+	unsigned long bit = 1ul << fd % BITS, *word = &((unsigned long *)s)[fd / BITS];
 
 	*word = on ? *word | bit : *word & ~bit;
 }
