@@ -24,7 +24,7 @@
 enum ts_fd_flag {
 	TS_FD_NEW = 1,		/* a TCP socket made here that was never connected */
 	TS_FD_TRACKED = 2,	/* every epoll registration of this descriptor is in our table (epreg.h) */
-	TS_FD_OPTIONS = 4,	/* time-outs, low-water mark or such were set: ask the kernel before relying on defaults */
+	TS_FD_OPTIONS = 4,	/* a local address, time-outs, low-water mark or such were set: ask the kernel before relying on defaults */
 	TS_FD_FLOW = 8,		/* belongs to a flow */
 	TS_FD_TAGGED_SET = 32,	/* an epoll set that holds, or held, tags (epreg.h) */
 	TS_FD_WAKER = 16,	/* an eventfd of ours (wait.c) */
@@ -72,6 +72,9 @@ struct ts_flow {
 	struct ts_addr proxy;
 	struct ts_handshake hs;
 };
+
+/* One bit a descriptor, set where the flags have TS_FD_FLOW or TS_FD_TAGGED_SET: to be held against select's sets. */
+extern unsigned long ts_fd_waits[TS_FD_MAX / (8 * sizeof(long))];
 
 /* True where the descriptor may belong to a flow. Two loads; no lock. */
 static inline bool ts_fd_has_flow(int fd)

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "tsproxy/fdtab.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/log.h"
 #include "tsproxy/sys.h"
@@ -56,7 +57,7 @@ enum ts_verdict ts_dest_connect(int fd, const struct sockaddr *sa, socklen_t len
 	*d = decide(sa, len, to);
 	if (d->verdict == TS_PASS)
 		return TS_PASS;
-	type = socket_type(fd);
+	type = ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED) ? SOCK_STREAM : socket_type(fd);
 	*by = type == SOCK_STREAM ? TS_CARRIER_TCP : TS_CARRIER_UDP;
 	if (type < 0 || (d->loopback && type != SOCK_STREAM)) {
 		d->verdict = TS_PASS;	/* no socket: the kernel says so */

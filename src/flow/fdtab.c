@@ -16,7 +16,10 @@
 #include "tsproxy/epreg.h"
 #include "tsproxy/sys.h"
 
+#define BITS (8 * sizeof(long))
+
 uint16_t ts_fd_flags[TS_FD_MAX];
+unsigned long ts_fd_waits[TS_FD_MAX / BITS];
 int ts_flow_count;
 struct ts_lock ts_fdtab_lock;
 
@@ -67,13 +70,28 @@ int ts_fd_highest(void)
 	return __atomic_load_n(&highest, __ATOMIC_RELAXED);
 }
 
+static void mark_waits(int fd, bool on)
+{
+	unsigned long *word = &ts_fd_waits[(unsigned)fd / BITS], bit = 1ul << (unsigned)fd % BITS;
+
+	if (on)
+		__atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(word, ~bit, __ATOMIC_RELAXED);
+}
+
 void ts_fd_set_flags(int fd, unsigned set, unsigned clear)
 {
 	int seen = ts_fd_highest();
+	unsigned before, after;
 
 	if ((unsigned)fd >= TS_FD_MAX)
 		return;
-	ts_fd_flags[fd] = (uint16_t)((ts_fd_flags[fd] & ~clear) | set);
+	before = ts_fd_flags[fd];
+	after = (before & ~clear) | set;
+	ts_fd_flags[fd] = (uint16_t)after;
+	if ((before | after) & (TS_FD_FLOW | TS_FD_TAGGED_SET))
+		mark_waits(fd, after & (TS_FD_FLOW | TS_FD_TAGGED_SET));
 	while (set && fd > seen && !__atomic_compare_exchange_n(&highest, &seen, fd, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 }

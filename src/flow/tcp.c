@@ -191,7 +191,7 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 	if (!(ts_fd_get_flags(fd) & TS_FD_NEW) && ts_identity_read_failed(fd, &last))
 		bound = last.bound;	/* the kernel's local address is what the failed connection left */
 	else
-		bound = has_name(fd, SYS_getsockname, &local) && local.port != 0;
+		bound = options && has_name(fd, SYS_getsockname, &local) && local.port != 0;
 	if (bound && !last.failed && ts_ip_is_loopback(local.ip) && !ts_ip_is_loopback(to->ip) && !ts_bound_own(fd))
 		return -EINVAL;	/* as the kernel's routing says of a loopback source, ip_route_output_key */
 	ts_lock(&ts_fdtab_lock);

@@ -25,11 +25,16 @@ enum ts_step {
 	TS_STEP_WAIT,		/* for the thread in charge, which waits in recv: nothing need be armed while no byte is there */
 	TS_STEP_CONNECT,	/* likewise; connect itself reports a failure, so the kernel must not keep it */
 };
+/* The start of the unread bytes; all of them, where `n` is less than was asked for. */
+struct ts_seen {
+	const uint8_t *p;
+	long n;
+};
 /*
  * Advances the flow; ends it where it is decided. 1 pending; 0 over: `*err` is 0 or the positive errno it failed with; -1: it was over
  * already, by another process. But for 1, `f` may be gone afterwards.
  */
-int ts_drive_step(struct ts_flow *f, int fd, enum ts_step how, int *err);
+int ts_drive_step(struct ts_flow *f, int fd, enum ts_step how, const struct ts_seen *seen, int *err);
 /* The errno that the handshake's failure means. */
 int ts_drive_errno(const struct ts_flow *f);
 /* Makes the kernel withhold readiness until the rest of the answer is there. */

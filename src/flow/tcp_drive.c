@@ -92,27 +92,31 @@ static bool stream_ended(int fd)
 }
 
 /* Gives the handshake the peeked bytes, answer by answer, and sends what it says to each. Returns how many it used. */
-static size_t digest(struct ts_flow *f, int fd, size_t n, bool *sent)
+static size_t digest(struct ts_flow *f, int fd, const uint8_t *p, size_t n, bool *sent)
 {
 	size_t used = 0, step;
 
 	do {
-		step = ts_handshake_input(&f->hs, answer + used, n - used, n == 0);
+		step = ts_handshake_input(&f->hs, p + used, n - used, n == 0);
 		used += step;
 		if (!step && !used && f->hs.state < TS_HS_DONE && stream_ended(fd))
-			used = ts_handshake_input(&f->hs, answer, n, true);
+			used = ts_handshake_input(&f->hs, p, n, true);
 		*sent = ts_drive_send(f, fd);
 	} while (*sent && step && used < n && f->hs.state < TS_HS_DONE);
 	return used;
 }
 
-/* Reads the proxy's answer. 1 pending, 0 decided (`f->hs.state`), without ending the flow. */
-static int receive(struct ts_flow *f, int fd, bool blocking)
+/*
+ * Reads the proxy's answer. 1 pending, 0 decided (`f->hs.state`), without ending the flow. `seen`: what a thread that waits in recv has
+ * peeked already; it waits there again, so nothing need be looked for beyond that.
+ */
+static int receive(struct ts_flow *f, int fd, bool blocking, const struct ts_seen *seen)
 {
 	size_t room = f->hs.kind == TS_PROXY_HTTP ? sizeof(answer) : 512;
 
-	for (;;) {
-		long n = ts_sys(SYS_recvfrom, fd, answer, room, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
+	for (;; seen = NULL) {
+		long n = seen ? seen->n : ts_sys(SYS_recvfrom, fd, answer, room, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
+		const uint8_t *p = seen ? seen->p : answer;
 		size_t used;
 		bool sent;
 
@@ -123,15 +127,17 @@ static int receive(struct ts_flow *f, int fd, bool blocking)
 		}
 		if (n < 0)
 			return decide_failed(f);
-		used = digest(f, fd, (size_t)n, &sent);
+		used = digest(f, fd, p, (size_t)n, &sent);
 		if (used && ts_sys(SYS_recvfrom, fd, answer, used, MSG_DONTWAIT, NULL, NULL) != (long)used)
 			return decide_failed(f);
 		if (!sent)
 			return decide_failed(f);
 		if (f->hs.state >= TS_HS_DONE)
 			return 0;
+		if (used && used == (size_t)n && seen)
+			return 1;
 		if (!used) {
-			ts_drive_arm(f, fd, answer, (size_t)n);
+			ts_drive_arm(f, fd, p, (size_t)n);
 			return 1;
 		}
 	}
@@ -256,11 +262,11 @@ bool ts_drive_has_driver(struct ts_flow *f)
 }
 
 /* With the flow's lock and the turn: advances the flow, and ends it for all processes where it is decided. As ts_drive_step. */
-static int advance(struct ts_flow *f, int fd, enum ts_step how, int *err)
+static int advance(struct ts_flow *f, int fd, enum ts_step how, const struct ts_seen *seen, int *err)
 {
 	if (f->state == TS_FLOW_CONNECTING && check_connecting(f, fd))
 		return 1;
-	if (f->hs.state < TS_HS_DONE && receive(f, fd, how != TS_STEP_CHECK))
+	if (f->hs.state < TS_HS_DONE && receive(f, fd, how != TS_STEP_CHECK, seen))
 		return 1;
 	f->reader_tid = 0;
 	if (f->hs.state == TS_HS_DONE) {
@@ -272,7 +278,7 @@ static int advance(struct ts_flow *f, int fd, enum ts_step how, int *err)
 	return 0;
 }
 
-static int take_turn(struct ts_flow *f, int fd, enum ts_step how, int *err)
+static int take_turn(struct ts_flow *f, int fd, enum ts_step how, const struct ts_seen *seen, int *err)
 {
 	int pending;
 
@@ -286,19 +292,19 @@ static int take_turn(struct ts_flow *f, int fd, enum ts_step how, int *err)
 	case TS_TURN_OVER:
 		return -1;
 	default:
-		pending = advance(f, fd, how, err);
+		pending = advance(f, fd, how, seen, err);
 		ts_cross_leave(f, fd);
 		return pending;
 	}
 }
 
-int ts_drive_step(struct ts_flow *f, int fd, enum ts_step how, int *err)
+int ts_drive_step(struct ts_flow *f, int fd, enum ts_step how, const struct ts_seen *seen, int *err)
 {
 	int pending;
 
 	*err = 0;
 	ts_lock_within(&f->lock, &ts_fdtab_lock);
-	pending = take_turn(f, fd, how, err);
+	pending = take_turn(f, fd, how, seen, err);
 	ts_unlock_within(&f->lock);
 	if (pending == 1)
 		return 1;
@@ -315,5 +321,5 @@ int ts_drive(struct ts_flow *f, int fd)
 {
 	int err;
 
-	return ts_drive_step(f, fd, TS_STEP_CHECK, &err) == 1;
+	return ts_drive_step(f, fd, TS_STEP_CHECK, NULL, &err) == 1;
 }

@@ -109,6 +109,7 @@ static int wait_answer(int fd, const struct ts_waited *w, bool in_connect, int64
 
 	for (;;) {
 		ssize_t n = ts_real()->recv(fd, peeked, sizeof(peeked), MSG_PEEK);
+		const struct ts_seen seen = { peeked, n };
 		int err = n < 0 ? ts_errno : 0, pending = 1;
 
 		f = ts_flow_lock(fd);
@@ -120,9 +121,10 @@ static int wait_answer(int fd, const struct ts_waited *w, bool in_connect, int64
 		if (!f)
 			return ended_elsewhere(fd, w, peeked, n, err);
 		if (err != EINTR && err != EAGAIN)
-			pending = ts_drive_step(f, fd, in_connect ? TS_STEP_CONNECT : TS_STEP_WAIT, &failed);
+			pending = ts_drive_step(f, fd, in_connect ? TS_STEP_CONNECT : TS_STEP_WAIT,
+						!err && n < (ssize_t)sizeof(peeked) ? &seen : NULL, &failed);
 		/* recv gives up its time-out with what there is of the answer, not with EAGAIN. */
-		if (pending && !err && ts_now_ms() >= deadline_ms)
+		if (pending && !err && deadline_ms != INT64_MAX && ts_now_ms() >= deadline_ms)
 			err = EAGAIN;
 		if (pending == 1 && err) {
 			f->reader_tid = 0;
@@ -228,7 +230,7 @@ int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, int flag
 	else
 		keep(stay, f);
 	/* Reset before our first word: the socket must look refused, and where it does not block, another call tells. */
-	if (err == -ECONNREFUSED && ts_drive_step(f, fd, stay ? TS_STEP_CONNECT : TS_STEP_WAIT, &failed) != 1 && !stay)
+	if (err == -ECONNREFUSED && ts_drive_step(f, fd, stay ? TS_STEP_CONNECT : TS_STEP_WAIT, NULL, &failed) != 1 && !stay)
 		err = 0;
 	ts_unlock(&ts_fdtab_lock);
 	return err;

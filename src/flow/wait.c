@@ -262,10 +262,16 @@ bool ts_wait_select_concerns(int n, const fd_set *r, const fd_set *w, const fd_s
 			return false;
 	if (ts_udp_any_pending())
 		return true;
-	for (int i = 0; i < 3; i++)
-		for (int fd = 0; fd < n && fd <= ts_fd_highest(); fd++)
-			if (set_has(sets[i], fd) && ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_TAGGED_SET))
-				return true;
+	if (n > ts_fd_highest() + 1)
+		n = ts_fd_highest() + 1;
+	for (int at = 0; at < n; at += BITS) {
+		unsigned long asked = 0, below = n - at < BITS ? (1ul << (n - at)) - 1 : ~0ul;
+
+		for (int i = 0; i < 3; i++)
+			asked |= sets[i] ? ((const unsigned long *)sets[i])[at / BITS] : 0;
+		if (asked & below & ts_fd_waits[at / BITS])
+			return true;
+	}
 	return false;
 }
 

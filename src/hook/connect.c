@@ -80,10 +80,9 @@ int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	int saved = ts_errno, r = ts_real()->bind(fd, addr, len);
 
-	if (__builtin_expect(r == 0 || ts_errno != EADDRNOTAVAIL, 1) || !ts_enabled())
-		return r;
-	r = ts_result(ts_bound_bind(fd, addr, len));
-	if (r == 0)
+	if (r < 0 && ts_errno == EADDRNOTAVAIL && ts_enabled() && (r = ts_result(ts_bound_bind(fd, addr, len))) == 0)
 		ts_errno = saved;
+	if (r == 0 && ts_fd_get_flags(fd) & TS_FD_NEW)
+		ts_fd_set_flags(fd, TS_FD_OPTIONS, 0);
 	return r;
 }

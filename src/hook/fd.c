@@ -23,7 +23,7 @@ static inline void forget(int fd)
 
 static inline int duplicated(int from, int to)
 {
-	if (to < 0 || from == to)
+	if (to < 0 || from == to || __builtin_expect(!(ts_fd_get_flags(from) | ts_fd_get_flags(to)), 1))
 		return to;
 	forget(to);	/* closed behind our back */
 	if (ts_fd_get_flags(from) & (TS_FD_UDP | TS_FD_DATAGRAM))
