@@ -3,6 +3,7 @@
 # libFuzzer target whose corpus, tests/fuzz/corpus/NAME, also runs here as a plain test. A test that needs an object of the
 # preloaded library lists its sources: UNIT_SRC_NAME := src/flow/fdtab.c
 
+UNIT_SRC_guard := src/sys/guard.c src/sys/mem.c src/sys/elfaux.c src/sys/spawn.c
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 UNIT_LIBS = $(TOOL_LIBS) $(shell $(PKG_CONFIG) --libs check)

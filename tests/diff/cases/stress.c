@@ -237,6 +237,64 @@ static void *churn(void *arg)
 	return (void *)wrong;
 }
 
+/*
+ * One set, three threads that wait in it, and connections that are given up as they are made, so that whatever names them inside is
+ * used again at once: an event that a thread holds already must not come out as another connection's. What is closed while it
+ * is pending never has an event.
+ */
+#define CHURNED 600
+
+static struct {
+	int ep;
+	volatile int stop;
+	int got[CHURNED], foreign;
+} shared;
+
+static void *take_events(void *arg)
+{
+	struct epoll_event ev[4];
+
+	while (!shared.stop) {
+		int n = epoll_wait(shared.ep, ev, 4, quarters(1));
+
+		for (int i = 0; i < n; i++)
+			if (ev[i].data.u64 >= CHURNED)
+				__sync_fetch_and_add(&shared.foreign, 1);
+			else
+				__sync_fetch_and_add(&shared.got[ev[i].data.u64], 1);
+	}
+	return arg;
+}
+
+CASE_ATTR(shared_set_churn, "alone")
+{
+	int fd[CHURNED], once = 0, again = 0, after_close = 0;
+	pthread_t t[3];
+
+	files(4096);
+	shared.ep = epoll_create1(0);
+	for (int i = 0; i < 3; i++)
+		t[i] = thread(take_events, NULL);
+	for (int i = 0; i < CHURNED; i++) {
+		fd[i] = pending(PEER, i % 4 == 1 ? REFUSED : ECHO);
+		MUST(add_epoll(shared.ep, fd[i], EPOLLOUT | (i % 4 == 3 ? EPOLLET : EPOLLONESHOT), (uint64_t)i));
+		if (i % 2 == 0)
+			close(fd[i]);
+		if (i % 100 == 99)
+			nap(1);
+	}
+	nap(8);
+	shared.stop = 1;
+	for (int i = 0; i < 3; i++)
+		join(t[i]);
+	for (int i = 0; i < CHURNED; i++) {
+		after_close += i % 2 == 0 && shared.got[i];
+		once += i % 2 && shared.got[i] == 1;
+		again += i % 2 && shared.got[i] > 1;
+	}
+	say("once %d again %d after close %d foreign %d", once, again, after_close, shared.foreign);
+}
+
 CASE_ATTR(numbers_churn, "alone")
 {
 	pthread_t t[4];
