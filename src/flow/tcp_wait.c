@@ -227,8 +227,10 @@ int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, int flag
 	ts_cross_store(f, fd);
 	if (err || !stay)
 		f->reader_tid = 0;
-	else
+	else {
+		ts_drive_relax(f, fd);
 		keep(stay, f);
+	}
 	/* Reset before our first word: the socket must look refused, and where it does not block, another call tells. */
 	if (err == -ECONNREFUSED && ts_drive_step(f, fd, stay ? TS_STEP_CONNECT : TS_STEP_WAIT, NULL, &failed) != 1 && !stay)
 		err = 0;

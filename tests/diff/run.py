@@ -131,7 +131,17 @@ class Tailnet(World):
             f.write(subprocess.run([f"{args.build}/tsproxy-sim", "--status-json", *nodes], capture_output=True, check=True).stdout)
         for n in {proxy_of(c) for c in cases}:
             # Makes the map once; what it says of a broken proxy is not this test's matter.
+            self.learn(n)
+
+    def learn(self, n):
+        """A machine that is busy may not see in time that the proxy takes two messages at once; then it is asked again."""
+        for _ in range(10):
             subprocess.run(self.launch(n) + ["true"], env=self.env, check=False, stderr=subprocess.DEVNULL)
+            out = subprocess.run(self.launch(n)[:-1] + ["status"], env=self.env, check=False, capture_output=True, text=True).stdout
+            if n or "pipelined" in out:
+                return
+            subprocess.run(self.launch(n)[:-1] + ["sync"], env=self.env, check=False, capture_output=True)
+        print("the proxy's map never says that it takes two messages at once", file=sys.stderr)
 
     def launch(self, n):
         return self.enter + [f"{self.args.build}/tsproxy", "--status", self.status, "--socks5", f"127.0.0.1:{1080 + n}", "--"]

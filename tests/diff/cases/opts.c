@@ -89,6 +89,8 @@ CASE(rcvlowat_one_while_pending) { int fd = pending(PEER, ECHO); T(lowat(fd, 1))
 CASE(rcvlowat_odd) { int fd = pending(PEER, ECHO); T(lowat(fd, 0)); show_option(fd, SOL_SOCKET, SO_RCVLOWAT, "SO_RCVLOWAT"); T(lowat(fd, -1)); wait_connected(fd); show_option(fd, SOL_SOCKET, SO_RCVLOWAT, "SO_RCVLOWAT") ; show_poll(fd, POLLIN, 0); }
 CASE(rcvlowat_refused) { int fd = sock(SOCK_NONBLOCK); T(lowat(fd, 500)); T(connect(fd, TO(PEER, REFUSED))); show_poll(fd, POLLIN, LONG); show_so_error(fd); show_option(fd, SOL_SOCKET, SO_RCVLOWAT, "SO_RCVLOWAT"); }
 CASE(rcvlowat_blocking) { int fd = sock(0); T(lowat(fd, 5)); T(connect(fd, TO(PEER, DRIP))); show_option(fd, SOL_SOCKET, SO_RCVLOWAT, "SO_RCVLOWAT"); show_read(fd, 5, 0); }
+CASE_ATTR(rcvlowat_blocking_stepwise, "proxy=9") { case_rcvlowat_blocking(); }
+CASE(rcvlowat_high_blocking) { int fd = sock(0); T(lowat(fd, 100)); T(connect(fd, TO(PEER, ECHO))); show_option(fd, SOL_SOCKET, SO_RCVLOWAT, "SO_RCVLOWAT"); T(lowat(fd, 1)); show_echo(fd); }
 CASE(rcvlowat_epoll) { int ep = epoll_create1(0), fd = sock(SOCK_NONBLOCK); T(lowat(fd, 6)); T(connect(fd, TO(PEER, DRIP))); T(add_epoll(ep, fd, EPOLLIN | EPOLLOUT | EPOLLET, 1)); show_epoll(ep, LONG); T(mod_epoll(ep, fd, EPOLLIN, 2)); show_epoll(ep, LONG); show_read(fd, 6, 0); }
 
 CASE(linger_read_back)
