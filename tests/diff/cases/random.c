@@ -5,6 +5,7 @@
  * What it says must not hang on chance's other half, time. All happens at ticks three quarters of a round trip apart: what a peer does is
  * seen one or two quarters after one of them, time-outs end half a quarter beside that, and whatever took time waits for the next tick.
  *
+ * Odd ones go through a proxy that takes greeting and request at once, even ones through one that takes them one after the other.
  * DIFF_SEEDS=FROM-TO: these seeds in place of the first few.
  */
 #include "../case.h"
@@ -553,6 +554,6 @@ __attribute__((constructor)) static void register_seeds(void)
 	for (int i = 0; i < 5000 && from + i <= to; i++) {
 		seeds[i] = from + i;
 		snprintf(name, sizeof(name), "seed_%d", seeds[i]);
-		case_add_arg(name, run, &seeds[i], "slow timed");
+		case_add_arg(name, run, &seeds[i], seeds[i] % 2 ? "slow timed" : "slow timed proxy=9");
 	}
 }
