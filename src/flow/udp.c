@@ -74,10 +74,12 @@ struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v)
 	seq = __atomic_load_n(&u->seq, __ATOMIC_ACQUIRE);
 	memcpy(v, &u->view, sizeof(*v));
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	v->seq = seq;
 	if (__builtin_expect(!(seq & 1) && __atomic_load_n(&u->seq, __ATOMIC_RELAXED) == seq, 1))
 		return u;
 	ts_lock(&ts_fdtab_lock);
 	memcpy(v, &u->view, sizeof(*v));
+	v->seq = u->seq;
 	ts_unlock(&ts_fdtab_lock);
 	return u;
 }
@@ -208,6 +210,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->cookie = socket_cookie(fd);
 	u->refs = 0;
 	u->gro = take_gro(fd);
+	set_int(fd, SOL_SOCKET, SO_PEEK_OFF, -1);
 	u->expect = v->head_len;
 	u->cork = get_int(fd, IPPROTO_UDP, UDP_CORK) != 0;
 	u->corked_bytes = 0;
@@ -240,7 +243,7 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 {
 	struct ts_udp_link none = { .relay = v->relay, .fd = -1 };
 	struct ts_udp *u = ts_udp_of(fd);
-	int gso;
+	struct ts_udp_view was;
 
 	if (!u) {
 		install_locked(fd, &none, v);
@@ -249,11 +252,12 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 	if (u->pending)
 		ts_udp_pending_free(u->pending);
 	u->pending = NULL;
-	gso = u->view.gso;
+	was = u->view;
 	u->looked_ms = 0;
 	ts_udp_edit(u);
 	u->view = *v;
-	u->view.gso = gso;
+	u->view.gso = was.gso;
+	u->view.was = ts_addr_equal(&was.relay, &v->relay) ? was.was : was.relay;
 	ts_udp_name_set(&u->view.name, &u->view.name_len, &v->relay, v->family);
 	if (v->head_len > u->expect)
 		u->expect = v->head_len;
@@ -393,6 +397,7 @@ static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
 	ts_udp_link_close(&u->link);
 	u->link = link;
 	ts_udp_edit(u);
+	u->view.was = u->view.relay;
 	u->view.relay = link.relay;
 	u->view.maker = (int)ts_sys(SYS_getpid);
 	ts_udp_name_set(&u->view.name, &u->view.name_len, &link.relay, u->view.family);

@@ -46,6 +46,7 @@ struct ts_udp_way {
 
 /* What is needed to send or receive one datagram. */
 struct ts_udp_view {
+	unsigned seq;		/* of the association, when this was copied */
 	int family;		/* of the socket */
 	bool connected;		/* to `peer`: the kernel's peer is the relay, and a filter lets only this one's datagrams in */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
@@ -53,6 +54,7 @@ struct ts_udp_view {
 	uint8_t head_len;	/* connected: the header for `peer` */
 	uint8_t head[TS_UDP_HEADER_MAX];
 	struct ts_addr peer, relay;
+	struct ts_addr was;	/* the relay before, whose datagrams may still be in the queue; no port: none */
 	union ts_udp_name name;	/* the relay as this socket names it */
 	socklen_t name_len;
 	int gso;		/* UDP_SEGMENT, the socket option */
@@ -127,8 +129,8 @@ int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadl
 void ts_udp_pending_proxy(const struct ts_udp_pending *p, int family, union ts_udp_name *name, socklen_t *len);
 /* The same before a call that waits if the descriptor does; then for as long as an association may take. */
 int ts_udp_settle_for(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags);
-/* Keeps a datagram until then; a queue that is full drops it, as a full road does. */
-void ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len);
+/* Keeps a datagram until then; a queue that is full drops it, as a full road does. 0 or -EFAULT. */
+int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len);
 
 /* --- udp_record.c --- */
 
@@ -142,9 +144,18 @@ bool ts_udp_record(int fd, struct ts_udp_view *v);
 /* Installs or brings up to date what a record says. Lock held. */
 void ts_udp_adopt(int fd, const struct ts_udp_view *v);
 
+/* --- udp_memory.c --- */
+
+/* What the pieces are long together; SIZE_MAX where the kernel would say that one is impossible. */
+size_t ts_udp_length(const struct msghdr *msg);
+/* 0, or -EFAULT where the program's memory is not there. */
+int ts_udp_gather(uint8_t *to, const struct msghdr *msg, size_t skip, size_t len);
+int ts_udp_scatter(int fd, const struct msghdr *msg, const uint8_t *from, size_t len);
+
 /* --- udp_send.c --- */
 
-#define TS_UDP_PIECES 14
+#define TS_UDP_PIECES 14	/* of a message; what has more is seldom, and gets more room on the stack */
+#define TS_UDP_PIECES_MAX 1024	/* UIO_MAXIOV */
 #define TS_UDP_RELAY_BYTES 8192	/* tailscaled's buffer, header included; it cuts silently what is longer */
 
 enum { TS_UDP_PASS, TS_UDP_RELAY };
@@ -159,7 +170,6 @@ struct ts_udp_control {
  * association yet; it is made where the name is ours.
  */
 int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_way *way);
-size_t ts_udp_length(const struct msghdr *msg);
 /*
  * True where the control messages cannot go to the relay as they are: a source that the program chose is the tailnet's, and no address of
  * this machine; `*segment`, the size of segments, is without headers.
@@ -171,8 +181,6 @@ int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts
 		   struct ts_udp_control *space, int segment);
 /* The real call; where it says that the relay is gone and another can be had, once more. */
 ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *out, int flags);
-void ts_udp_gather(uint8_t *to, const struct msghdr *msg);
-void ts_udp_gather_some(uint8_t *to, const struct msghdr *msg, size_t skip, size_t len);
 /* The relay is not known yet: keeps it in the queue, in its segments. Its length or -errno. */
 ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment);
 /* udp_segment.c: more than one segment. */
@@ -192,7 +200,8 @@ static inline bool ts_udp_from_relay(const struct ts_udp_view *v, const union ts
 {
 	struct ts_addr a;
 
-	return ts_addr_from_sockaddr(&a, &from->sa, len) && ts_addr_equal(&a, &v->relay);
+	return ts_addr_from_sockaddr(&a, &from->sa, len) &&
+	       (ts_addr_equal(&a, &v->relay) || (v->was.port && ts_addr_equal(&a, &v->was)));
 }
 
 #endif

@@ -132,20 +132,38 @@ bool ts_udp_get_option(int fd, int level, int name, int *out)
 	return true;
 }
 
-bool ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len)
+/* The filter by which the association is known is none of the program's; one that the program has makes room for it again. */
+static int detach_filter(int fd)
 {
-	bool done = false;
-	struct ts_udp *u;
-	int number;
+	struct ts_udp_view v;
+	int none = 0;
+	long r;
 
+	if (ts_udp_has_record(fd))
+		return -ENOENT;
+	r = ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none));
+	if (r == 0 && ts_udp_get(fd, &v) && !v.pending)
+		ts_udp_mark(fd, &v);
+	return r ? (int)r : 1;
+}
+
+int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len)
+{
+	int done = 0, number;
+	struct ts_udp *u;
+
+	if (level == SOL_SOCKET && name == SO_DETACH_FILTER && len >= sizeof(number) && ts_plausible(value))
+		return detach_filter(fd);
+	if (level == SOL_SOCKET && name == SO_PEEK_OFF)
+		return -EOPNOTSUPP;	/* the kernel would count from the header; socket(7) knows it for AF_UNIX only */
 	if (level != IPPROTO_UDP || len < sizeof(number) || !ts_plausible(value) || ts_process() != TS_SELF)
-		return false;
+		return 0;
 	memcpy(&number, value, sizeof(number));
 	ts_lock(&ts_fdtab_lock);
 	u = ts_udp_of(fd);
 	if (u && name == UDP_GRO) {
 		u->gro = number != 0;
-		done = true;
+		done = 1;
 	} else if (u && name == UDP_SEGMENT && number >= 0 && number <= 0xffff) {
 		ts_udp_edit(u);
 		u->view.gso = number;

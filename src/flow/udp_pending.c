@@ -16,7 +16,7 @@
 #include "tsproxy/log.h"
 #include "tsproxy/sys.h"
 
-#define QUEUE_BYTES 65536
+#define QUEUE_BYTES (1 << 18)	/* what WireGuard keeps until its own handshake is done is less: 128 packets */
 #define LIMIT_MS 5000
 
 struct ts_udp_pending {
@@ -73,10 +73,11 @@ void ts_udp_pending_free(struct ts_udp_pending *p)
 	ts_sys(SYS_munmap, p, sizeof(*p));
 }
 
-void ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len)
+int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len)
 {
 	struct ts_udp_pending *p;
 	uint16_t whole = (uint16_t)(way->head_len + len);
+	int err = 0;
 
 	ts_lock(&ts_fdtab_lock);
 	p = u->pending;
@@ -85,10 +86,11 @@ void ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct m
 
 		memcpy(at, &whole, sizeof(whole));
 		memcpy(at + sizeof(whole), way->head, way->head_len);
-		ts_udp_gather_some(at + sizeof(whole) + way->head_len, msg, skip, len);
-		p->used += sizeof(whole) + whole;
+		err = ts_udp_gather(at + sizeof(whole) + way->head_len, msg, skip, len);
+		p->used += err ? 0 : sizeof(whole) + whole;
 	}
 	ts_unlock(&ts_fdtab_lock);
+	return err;
 }
 
 /* The relay is known: the socket becomes what it would have been at once. Lock held. */
@@ -100,6 +102,7 @@ static void settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, co
 	u->pending = NULL;
 	ts_udp_edit(u);
 	u->view.pending = false;
+	u->view.was = u->view.relay;
 	u->view.relay = link->relay;
 	u->view.maker = (int)ts_sys(SYS_getpid);
 	ts_udp_name_set(&u->view.name, &u->view.name_len, &link->relay, u->view.family);

@@ -151,7 +151,7 @@ static ssize_t unwrap(struct ts_udp *u, const struct ts_udp_view *v, struct piec
 	uint8_t head[TS_UDP_HEADER_MAX];
 	struct ts_addr from;
 	size_t room = p->room + TS_UDP_HEADER_MAX, got = real < room ? real : room, head_len = 0, whole, kept;
-	bool relayed = ts_udp_from_relay(v, k->msg_name, k->msg_namelen);
+	bool relayed = u && ts_udp_from_relay(v, k->msg_name, k->msg_namelen);
 
 	if (relayed) {
 		u->heard = true;
@@ -175,8 +175,26 @@ static ssize_t unwrap(struct ts_udp *u, const struct ts_udp_view *v, struct piec
 	return (ssize_t)whole;
 }
 
+/*
+ * What the socket is by now, after a call that may have waited: meanwhile another thread, a child or a handler may have turned it to the
+ * tailnet (`u` null), or made its association anew.
+ */
+static struct ts_udp *by_now(int fd, struct ts_udp *u, struct ts_udp_view *v)
+{
+	struct ts_udp_view fresh;
+	struct ts_udp *now;
+
+	if (__builtin_expect(u && __atomic_load_n(&u->seq, __ATOMIC_ACQUIRE) == v->seq, 1))
+		return u;
+	now = ts_udp_get(fd, &fresh);
+	if (!now || (u && now != u))
+		return u;	/* closed meanwhile, and the number may be another's */
+	*v = fresh;
+	return now;
+}
+
 /* One datagram; -EAGAIN with `*ours`: one came, but not for the program. */
-static ssize_t receive(int fd, struct ts_udp *u, struct ts_udp_view *v, struct pieces *p, struct msghdr *user, int flags, bool *ours)
+static ssize_t receive(int fd, struct ts_udp **u, struct ts_udp_view *v, struct pieces *p, struct msghdr *user, int flags, bool *ours)
 {
 	struct sockaddr_storage from;
 	struct msghdr k = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = p->iov, .msg_iovlen = p->count,
@@ -186,7 +204,8 @@ static ssize_t receive(int fd, struct ts_udp *u, struct ts_udp_view *v, struct p
 	*ours = false;
 	if (n < 0)
 		return -ts_errno;
-	whole = unwrap(u, v, p, &k, (size_t)n, user);
+	*u = by_now(fd, *u, v);
+	whole = unwrap(*u, v, p, &k, (size_t)n, user);
 	if (whole < 0) {
 		*ours = true;
 		if (flags & MSG_PEEK)
@@ -196,63 +215,76 @@ static ssize_t receive(int fd, struct ts_udp *u, struct ts_udp_view *v, struct p
 	return flags & MSG_TRUNC || (size_t)whole < p->room ? whole : (ssize_t)p->room;
 }
 
-/* More pieces than are worth a list: through a buffer. */
-static ssize_t receive_scattered(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *user, int flags, bool *ours)
+static uint8_t expected(const struct ts_udp *u)
+{
+	return u ? u->expect : 0;
+}
+
+static __attribute__((noinline)) ssize_t receive_short(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *user, int flags,
+						       bool *ours)
+{
+	struct iovec iov[TS_UDP_PIECES + 2];
+	struct pieces p;
+
+	lay_out(&p, iov, user->msg_iov, user->msg_iovlen, expected(*u));
+	return receive(fd, u, v, &p, user, flags, ours);
+}
+
+static __attribute__((noinline)) ssize_t receive_long(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *user, int flags,
+						      bool *ours)
+{
+	struct iovec iov[TS_UDP_PIECES_MAX];
+	struct pieces p;
+
+	lay_out(&p, iov, user->msg_iov, user->msg_iovlen, expected(*u));
+	return receive(fd, u, v, &p, user, flags, ours);
+}
+
+/* So many pieces that two more are too many for the kernel: through a buffer. */
+static ssize_t receive_joined(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *user, int flags, bool *ours)
 {
 	uint8_t *buf = ts_zero_pages(DATAGRAM_MAX, MAP_PRIVATE);
-	struct iovec *to = user->msg_iov, one = { buf, 0 }, iov[3];
-	size_t count = user->msg_iovlen, left;
+	size_t room = ts_udp_length(user);
+	struct iovec one = { buf, room < DATAGRAM_MAX ? room : DATAGRAM_MAX }, iov[3];
 	struct pieces p;
 	ssize_t n;
+	int err = 0;
 
 	if (!buf)
 		return -ENOBUFS;
-	for (size_t i = 0; i < count; i++)
-		one.iov_len = to[i].iov_len < DATAGRAM_MAX - one.iov_len ? one.iov_len + to[i].iov_len : DATAGRAM_MAX;
-	lay_out(&p, iov, &one, 1, u->expect);
+	lay_out(&p, iov, &one, 1, expected(*u));
 	n = receive(fd, u, v, &p, user, flags, ours);
-	left = n < 0 ? 0 : (size_t)n < one.iov_len ? (size_t)n : one.iov_len;
-	for (size_t i = 0, at = 0; i < count && left; i++) {
-		size_t step = to[i].iov_len < left ? to[i].iov_len : left;
-
-		memcpy(to[i].iov_base, buf + at, step);
-		at += step;
-		left -= step;
-	}
+	if (n > 0)
+		err = ts_udp_scatter(fd, user, buf, (size_t)n < one.iov_len ? (size_t)n : one.iov_len);
 	ts_sys(SYS_munmap, buf, DATAGRAM_MAX);
-	return n;
+	return err ? err : n;
 }
 
+/* What is not the kernel refuses. */
 static bool is_list(const struct msghdr *msg)
 {
-	return msg->msg_iovlen <= 1024 && (!msg->msg_iovlen || ts_plausible(msg->msg_iov));
+	return msg->msg_iovlen <= TS_UDP_PIECES_MAX && (!msg->msg_iovlen || ts_plausible(msg->msg_iov));
 }
 
 ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 {
-	struct iovec iov[TS_UDP_PIECES + 2];
 	struct ts_udp_view v;
 	struct ts_udp *u = ts_udp_get(fd, &v);
 	int saved = ts_errno;
-	struct pieces p;
 	bool again;
 	ssize_t n;
 
-	if (!u || !is_list(msg)) {
+	if (!is_list(msg)) {
 		n = ts_real()->recvmsg(fd, msg, flags);
 		return n < 0 ? -ts_errno : n;
 	}
-	if (__builtin_expect(v.pending, 0))
+	if (u && __builtin_expect(v.pending, 0))
 		ts_udp_settle_for(fd, u, &v, flags);
 	do {
-		if (msg->msg_iovlen > TS_UDP_PIECES) {
-			n = receive_scattered(fd, u, &v, msg, flags, &again);
-		} else {
-			lay_out(&p, iov, msg->msg_iov, msg->msg_iovlen, u->expect);
-			n = receive(fd, u, &v, &p, msg, flags, &again);
-		}
+		n = (msg->msg_iovlen <= TS_UDP_PIECES ? receive_short :
+		     msg->msg_iovlen <= TS_UDP_PIECES_MAX - 2 ? receive_long : receive_joined)(fd, &u, &v, msg, flags, &again);
 		/* The relay's port is closed: for the program, datagrams were lost, and others may come. */
-		if (n == -ECONNREFUSED && ts_udp_see_to_relay(fd, u, &v, true) > 0)
+		if (n == -ECONNREFUSED && u && ts_udp_see_to_relay(fd, u, &v, true) > 0)
 			again = true;
 	} while (again);
 	ts_errno = saved;
@@ -278,7 +310,7 @@ static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct m
 
 		if (!is_list(user) || user->msg_iovlen > TS_UDP_PIECES || b->used + user->msg_iovlen + 2 > BATCH_PIECES)
 			return;
-		lay_out(p, &b->iov[b->used], user->msg_iov, user->msg_iovlen, u->expect);
+		lay_out(p, &b->iov[b->used], user->msg_iov, user->msg_iovlen, expected(u));
 		b->used += p->count;
 		b->k[b->count].msg_hdr = (struct msghdr){
 			.msg_name = &b->from[b->count], .msg_namelen = sizeof(b->from[0]), .msg_iov = p->iov, .msg_iovlen = p->count,
@@ -300,7 +332,7 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 	int got, good;
 
 	b.count = 0;
-	if (u && !v.pending)
+	if (!u || !v.pending)
 		lay_out_many(&b, u, msgs, n);
 	if (!b.count) {
 		ssize_t len = ts_udp_recv(fd, &msgs->msg_hdr, flags & ~MSG_WAITFORONE);
@@ -313,8 +345,9 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 	*asked = b.count;
 	do {
 		got = ts_real()->recvmmsg(fd, b.k, b.count, flags | MSG_TRUNC, timeout);
-		if (got < 0 && (ts_errno != ECONNREFUSED || ts_udp_see_to_relay(fd, u, &v, true) <= 0))
+		if (got < 0 && (ts_errno != ECONNREFUSED || !u || ts_udp_see_to_relay(fd, u, &v, true) <= 0))
 			return -ts_errno;
+		u = by_now(fd, u, &v);
 		for (good = 0; good < got; good++) {
 			ssize_t whole = unwrap(u, &v, &b.p[good], &b.k[good].msg_hdr, b.k[good].msg_len, &msgs[good].msg_hdr);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sending: the header goes in front as one more piece of a scatter-gather list, so no payload is copied. Only where a program gathers
- * from more pieces than are worth a list here (and the kernel takes no more than 1024 in all) are they joined in a buffer.
+ * from as many pieces as the kernel takes are they joined in a buffer.
  * What is to leave in segments is for udp_segment.c, many messages at once for udp_many.c.
  *
  * With MSG_MORE or UDP_CORK the kernel puts a datagram together out of several calls. Only the first brings the header; the others
@@ -51,7 +51,7 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 		else if (err && err != -EAGAIN)
 			return -EHOSTUNREACH;
 	}
-	if (*u && (!msg->msg_name || (v->family == AF_INET6 && ts_plausible(msg->msg_name) && msg->msg_namelen >= 2 &&
+	if (*u && (!msg->msg_name || !msg->msg_namelen || (v->family == AF_INET6 && ts_plausible(msg->msg_name) && msg->msg_namelen >= 2 &&
 				      ((struct sockaddr *)msg->msg_name)->sa_family == AF_UNSPEC))) {
 		if (!v->connected)
 			return TS_UDP_PASS;
@@ -85,18 +85,6 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 	if (r->head_len > (*u)->expect)
 		(*u)->expect = r->head_len;
 	return TS_UDP_RELAY;
-}
-
-size_t ts_udp_length(const struct msghdr *msg)
-{
-	size_t total = 0;
-
-	for (size_t i = 0; i < msg->msg_iovlen; i++) {
-		if (msg->msg_iov[i].iov_len > PTRDIFF_MAX - total)
-			return PTRDIFF_MAX;
-		total += msg->msg_iov[i].iov_len;
-	}
-	return total;
 }
 
 static bool is_source(const struct cmsghdr *c)
@@ -203,28 +191,6 @@ ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	return err ? -err : n;
 }
 
-void ts_udp_gather_some(uint8_t *to, const struct msghdr *msg, size_t skip, size_t len)
-{
-	for (size_t i = 0; i < msg->msg_iovlen && len; i++) {
-		size_t here = msg->msg_iov[i].iov_len, step;
-
-		if (skip >= here) {
-			skip -= here;
-			continue;
-		}
-		step = here - skip < len ? here - skip : len;
-		memcpy(to, (const uint8_t *)msg->msg_iov[i].iov_base + skip, step);
-		to += step;
-		len -= step;
-		skip = 0;
-	}
-}
-
-void ts_udp_gather(uint8_t *to, const struct msghdr *msg)
-{
-	ts_udp_gather_some(to, msg, 0, ts_udp_length(msg));
-}
-
 ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment)
 {
 	size_t len = ts_udp_length(msg), step = segment ? (size_t)segment : len;
@@ -232,17 +198,19 @@ ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const 
 	if (len > 0xffff || (len < step ? len : step) + way->head_len > TS_UDP_RELAY_BYTES)
 		return -EMSGSIZE;
 	for (size_t at = 0; at < len || !at; at += step) {
-		ts_udp_queue(u, way, msg, at, len - at < step ? len - at : step);
+		int err = ts_udp_queue(u, way, msg, at, len - at < step ? len - at : step);
+
+		if (err)
+			return err;
 		if (!step)
 			break;
 	}
 	return (ssize_t)len;
 }
 
-static __attribute__((noinline)) ssize_t send_plain(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way,
-						    const struct msghdr *msg, int flags, bool control)
+static ssize_t send_listed(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags,
+			   bool control, struct iovec *iov)
 {
-	struct iovec iov[TS_UDP_PIECES + 1];
 	struct ts_udp_control space;
 	struct msghdr out;
 	ssize_t n;
@@ -256,17 +224,35 @@ static __attribute__((noinline)) ssize_t send_plain(int fd, struct ts_udp *u, st
 	return n < 0 ? n : n - way->head_len;
 }
 
+static __attribute__((noinline)) ssize_t send_short(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way,
+						    const struct msghdr *msg, int flags, bool control)
+{
+	struct iovec iov[TS_UDP_PIECES + 1];
+
+	return send_listed(fd, u, v, way, msg, flags, control, iov);
+}
+
+static __attribute__((noinline)) ssize_t send_long(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way,
+						   const struct msghdr *msg, int flags, bool control)
+{
+	struct iovec iov[TS_UDP_PIECES_MAX];
+
+	return send_listed(fd, u, v, way, msg, flags, control, iov);
+}
+
 static __attribute__((noinline)) ssize_t send_joined(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way,
 						     const struct msghdr *msg, int flags, bool control)
 {
 	uint8_t joined[TS_UDP_RELAY_BYTES];
 	struct iovec piece = { joined, ts_udp_length(msg) };
 	struct msghdr one = *msg;
+	int err = ts_udp_gather(joined, msg, 0, piece.iov_len);
 
-	ts_udp_gather(joined, msg);
+	if (err)
+		return err;
 	one.msg_iov = &piece;
 	one.msg_iovlen = 1;
-	return send_plain(fd, u, v, way, &one, flags, control);
+	return send_short(fd, u, v, way, &one, flags, control);
 }
 
 static ssize_t pass(int fd, const struct msghdr *msg, int flags)
@@ -276,16 +262,21 @@ static ssize_t pass(int fd, const struct msghdr *msg, int flags)
 	return n < 0 ? -ts_errno : n;
 }
 
-/* A piece for the datagram that is being put together. */
-static ssize_t append(int fd, struct ts_udp *u, const struct msghdr *msg, int flags)
+/* The kernel throws away what is pending when it becomes too long; what is too long for the relay is not for the kernel. */
+static void discard(int fd)
 {
 	struct iovec too_much = { (void *)8, 0xffff };
 	struct msghdr out = { .msg_iov = &too_much, .msg_iovlen = 1 };
 
+	pass(fd, &out, 0);
+}
+
+/* A piece for the datagram that is being put together. */
+static ssize_t append(int fd, struct ts_udp *u, const struct msghdr *msg, int flags)
+{
 	if (u->corked_bytes + ts_udp_length(msg) <= TS_UDP_RELAY_BYTES)
 		return pass(fd, msg, flags);
-	/* The kernel throws away what is pending when it becomes too long; what is too long for the relay is not for the kernel. */
-	pass(fd, &out, flags);
+	discard(fd);
 	return -EMSGSIZE;
 }
 
@@ -304,6 +295,10 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	bool control = ts_udp_control(msg, v, &segment);
 	size_t len = ts_udp_length(msg);
 
+	if (len == SIZE_MAX)
+		return pass(fd, msg, flags);	/* the kernel refuses it before it looks where to */
+	if (way->head[3] == TS_SOCKS5_ATYP_IPV6)
+		flags &= ~MSG_OOB;	/* udpv6_sendmsg does not look at it; the relay may be at an IPv4 address */
 	if (v->pending && (u->cork || flags & MSG_MORE))
 		return -EAGAIN;	/* pieces cannot be put together in the queue */
 	if (v->pending)
@@ -317,7 +312,43 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 		return err;
 	if (v->pending)
 		return ts_udp_send_later(u, way, msg, segment);
-	return (msg->msg_iovlen > TS_UDP_PIECES ? send_joined : send_plain)(fd, u, v, way, msg, flags, control);
+	return (msg->msg_iovlen <= TS_UDP_PIECES ? send_short : msg->msg_iovlen < TS_UDP_PIECES_MAX ? send_long : send_joined)
+	       (fd, u, v, way, msg, flags, control);
+}
+
+int ts_udp_begin(int fd, size_t len)
+{
+	struct ts_udp_view v;
+	struct ts_udp *u = ts_udp_get(fd, &v);
+	struct iovec head = { v.head, 0 };
+	struct msghdr out = { .msg_iov = &head, .msg_iovlen = 1 };
+	int saved = ts_errno, err = 0;
+	ssize_t n;
+
+	if (u && v.pending)
+		err = ts_udp_settle_for(fd, u, &v, 0);
+	if (err || !u || !v.connected)
+		return err;
+	head.iov_len = u->corked_bytes ? 0 : v.head_len;
+	if (u->corked_bytes + head.iov_len + len > TS_UDP_RELAY_BYTES)
+		return -EMSGSIZE;
+	if (!head.iov_len)
+		return 0;
+	err = ts_udp_see_to_relay(fd, u, &v, false);
+	if (err)
+		return err < 0 ? err : -EAGAIN;
+	n = ts_udp_send_wrapped(fd, u, &v, &out, MSG_MORE);
+	ts_errno = saved;
+	return n < 0 ? (int)n : 1;
+}
+
+void ts_udp_begun(int fd, bool written)
+{
+	int saved = ts_errno;
+
+	if (!written)
+		discard(fd);
+	ts_errno = saved;
 }
 
 ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
@@ -328,7 +359,7 @@ ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 	int kind, saved = ts_errno;
 	ssize_t n;
 
-	if (msg->msg_iovlen > 1024 || (msg->msg_iovlen && !ts_plausible(msg->msg_iov))) {
+	if (msg->msg_iovlen > TS_UDP_PIECES_MAX || (msg->msg_iovlen && !ts_plausible(msg->msg_iov))) {
 		n = pass(fd, msg, flags);	/* the kernel refuses it before anything else */
 		goto out;
 	}

@@ -13,7 +13,7 @@
 
 #define KEEP_OPEN 4	/* CLOSE_RANGE_CLOEXEC, close_range(2); Linux 5.11, and older headers lack it */
 
-static inline void forget(int fd)
+void ts_fd_forget(int fd)
 {
 	if (ts_fd_is_udp(fd))
 		ts_udp_fd_closing(fd);
@@ -32,7 +32,7 @@ static inline int duplicated(int from, int to)
 
 int close(int fd)
 {
-	forget(fd);
+	ts_fd_forget(fd);
 	return ts_real()->close(fd);
 }
 
@@ -45,7 +45,7 @@ int dup(int fd)
 static void replaced(int fd, int to)
 {
 	if (fd != to && ts_fd_get_flags(to) && ts_sys(SYS_fcntl, fd, F_GETFD) >= 0)
-		forget(to);
+		ts_fd_forget(to);
 }
 
 int dup2(int fd, int to)
@@ -96,7 +96,7 @@ static void forget_range(unsigned int first, unsigned int last)
 	int highest = ts_fd_highest();
 
 	for (unsigned int fd = first; highest >= 0 && fd <= last && fd <= (unsigned int)highest; fd++)
-		forget((int)fd);
+		ts_fd_forget((int)fd);
 }
 
 int close_range(unsigned int first, unsigned int last, int flags)

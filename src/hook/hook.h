@@ -10,6 +10,9 @@
 #include "../sys/hooks.def"
 #undef TS_HOOK
 
+/* `fd` is about to be closed, or replaced. */
+void ts_fd_forget(int fd);
+
 /* -errno, as flow returns it, to what a system call's wrapper returns. */
 static inline int ts_result(int err)
 {
