@@ -215,6 +215,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->cork = get_int(fd, IPPROTO_UDP, UDP_CORK) != 0;
 	u->corked_bytes = 0;
 	u->heard = true;
+	u->untold = false;
 	u->looked_ms = 0;
 	u->carried.seq = 0;
 	memset(&u->carried.to, 0, sizeof(u->carried.to));
@@ -324,6 +325,8 @@ static int associate(int fd, const struct ts_addr *to, int flags)
 	err = choose_proxy(fd, to, &local, family, &proxy, &v6only);
 	if (err)
 		return err;
+	if (ts_udp_untold())
+		return -EHOSTUNREACH;
 	err = try_association(fd, flags, &proxy, &attempt, &link);
 	if (err == -EAGAIN)
 		return install_pending(fd, &attempt, family, v6only);
@@ -380,8 +383,7 @@ static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
 
 	if (ts_process() != TS_SELF)
 		return -EHOSTUNREACH;
-	ts_info("fd %d: the relay %a is gone", fd, &v->relay);
-	if (!ts_route_socks5(v->family == AF_INET, !ts_addr_is4(&v->relay), &proxy))
+	if (!ts_route_socks5(v->family == AF_INET, v->relay.port && !ts_addr_is4(&v->relay), &proxy))
 		return -EHOSTUNREACH;
 	err = try_association(fd, 0, &proxy, &attempt, &link);
 	if (err == -EAGAIN)
@@ -399,6 +401,7 @@ static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
 	ts_udp_edit(u);
 	u->view.was = u->view.relay;
 	u->view.relay = link.relay;
+	u->view.pending = false;
 	u->view.maker = (int)ts_sys(SYS_getpid);
 	ts_udp_name_set(&u->view.name, &u->view.name_len, &link.relay, u->view.family);
 	ts_udp_edited(u);
@@ -408,6 +411,13 @@ static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
 	if (v->connected)
 		ts_sys(SYS_connect, fd, &v->name, v->name_len);
 	return 1;
+}
+
+int ts_udp_try_again(int fd, struct ts_udp *u, struct ts_udp_view *v)
+{
+	int err = renew(fd, u, v);
+
+	return err == 2 ? -EAGAIN : err < 0 ? err : 0;
 }
 
 static int64_t coarse_ms(void)
@@ -440,7 +450,10 @@ int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool su
 		u->heard = false;
 		return 0;
 	}
-	return ts_udp_link_dead(&v->relay) || maker_gone(u, v) ? renew(fd, u, v) : 0;
+	if (!ts_udp_link_dead(&v->relay) && !maker_gone(u, v))
+		return 0;
+	ts_info("fd %d: the relay %a is gone", fd, &v->relay);
+	return renew(fd, u, v);
 }
 
 void ts_udp_fd_closing(int fd)

@@ -50,7 +50,7 @@ struct ts_udp_view {
 	int family;		/* of the socket */
 	bool connected;		/* to `peer`: the kernel's peer is the relay, and a filter lets only this one's datagrams in */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
-	bool pending;		/* the relay is not known yet (udp_pending.c) */
+	bool pending;		/* the relay is not known yet (udp_pending.c); or none could be had, where there is no attempt */
 	uint8_t head_len;	/* connected: the header for `peer` */
 	uint8_t head[TS_UDP_HEADER_MAX];
 	struct ts_addr peer, relay;
@@ -73,6 +73,7 @@ struct ts_udp {
 	uint8_t expect;		/* the longest header that this socket's peers have: payloads behind such a one are received in place */
 	bool cork;		/* UDP_CORK */
 	uint32_t corked_bytes;	/* of a datagram that the kernel has not sent yet: MSG_MORE, UDP_CORK */
+	bool untold;		/* no association could be had, and no call has said so yet */
 	bool heard;		/* since `looked_ms` a datagram came from the relay */
 	int64_t looked_ms;	/* when it was last made sure that the relay is there */
 	struct {
@@ -103,6 +104,9 @@ struct ts_udp *ts_udp_of(int fd);
  */
 int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool suspect);
 
+/* The last attempt failed: begins another. 0: it is made. -EAGAIN: not yet. Else -errno. */
+int ts_udp_try_again(int fd, struct ts_udp *u, struct ts_udp_view *v);
+
 /* Begins to make one: 0 or -errno. */
 int ts_udp_attempt_begin(struct ts_udp_attempt *a, const struct ts_proxy *proxy);
 /* Goes on until `deadline_ms`. 0: made. -EAGAIN: not yet. Else -errno: it failed, and is over. */
@@ -125,6 +129,8 @@ void ts_udp_pending_free(struct ts_udp_pending *p);
  * way. -EAGAIN: not yet. -errno: it failed and is forgotten.
  */
 int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadline_ms);
+/* Whether the last attempt failed, and no call has said so. It is told by that. */
+bool ts_udp_untold(void);
 /* Where the proxy is, as the socket names it. Lock held. */
 void ts_udp_pending_proxy(const struct ts_udp_pending *p, int family, union ts_udp_name *name, socklen_t *len);
 /* The same before a call that waits if the descriptor does; then for as long as an association may take. */

@@ -18,6 +18,7 @@
 
 #define QUEUE_BYTES (1 << 18)	/* what WireGuard keeps until its own handshake is done is less: 128 packets */
 #define LIMIT_MS 5000
+#define UNTOLD_MS 2000
 
 struct ts_udp_pending {
 	int fd, owner_pid;
@@ -28,6 +29,12 @@ struct ts_udp_pending {
 	struct ts_udp_pending *next;
 	uint8_t queue[QUEUE_BYTES];	/* datagrams with their headers, each after its length (two bytes) */
 };
+
+/*
+ * Until when the next socket that asks for an association is told that none could be had: one that is not connected is forgotten when
+ * its attempt fails, and this may be it again.
+ */
+static int64_t untold_until_ms;
 
 int ts_udp_pending_count;
 static struct ts_udp_pending *all;	/* ts_fdtab_lock */
@@ -120,8 +127,6 @@ static void settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, co
 /* What came of it. `p` is gone afterwards, unless it is -EAGAIN. */
 static int conclude(int fd, struct ts_udp *u, struct ts_udp_pending *p, int err, struct ts_udp_link *link, struct ts_udp_view *v)
 {
-	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
-
 	ts_lock(&ts_fdtab_lock);
 	__atomic_store_n(&p->busy, 0, __ATOMIC_RELEASE);
 	if (ts_udp_of(fd) != u || u->pending != p) {	/* closed meanwhile */
@@ -136,11 +141,15 @@ static int conclude(int fd, struct ts_udp *u, struct ts_udp_pending *p, int err,
 		*v = u->view;
 		unlink_it(p);
 		ts_sys(SYS_munmap, p, sizeof(*p));
+	} else if (err != -EAGAIN && u->view.connected) {
+		/* It stays connected, to the address that stands in for the relay's, and the next that is sent tries anew. */
+		u->pending = NULL;
+		u->untold = err != -ESTALE;
+		ts_udp_pending_free(p);
 	} else if (err != -EAGAIN) {
-		/* Nothing that is not queued may go to the address that stood in for the relay's. */
-		if (u->view.connected)
-			ts_sys(SYS_connect, fd, &unspec, sizeof(unspec));
 		ts_udp_forget_socket(u);	/* and `p` */
+		if (err != -ESTALE)
+			__atomic_store_n(&untold_until_ms, ts_now_ms() + UNTOLD_MS, __ATOMIC_RELAXED);
 	}
 	ts_unlock(&ts_fdtab_lock);
 	return err;
@@ -162,6 +171,10 @@ int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadl
 	else
 		*v = u->view;
 	ts_unlock(&ts_fdtab_lock);
+	if (!p && v->pending && __atomic_exchange_n(&u->untold, false, __ATOMIC_RELAXED))
+		return -EHOSTUNREACH;
+	if (!p && v->pending)
+		return ts_udp_try_again(fd, u, v);
 	if (!mine)
 		return p ? -EAGAIN : 0;
 	if (p->owner_pid != (int)ts_sys(SYS_getpid))
@@ -172,7 +185,14 @@ int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadl
 		ts_warn("proxy %a does not answer", &p->attempt.proxy.addr);
 		err = -EHOSTUNREACH;
 	}
-	return conclude(fd, u, p, err, &link, v);
+	err = conclude(fd, u, p, err, &link, v);
+	return err == -ESTALE && v->connected ? ts_udp_try_again(fd, u, v) : err;
+}
+
+bool ts_udp_untold(void)
+{
+	return __atomic_load_n(&untold_until_ms, __ATOMIC_RELAXED) &&
+	       __atomic_exchange_n(&untold_until_ms, 0, __ATOMIC_RELAXED) > ts_now_ms();
 }
 
 void ts_udp_pending_proxy(const struct ts_udp_pending *p, int family, union ts_udp_name *name, socklen_t *len)

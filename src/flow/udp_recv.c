@@ -278,7 +278,7 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 		n = ts_real()->recvmsg(fd, msg, flags);
 		return n < 0 ? -ts_errno : n;
 	}
-	if (u && __builtin_expect(v.pending, 0))
+	if (u && __builtin_expect(v.pending, 0) && u->pending)
 		ts_udp_settle_for(fd, u, &v, flags);
 	do {
 		n = (msg->msg_iovlen <= TS_UDP_PIECES ? receive_short :

@@ -46,10 +46,10 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 
 	if (*u && __builtin_expect(v->pending, 0)) {
 		err = ts_udp_settle_for(fd, *u, v, flags);
-		if (err == -ESTALE && msg->msg_name)
-			*u = NULL;
-		else if (err && err != -EAGAIN)
+		if (err && err != -EAGAIN && v->connected)
 			return -EHOSTUNREACH;
+		if (err && err != -EAGAIN)
+			*u = NULL;	/* what goes elsewhere goes on */
 	}
 	if (*u && (!msg->msg_name || !msg->msg_namelen || (v->family == AF_INET6 && ts_plausible(msg->msg_name) && msg->msg_namelen >= 2 &&
 				      ((struct sockaddr *)msg->msg_name)->sa_family == AF_UNSPEC))) {
