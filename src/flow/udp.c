@@ -216,6 +216,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->corked_bytes = 0;
 	u->heard = true;
 	u->untold = false;
+	u->wishes = -1;
 	u->looked_ms = 0;
 	u->carried.seq = 0;
 	memset(&u->carried.to, 0, sizeof(u->carried.to));

@@ -71,6 +71,7 @@ struct ts_udp {
 	struct ts_udp_pending *pending;
 	bool gro;		/* the program's UDP_GRO; in the kernel it is off */
 	uint8_t expect;		/* the longest header that this socket's peers have: payloads behind such a one are received in place */
+	int wishes;		/* ts_udp_wishes; negative: to be asked again */
 	bool cork;		/* UDP_CORK */
 	uint32_t corked_bytes;	/* of a datagram that the kernel has not sent yet: MSG_MORE, UDP_CORK */
 	bool untold;		/* no association could be had, and no call has said so yet */
@@ -154,9 +155,36 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v);
 
 /* What the pieces are long together; SIZE_MAX where the kernel would say that one is impossible. */
 size_t ts_udp_length(const struct msghdr *msg);
+/* Whether it can be written to; `fd`: any socket. */
+bool ts_udp_writable(int fd, void *p, size_t len);
 /* 0, or -EFAULT where the program's memory is not there. */
 int ts_udp_gather(uint8_t *to, const struct msghdr *msg, size_t skip, size_t len);
 int ts_udp_scatter(int fd, const struct msghdr *msg, const uint8_t *from, size_t len);
+
+/* --- udp_control.c --- */
+
+/* Control messages that are not quite the program's. */
+struct ts_udp_control {
+	uint8_t bytes[384] __attribute__((aligned(8)));
+};
+
+/*
+ * Sending. True where the control messages cannot go to the relay as they are: a source that the program chose is the tailnet's, and no
+ * address of this machine; `*segment`, the size of segments, is without headers; the relay's family may be another than the peer's.
+ */
+bool ts_udp_control(const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way, int *segment);
+/* A copy, in `space`, of those that go to the relay, with the size of segments that is meant. 0 or -errno. */
+int ts_udp_control_copy(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
+			struct ts_udp_control *space, int segment);
+/* Receiving: makes those in place speak of the tailnet. */
+void ts_udp_control_mend(struct msghdr *m, const struct ts_addr *from);
+/* Whether the kernel's are of the other family than the peer. */
+bool ts_udp_control_is_other(const struct ts_udp_view *v, const struct ts_addr *from);
+/* What the program asked for of what only the peer's family has. */
+unsigned ts_udp_wishes(int fd);
+/* Puts into `m`, which has `room`, what the kernel gave, and what the program wishes for. `from` null: it did not come from the relay. */
+void ts_udp_control_give(int fd, struct msghdr *m, struct msghdr *given, size_t room, unsigned wishes, const struct ts_udp_view *v,
+			 const struct ts_addr *from);
 
 /* --- udp_send.c --- */
 
@@ -166,21 +194,11 @@ int ts_udp_scatter(int fd, const struct msghdr *msg, const uint8_t *from, size_t
 
 enum { TS_UDP_PASS, TS_UDP_RELAY };
 
-/* Control messages that are not quite the program's. */
-struct ts_udp_control {
-	uint8_t bytes[512] __attribute__((aligned(8)));
-};
-
 /*
  * What the kernel, or we in its place, make of a message's name: TS_UDP_PASS, TS_UDP_RELAY or -errno. `*u` null: the socket has no
  * association yet; it is made where the name is ours.
  */
 int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_way *way);
-/*
- * True where the control messages cannot go to the relay as they are: a source that the program chose is the tailnet's, and no address of
- * this machine; `*segment`, the size of segments, is without headers.
- */
-bool ts_udp_control(const struct msghdr *msg, const struct ts_udp_view *v, int *segment);
 /* Makes `out` carry `msg`: header and pieces; address and control messages (changed where there is `space` for that). 0 or -errno. */
 void ts_udp_wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg, struct ts_udp_way *way);
 int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,

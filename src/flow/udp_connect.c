@@ -150,12 +150,15 @@ static int detach_filter(int fd)
 int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len)
 {
 	int done = 0, number;
+	struct ts_udp_view v;
 	struct ts_udp *u;
 
 	if (level == SOL_SOCKET && name == SO_DETACH_FILTER && len >= sizeof(number) && ts_plausible(value))
 		return detach_filter(fd);
 	if (level == SOL_SOCKET && name == SO_PEEK_OFF)
 		return -EOPNOTSUPP;	/* the kernel would count from the header; socket(7) knows it for AF_UNIX only */
+	if ((level == IPPROTO_IP || level == IPPROTO_IPV6) && (u = ts_udp_get(fd, &v)))
+		u->wishes = -1;
 	if (level != IPPROTO_UDP || len < sizeof(number) || !ts_plausible(value) || ts_process() != TS_SELF)
 		return 0;
 	memcpy(&number, value, sizeof(number));

@@ -40,7 +40,7 @@ static bool readable(const void *p, size_t len)
 	return true;
 }
 
-static bool writable(int fd, void *p, size_t len)
+bool ts_udp_writable(int fd, void *p, size_t len)
 {
 	uintptr_t at = (uintptr_t)p, end = at + len;
 
@@ -79,7 +79,7 @@ int ts_udp_scatter(int fd, const struct msghdr *msg, const uint8_t *from, size_t
 		const struct iovec *to = &msg->msg_iov[i];
 		size_t step = to->iov_len < len ? to->iov_len : len;
 
-		if (!writable(fd, to->iov_base, step))
+		if (!ts_udp_writable(fd, to->iov_base, step))
 			return -EFAULT;
 		memcpy(to->iov_base, from, step);
 		from += step;

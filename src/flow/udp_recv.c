@@ -15,13 +15,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "tsproxy/names.h"
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
 
 #define DATAGRAM_MAX 65536
 #define BATCH 64
 #define BATCH_PIECES 256
+#define BATCH_CONTROLS 16
 
 struct pieces {
 	struct iovec *iov;
@@ -122,23 +122,25 @@ static void put_name(const struct ts_udp_view *v, const struct ts_addr *from, st
 	ts_sockaddr_copy_out(&sa, len, user->msg_name, &user->msg_namelen);
 }
 
-/* Where a relayed datagram arrived: not at loopback, but at this node's address. */
-static void mend_control(struct msghdr *m, const struct ts_addr *from)
+/* Whether the control messages may have to be others than the kernel's: then they come into a buffer of ours first. */
+static bool turns_control(const struct ts_udp_view *v, const struct msghdr *user)
 {
-	struct ts_addr own;
+	return v->family == AF_INET6 && user->msg_controllen;
+}
 
-	if (!m->msg_controllen || ts_live_own_addr(ts_addr_is4(from) ? AF_INET : AF_INET6, &own) != 1)
-		return;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO && c->cmsg_len >= CMSG_LEN(sizeof(struct in_pktinfo))) {
-			struct in_pktinfo *info = (void *)CMSG_DATA(c);
+/* `k`: where the kernel put the control messages; `from` null: not through the relay. */
+static void give_control(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct msghdr *k, const struct ts_addr *from,
+			 struct msghdr *user)
+{
+	size_t room = user->msg_controllen;
 
-			memcpy(&info->ipi_addr, own.ip + 12, 4);
-			memcpy(&info->ipi_spec_dst, own.ip + 12, 4);
-		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO &&
-			   c->cmsg_len >= CMSG_LEN(sizeof(struct in6_pktinfo))) {
-			memcpy(CMSG_DATA(c), own.ip, 16);
-		}
+	user->msg_controllen = k->msg_controllen;
+	if (k->msg_control != user->msg_control) {
+		if (from && ts_udp_control_is_other(v, from) && u->wishes < 0)
+			u->wishes = (int)ts_udp_wishes(fd);
+		ts_udp_control_give(fd, user, k, room, from && ts_udp_control_is_other(v, from) ? (unsigned)u->wishes : 0, v, from);
+	} else if (from) {
+		ts_udp_control_mend(user, from);
 	}
 }
 
@@ -146,7 +148,7 @@ static void mend_control(struct msghdr *m, const struct ts_addr *from)
  * Turns what the kernel gave into what the program is to see: `k` the kernel's message, `real` the datagram's whole length.
  * Returns the payload's whole length, or -EAGAIN: it was for us alone.
  */
-static ssize_t unwrap(struct ts_udp *u, const struct ts_udp_view *v, struct pieces *p, struct msghdr *k, size_t real, struct msghdr *user)
+static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct pieces *p, struct msghdr *k, size_t real, struct msghdr *user)
 {
 	uint8_t head[TS_UDP_HEADER_MAX];
 	struct ts_addr from;
@@ -162,10 +164,9 @@ static ssize_t unwrap(struct ts_udp *u, const struct ts_udp_view *v, struct piec
 	whole = real - head_len;
 	kept = whole < p->room ? whole : p->room;
 	move(p, p->expect, head_len, kept);
-	user->msg_controllen = k->msg_controllen;
 	user->msg_flags = (k->msg_flags & ~MSG_TRUNC) | (whole > p->room ? MSG_TRUNC : 0);
-	if (relayed)
-		mend_control(user, &from);
+	if (user->msg_controllen)
+		give_control(fd, u, v, k, relayed ? &from : NULL, user);
 	if (!user->msg_name)
 		user->msg_namelen = 0;
 	else if (relayed)
@@ -197,15 +198,21 @@ static struct ts_udp *by_now(int fd, struct ts_udp *u, struct ts_udp_view *v)
 static ssize_t receive(int fd, struct ts_udp **u, struct ts_udp_view *v, struct pieces *p, struct msghdr *user, int flags, bool *ours)
 {
 	struct sockaddr_storage from;
+	struct ts_udp_control control;
 	struct msghdr k = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = p->iov, .msg_iovlen = p->count,
 			    .msg_control = user->msg_control, .msg_controllen = user->msg_controllen };
-	ssize_t n = ts_real()->recvmsg(fd, &k, flags | MSG_TRUNC), whole;
+	ssize_t n, whole;
 
+	if (*u && turns_control(v, user)) {
+		k.msg_control = control.bytes;
+		k.msg_controllen = sizeof(control);
+	}
+	n = ts_real()->recvmsg(fd, &k, flags | MSG_TRUNC);
 	*ours = false;
 	if (n < 0)
 		return -ts_errno;
 	*u = by_now(fd, *u, v);
-	whole = unwrap(*u, v, p, &k, (size_t)n, user);
+	whole = unwrap(fd, *u, v, p, &k, (size_t)n, user);
 	if (whole < 0) {
 		*ours = true;
 		if (flags & MSG_PEEK)
@@ -296,18 +303,22 @@ struct batch {
 	size_t used;
 	struct mmsghdr k[BATCH];
 	union ts_udp_name from[BATCH];
+	struct ts_udp_control control[BATCH_CONTROLS];
 	struct pieces p[BATCH];
 	struct iovec iov[BATCH_PIECES];
 };
 
 /* Room for as many of the messages as one call can take. */
-static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct mmsghdr *msgs, unsigned n)
+static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct ts_udp_view *v, const struct mmsghdr *msgs, unsigned n)
 {
 	b->used = 0;
 	for (b->count = 0; b->count < n && b->count < BATCH; b->count++) {
 		const struct msghdr *user = &msgs[b->count].msg_hdr;
 		struct pieces *p = &b->p[b->count];
+		bool turned = u && turns_control(v, user);
 
+		if (turned && b->count == BATCH_CONTROLS)
+			return;
 		if (!is_list(user) || user->msg_iovlen > TS_UDP_PIECES || b->used + user->msg_iovlen + 2 > BATCH_PIECES)
 			return;
 		lay_out(p, &b->iov[b->used], user->msg_iov, user->msg_iovlen, expected(u));
@@ -316,6 +327,10 @@ static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct m
 			.msg_name = &b->from[b->count], .msg_namelen = sizeof(b->from[0]), .msg_iov = p->iov, .msg_iovlen = p->count,
 			.msg_control = user->msg_control, .msg_controllen = user->msg_controllen,
 		};
+		if (turned) {
+			b->k[b->count].msg_hdr.msg_control = b->control[b->count].bytes;
+			b->k[b->count].msg_hdr.msg_controllen = sizeof(b->control[0]);
+		}
 	}
 }
 
@@ -333,7 +348,7 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 
 	b.count = 0;
 	if (!u || !v.pending)
-		lay_out_many(&b, u, msgs, n);
+		lay_out_many(&b, u, &v, msgs, n);
 	if (!b.count) {
 		ssize_t len = ts_udp_recv(fd, &msgs->msg_hdr, flags & ~MSG_WAITFORONE);
 
@@ -349,7 +364,7 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 			return -ts_errno;
 		u = by_now(fd, u, &v);
 		for (good = 0; good < got; good++) {
-			ssize_t whole = unwrap(u, &v, &b.p[good], &b.k[good].msg_hdr, b.k[good].msg_len, &msgs[good].msg_hdr);
+			ssize_t whole = unwrap(fd, u, &v, &b.p[good], &b.k[good].msg_hdr, b.k[good].msg_len, &msgs[good].msg_hdr);
 
 			if (whole < 0)
 				break;

@@ -87,67 +87,6 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 	return TS_UDP_RELAY;
 }
 
-static bool is_source(const struct cmsghdr *c)
-{
-	return (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) ||
-	       (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO);
-}
-
-static bool is_segment(const struct cmsghdr *c)
-{
-	return c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_SEGMENT;
-}
-
-static bool whole(const struct msghdr *m, const struct cmsghdr *c)
-{
-	size_t left = m->msg_controllen - (size_t)((const char *)c - (const char *)m->msg_control);
-
-	return c->cmsg_len >= sizeof(*c) && c->cmsg_len <= left;
-}
-
-bool ts_udp_control(const struct msghdr *msg, const struct ts_udp_view *v, int *segment)
-{
-	struct msghdr m = *msg;
-	bool change = v->gso != 0;
-
-	*segment = v->gso;
-	if (!msg->msg_control || !ts_plausible(msg->msg_control))
-		return change;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c && whole(&m, c); c = CMSG_NXTHDR(&m, c)) {
-		if (is_segment(c) && c->cmsg_len == CMSG_LEN(sizeof(uint16_t)))
-			*segment = *(uint16_t *)CMSG_DATA(c);
-		change |= is_segment(c) || is_source(c);
-	}
-	return change;
-}
-
-/* A copy, in `space`, without what chooses a source and with the size of segments that is meant. */
-static int copy_control(struct msghdr *out, const struct msghdr *msg, struct ts_udp_control *space, int segment)
-{
-	struct msghdr m = *msg;
-	size_t at = 0;
-	struct cmsghdr *c;
-
-	if (!msg->msg_control || !ts_plausible(msg->msg_control))
-		m.msg_controllen = 0;
-	for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
-		if (!whole(&m, c) || (is_segment(c) && c->cmsg_len != CMSG_LEN(sizeof(uint16_t))))
-			return 0;	/* as it is, for the kernel to refuse */
-		if (is_segment(c) || is_source(c))
-			continue;
-		if (at + CMSG_ALIGN(c->cmsg_len) > sizeof(space->bytes) - CMSG_SPACE(sizeof(uint16_t)))
-			return -ENOBUFS;
-		memcpy(space->bytes + at, c, c->cmsg_len);
-		at += CMSG_ALIGN(c->cmsg_len);
-	}
-	c = (struct cmsghdr *)(space->bytes + at);
-	*c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(uint16_t)), .cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT };
-	*(uint16_t *)CMSG_DATA(c) = (uint16_t)segment;
-	out->msg_control = space->bytes;
-	out->msg_controllen = at + CMSG_SPACE(sizeof(uint16_t));
-	return 0;
-}
-
 int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
 		   struct ts_udp_control *space, int segment)
 {
@@ -157,7 +96,7 @@ int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts
 	}
 	out->msg_control = msg->msg_control;
 	out->msg_controllen = msg->msg_controllen;
-	return space ? copy_control(out, msg, space, segment) : 0;
+	return space ? ts_udp_control_copy(out, msg, v, way, space, segment) : 0;
 }
 
 void ts_udp_wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg, struct ts_udp_way *way)
@@ -292,7 +231,7 @@ static void note_pending(struct ts_udp *u, ssize_t n, int flags)
 static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags)
 {
 	int segment, err;
-	bool control = ts_udp_control(msg, v, &segment);
+	bool control = ts_udp_control(msg, v, way, &segment);
 	size_t len = ts_udp_length(msg);
 
 	if (len == SIZE_MAX)
