@@ -60,6 +60,8 @@ static inline bool ts_udp_may_turn(int fd, int flags)
 int ts_udp_begin(int fd, size_t len);
 /* `written`: something was. Otherwise the header is taken back. */
 void ts_udp_begun(int fd, bool written);
+/* The same for a descriptor that became the standard output: who knows when libc writes to it. */
+void ts_udp_prime(int fd);
 
 /* connect(2) to an address that is ours. `family`: of the sockaddr given. */
 int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d);

@@ -170,6 +170,27 @@ static bool take_gro(int fd)
 	return on;
 }
 
+/*
+ * A bound socket cannot be opened to IPv4 (ipv6(7), IPV6_V6ONLY). But a port that the kernel chose is given back by connect to AF_UNSPEC:
+ * so it is let go, and taken again.
+ */
+static void open_bound(int fd, const struct ts_addr *local)
+{
+	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+	union ts_udp_name name;
+	socklen_t len = sizeof(name);
+
+	if (!local->port || ts_sys(SYS_getpeername, fd, &name, &len) == 0)
+		return;
+	ts_udp_name_set(&name, &len, local, AF_INET6);
+	ts_sys(SYS_connect, fd, &unspec, sizeof(unspec));
+	set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	if (ts_sys(SYS_bind, fd, &name, len) == 0 || get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY))
+		return;
+	set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);	/* the port is in use by IPv4 */
+	ts_sys(SYS_bind, fd, &name, len);
+}
+
 /* Which proxy the socket can reach, whose local address is `local`. */
 static int choose_proxy(int fd, const struct ts_addr *to, const struct ts_addr *local, int family, struct ts_proxy *out, bool *v6only)
 {
@@ -188,6 +209,8 @@ static int choose_proxy(int fd, const struct ts_addr *to, const struct ts_addr *
 	/* Unbound it can be opened to reach 127.0.0.1 as ::ffff:127.0.0.1. */
 	if (*v6only)
 		set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	if (*v6only && !bound6 && get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY))
+		open_bound(fd, local);
 	if (!bound6 && !(*v6only && get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY)))
 		return 0;
 	ts_info("fd %d: bound to an IPv6 address or for IPv6 only, it cannot reach the proxy %a", fd, &out->addr);
@@ -216,6 +239,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->corked_bytes = 0;
 	u->heard = true;
 	u->untold = false;
+	u->primed = ts_udp_primed(fd);
 	u->wishes = -1;
 	u->looked_ms = 0;
 	u->carried.seq = 0;

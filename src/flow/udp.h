@@ -74,6 +74,7 @@ struct ts_udp {
 	int wishes;		/* ts_udp_wishes; negative: to be asked again */
 	bool cork;		/* UDP_CORK */
 	uint32_t corked_bytes;	/* of a datagram that the kernel has not sent yet: MSG_MORE, UDP_CORK */
+	bool primed;		/* a header may wait in the kernel (udp_begin.c) */
 	bool untold;		/* no association could be had, and no call has said so yet */
 	bool heard;		/* since `looked_ms` a datagram came from the relay */
 	int64_t looked_ms;	/* when it was last made sure that the relay is there */
@@ -185,6 +186,15 @@ unsigned ts_udp_wishes(int fd);
 /* Puts into `m`, which has `room`, what the kernel gave, and what the program wishes for. `from` null: it did not come from the relay. */
 void ts_udp_control_give(int fd, struct msghdr *m, struct msghdr *given, size_t room, unsigned wishes, const struct ts_udp_view *v,
 			 const struct ts_addr *from);
+
+/* --- udp_begin.c --- */
+
+/* Takes back a header that waits. */
+void ts_udp_unprime(int fd, struct ts_udp *u);
+/* Whether the program before this one left a header waiting. */
+bool ts_udp_primed(int fd);
+/* Throws away what the kernel has of a datagram that is not sent yet. */
+void ts_udp_discard(int fd);
 
 /* --- udp_send.c --- */
 

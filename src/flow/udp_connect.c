@@ -52,6 +52,8 @@ int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 	if (d->verdict == TS_DENY)
 		return -d->err;
 	err = ts_udp_need(fd, to, 0, &u, &v);
+	if (!err && u->primed)
+		ts_udp_unprime(fd, u);
 	if (!err && !v.pending)
 		err = ts_udp_see_to_relay(fd, u, &v, false);
 	if (err < 0)
@@ -86,6 +88,8 @@ void ts_udp_left(int fd)
 		return;
 	ts_lock(&ts_fdtab_lock);
 	u = ts_udp_of(fd);
+	if (u && u->primed)
+		ts_udp_unprime(fd, u);
 	if (u && u->view.connected) {
 		set_peer(u, NULL);
 		if (!u->view.pending)

@@ -106,6 +106,8 @@ static __attribute__((noinline)) int send_some(int fd, struct mmsghdr *msgs, uns
 	struct batch b;
 	int err = 0, r;
 
+	if (u && __builtin_expect(u->primed, 0))
+		ts_udp_unprime(fd, u);
 	b.count = 0;
 	b.pieces = 0;
 	if (!(u && u->corked_bytes) && !(flags & MSG_MORE))

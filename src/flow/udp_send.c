@@ -201,21 +201,12 @@ static ssize_t pass(int fd, const struct msghdr *msg, int flags)
 	return n < 0 ? -ts_errno : n;
 }
 
-/* The kernel throws away what is pending when it becomes too long; what is too long for the relay is not for the kernel. */
-static void discard(int fd)
-{
-	struct iovec too_much = { (void *)8, 0xffff };
-	struct msghdr out = { .msg_iov = &too_much, .msg_iovlen = 1 };
-
-	pass(fd, &out, 0);
-}
-
 /* A piece for the datagram that is being put together. */
 static ssize_t append(int fd, struct ts_udp *u, const struct msghdr *msg, int flags)
 {
 	if (u->corked_bytes + ts_udp_length(msg) <= TS_UDP_RELAY_BYTES)
 		return pass(fd, msg, flags);
-	discard(fd);
+	ts_udp_discard(fd);
 	return -EMSGSIZE;
 }
 
@@ -255,41 +246,6 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	       (fd, u, v, way, msg, flags, control);
 }
 
-int ts_udp_begin(int fd, size_t len)
-{
-	struct ts_udp_view v;
-	struct ts_udp *u = ts_udp_get(fd, &v);
-	struct iovec head = { v.head, 0 };
-	struct msghdr out = { .msg_iov = &head, .msg_iovlen = 1 };
-	int saved = ts_errno, err = 0;
-	ssize_t n;
-
-	if (u && v.pending)
-		err = ts_udp_settle_for(fd, u, &v, 0);
-	if (err || !u || !v.connected)
-		return err;
-	head.iov_len = u->corked_bytes ? 0 : v.head_len;
-	if (u->corked_bytes + head.iov_len + len > TS_UDP_RELAY_BYTES)
-		return -EMSGSIZE;
-	if (!head.iov_len)
-		return 0;
-	err = ts_udp_see_to_relay(fd, u, &v, false);
-	if (err)
-		return err < 0 ? err : -EAGAIN;
-	n = ts_udp_send_wrapped(fd, u, &v, &out, MSG_MORE);
-	ts_errno = saved;
-	return n < 0 ? (int)n : 1;
-}
-
-void ts_udp_begun(int fd, bool written)
-{
-	int saved = ts_errno;
-
-	if (!written)
-		discard(fd);
-	ts_errno = saved;
-}
-
 ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 {
 	struct ts_udp_view v;
@@ -302,6 +258,8 @@ ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 		n = pass(fd, msg, flags);	/* the kernel refuses it before anything else */
 		goto out;
 	}
+	if (u && __builtin_expect(u->primed, 0))
+		ts_udp_unprime(fd, u);
 	if (u && __builtin_expect(u->corked_bytes, 0)) {
 		n = append(fd, u, msg, flags);
 		note_pending(u, n, flags);

@@ -23,10 +23,13 @@ void ts_fd_forget(int fd)
 
 static inline int duplicated(int from, int to)
 {
-	if (to >= 0 && ts_fd_get_flags(from) & (TS_FD_UDP | TS_FD_DATAGRAM) && from != to)
+	if (to >= 0 && ts_fd_get_flags(from) & (TS_FD_UDP | TS_FD_DATAGRAM) && from != to) {
 		ts_udp_fd_duplicated(from, to);
-	else if (to >= 0 && __builtin_expect(ts_fd_get_flags(from) != 0, 0) && from != to)
+		if (to == 1 || to == 2)
+			ts_udp_prime(to);
+	} else if (to >= 0 && __builtin_expect(ts_fd_get_flags(from) != 0, 0) && from != to) {
 		ts_tcp_fd_duplicated(from, to);
+	}
 	return to;
 }
 

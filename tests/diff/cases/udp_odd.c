@@ -369,6 +369,49 @@ CASE_FAMILIES(stdio_exec)
 	show_quiet(fd);
 }
 
+/* As a shell does: the socket becomes the standard output for the time of a command that writes it by lines. */
+CASE_FAMILIES(stdio_redirected)
+{
+	int fd = udp(0), kept = dup(1);
+
+	T(connect(fd, TO(PEER, ECHO)));
+	setlinebuf(stdout);
+	for (int i = 0; i < 4; i++) {
+		dup2(fd, 1);
+		if (i == 1)
+			MUST(write(1, "written", 7));
+		else if (i == 2)
+			printf("%s", "");
+		else
+			printf("line %d\n", i);
+		fflush(stdout);
+		dup2(kept, 1);
+		if (i != 2)
+			await(fd);
+		show_from(fd, 100, MSG_DONTWAIT);
+	}
+	T(send(fd, "sent", 4, 0));
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+	T(connect(fd, TO(PEER, FIRST)));
+	dup2(fd, 1);
+	dup2(kept, 1);
+	T(connect(fd, TO(PEER, ECHO)));
+	T(send(fd, "sent", 4, 0));
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+	dup2(fd, 1);
+	if (fork() == 0) {
+		execl("/bin/echo", "echo", "by another program", NULL);
+		_exit(1);
+	}
+	dup2(kept, 1);
+	wait(NULL);
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+	show_quiet(fd);
+}
+
 CASE(stdio_read)
 {
 	int fd = udp(0);
