@@ -77,6 +77,26 @@ $s = stream_socket_client("udp://$at:$p"); fwrite($s, "stream"); echo fread($s, 
 $f = fsockopen("udp://$at", (int)$p); fwrite($f, "fsock"); echo fread($f, 100), "\\n";
 '''
 
+MOSH = '''
+import fcntl, os, pty, select, struct, sys, termios
+pid, fd = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    os.execvp("mosh-client", ["mosh-client", sys.argv[1], sys.argv[2]])
+seen, asked, until = b"", False, None
+while b"sum 42 end" not in seen:
+    if not select.select([fd], [], [], 20)[0]:
+        sys.exit("silence after " + repr(seen[-300:]))
+    try:
+        seen += os.read(fd, 65536)
+    except OSError:
+        sys.exit("it ended after " + repr(seen[-300:]))
+    if not asked and b"$" in seen:
+        asked = True
+        os.write(fd, b"echo sum $((6*7)) end; exit\\n")
+print("it answered")
+'''
+
 
 def at(host):
     return f"[{host}]" if ":" in host else host
@@ -94,8 +114,8 @@ def programs(file, java_class):
         ("nc -u, from a port", "nc", sh("echo asked | nc -u -p 7007 -w 1 {host} {echo}")),
         ("socat", "socat", sh("echo asked | socat -t 1 - udp:{at}:{echo}")),
         ("socat, datagrams", "socat", sh("echo asked | socat -t 1 - udp-datagram:{at}:{echo}")),
-        ("bash", "bash", sh("exec 3<>/dev/udp/{host}/{echo}; echo one >&3; read -r -t 5 a <&3; printf 'two\\n' >&3; read -r -t 5 b <&3; "
-                            "(echo three) >&3; read -r -t 5 c <&3; date +four >&3; read -r -t 5 d <&3; echo $a $b $c $d")),
+        ("bash", "bash", sh("exec 3<>/dev/udp/{host}/{echo}; echo one >&3; read -r -n 1 -t 5 a <&3; printf 'two\\n' >&3; read -r -n 1 -t 5 b <&3; "
+                            "(echo three) >&3; read -r -n 1 -t 5 c <&3; date +four >&3; read -r -n 1 -t 5 d <&3; echo $a $b $c $d")),
         ("bash, to a sink", "bash", sh("echo by-bash >/dev/udp/{host}/{sink}")),
         ("logger", "logger", sh("logger --udp --server {host} --port {sink} --rfc3164 by-logger")),
         ("python statsd", "python3", lambda host: ["python3", "-c", "import socket,sys; "
