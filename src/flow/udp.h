@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between the parts of datagrams: udp.c (associations and their descriptors), udp_link.c (the control connection), udp_send.c,
- * udp_recv.c, udp_connect.c (peers, names, options).
+ * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
+ * connection), udp_pending.c, udp_record.c; udp_send.c, udp_many.c, udp_segment.c, udp_begin.c; udp_recv.c; udp_control.c, udp_memory.c;
+ * udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
 #define TSPROXY_FLOW_UDP_H
@@ -11,6 +12,7 @@
 #include "tsproxy/udp.h"
 #include "tsproxy/handshake.h"
 #include "tsproxy/socks5.h"
+#include "tsproxy/sys.h"
 #include "tsproxy/udp_header.h"
 
 union ts_udp_name {
@@ -84,8 +86,29 @@ struct ts_udp {
 	} carried;		/* the last destination that was found to be ours */
 };
 
+/* An option of a socket; 0 where it has none. */
+static inline int ts_udp_get_int(int fd, int level, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	return ts_sys(SYS_getsockopt, fd, level, name, &value, &len) == 0 ? value : 0;
+}
+
+static inline void ts_udp_set_int(int fd, int level, int name, int value)
+{
+	ts_sys(SYS_setsockopt, fd, level, name, &value, sizeof(value));
+}
+
 /* The association of `fd`, with a consistent copy of what it takes to use it; null: none. No lock. */
 struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v);
+/* Registers a new link as the association of `fd`; another thread may have been faster. 0 or -errno. */
+int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only);
+/* Registers what is not decided yet. 0 or -errno. */
+int ts_udp_install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6only);
+
+/* --- udp_make.c --- */
+
 /*
  * The same for a socket that turns to `to`, made where there is none yet. 0 or -errno. Where the descriptor or `flags`
  * (MSG_DONTWAIT) does not let it wait, the view may be pending.
