@@ -22,12 +22,15 @@ static bool waits(int fd)
 	return ts_sys(SYS_ioctl, fd, TIOCOUTQ, &n) == 0 && n > 0;
 }
 
-/* The kernel throws away what is pending when it becomes too long. */
+/* The kernel throws away what is pending when it becomes too long; of 65,535 bytes it sends nothing in any case. */
 void ts_udp_discard(int fd)
 {
-	struct iovec too_much = { (void *)8, 0xffff };
-	struct msghdr out = { .msg_iov = &too_much, .msg_iovlen = 1 };
+	static const uint8_t page[4096];
+	struct iovec too_much[16];
+	struct msghdr out = { .msg_iov = too_much, .msg_iovlen = 16 };
 
+	for (int i = 0; i < 16; i++)
+		too_much[i] = (struct iovec){ (void *)page, sizeof(page) - !i };
 	ts_sys(SYS_sendmsg, fd, &out, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

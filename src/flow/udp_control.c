@@ -128,9 +128,11 @@ int ts_udp_control_copy(struct msghdr *out, const struct msghdr *msg, const stru
 			continue;
 		if (at + CMSG_ALIGN(c->cmsg_len) > sizeof(space->bytes) - CMSG_SPACE(sizeof(uint16_t)))
 			return -ENOBUFS;
+		memset(space->bytes + at, 0, CMSG_ALIGN(c->cmsg_len));
 		memcpy(space->bytes + at, c, c->cmsg_len);
 		at += CMSG_ALIGN(c->cmsg_len);
 	}
+	memset(space->bytes + at, 0, CMSG_SPACE(sizeof(uint16_t)));
 	c = (struct cmsghdr *)(space->bytes + at);
 	*c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(uint16_t)), .cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT };
 	*(uint16_t *)CMSG_DATA(c) = (uint16_t)segment;
