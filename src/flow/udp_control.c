@@ -257,8 +257,10 @@ void ts_udp_control_give(int fd, struct msghdr *m, struct msghdr *given, size_t 
 	socklen_t len = sizeof(name);
 	size_t used = 0;
 
-	if (!ts_udp_writable(fd, m->msg_control, room))
-		room = 0;
+	if (!ts_udp_writable(fd, m->msg_control, room)) {
+		m->msg_controllen = 0;	/* put_cmsg's EFAULT is nobody's */
+		return;
+	}
 	if (from && ts_live_own_addr(ts_addr_is4(from) ? AF_INET : AF_INET6, &own) != 1)
 		from = NULL;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(given); c && whole(given, c); c = CMSG_NXTHDR(given, c)) {

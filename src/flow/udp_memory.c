@@ -44,6 +44,8 @@ bool ts_udp_writable(int fd, void *p, size_t len)
 {
 	uintptr_t at = (uintptr_t)p, end = at + len;
 
+	if (len && !ts_plausible(p))
+		return false;
 	for (; at < end; at = (at | (PAGE - 1)) + 1) {
 		socklen_t one = 1;
 

@@ -114,12 +114,36 @@ static size_t peek_head(const struct pieces *p, size_t got, uint8_t out[TS_UDP_H
 	return n;
 }
 
-static void put_name(const struct ts_udp_view *v, const struct ts_addr *from, struct msghdr *user)
+/*
+ * Where the kernel is to put the name: the program's own place, if it is big enough, so that it is the kernel who finds that it cannot be
+ * written to; else `ours`.
+ */
+static void ask_name(struct msghdr *k, const struct ts_udp *u, const struct ts_udp_view *v, const struct msghdr *user, union ts_udp_name *ours)
+{
+	size_t need = u && v->family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+	bool direct = user->msg_name && user->msg_namelen >= need;
+
+	k->msg_name = direct ? user->msg_name : ours;
+	k->msg_namelen = direct ? user->msg_namelen : sizeof(*ours);
+}
+
+/* 0 or -EFAULT. `from` null: it is the kernel's name. */
+static int give_name(int fd, const struct ts_udp_view *v, const struct msghdr *k, const struct ts_addr *from, struct msghdr *user)
 {
 	struct sockaddr_storage sa;
-	socklen_t len = ts_addr_to_sockaddr(from, v->family, &sa);
+	socklen_t len;
 
-	ts_sockaddr_copy_out(&sa, len, user->msg_name, &user->msg_namelen);
+	if (!user->msg_name)
+		return 0;
+	if (k->msg_name != user->msg_name && !ts_udp_writable(fd, user->msg_name, user->msg_namelen))
+		return -EFAULT;
+	if (!from && k->msg_name == user->msg_name) {
+		user->msg_namelen = k->msg_namelen;
+		return 0;
+	}
+	len = from ? ts_addr_to_sockaddr(from, v->family, &sa) : k->msg_namelen;
+	ts_sockaddr_copy_out(from ? &sa : (void *)k->msg_name, len, user->msg_name, &user->msg_namelen);
+	return 0;
 }
 
 /* Whether the control messages may have to be others than the kernel's: then they come into a buffer of ours first. */
@@ -146,13 +170,14 @@ static void give_control(int fd, struct ts_udp *u, const struct ts_udp_view *v, 
 
 /*
  * Turns what the kernel gave into what the program is to see: `k` the kernel's message, `real` the datagram's whole length.
- * Returns the payload's whole length, or -EAGAIN: it was for us alone.
+ * Returns the payload's whole length, -EAGAIN: it was for us alone; -EFAULT: the program's name cannot be written to.
  */
 static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct pieces *p, struct msghdr *k, size_t real, struct msghdr *user)
 {
 	uint8_t head[TS_UDP_HEADER_MAX];
 	struct ts_addr from;
 	size_t room = p->room + TS_UDP_HEADER_MAX, got = real < room ? real : room, head_len = 0, whole, kept;
+	int err;
 	bool relayed = u && ts_udp_from_relay(v, k->msg_name, k->msg_namelen);
 
 	if (relayed) {
@@ -167,13 +192,8 @@ static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, str
 	user->msg_flags = (k->msg_flags & ~MSG_TRUNC) | (whole > p->room ? MSG_TRUNC : 0);
 	if (user->msg_controllen)
 		give_control(fd, u, v, k, relayed ? &from : NULL, user);
-	if (!user->msg_name)
-		user->msg_namelen = 0;
-	else if (relayed)
-		put_name(v, &from, user);
-	else
-		ts_sockaddr_copy_out((void *)k->msg_name, k->msg_namelen, user->msg_name, &user->msg_namelen);
-	return (ssize_t)whole;
+	err = give_name(fd, v, k, relayed ? &from : NULL, user);
+	return err ? err : (ssize_t)whole;
 }
 
 /*
@@ -197,12 +217,13 @@ static struct ts_udp *by_now(int fd, struct ts_udp *u, struct ts_udp_view *v)
 /* One datagram; -EAGAIN with `*ours`: one came, but not for the program. */
 static ssize_t receive(int fd, struct ts_udp **u, struct ts_udp_view *v, struct pieces *p, struct msghdr *user, int flags, bool *ours)
 {
-	struct sockaddr_storage from;
+	union ts_udp_name from;
 	struct ts_udp_control control;
-	struct msghdr k = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = p->iov, .msg_iovlen = p->count,
-			    .msg_control = user->msg_control, .msg_controllen = user->msg_controllen };
+	struct msghdr k = { .msg_iov = p->iov, .msg_iovlen = p->count, .msg_control = user->msg_control,
+			    .msg_controllen = user->msg_controllen };
 	ssize_t n, whole;
 
+	ask_name(&k, *u, v, user, &from);
 	if (*u && turns_control(v, user)) {
 		k.msg_control = control.bytes;
 		k.msg_controllen = sizeof(control);
@@ -213,13 +234,13 @@ static ssize_t receive(int fd, struct ts_udp **u, struct ts_udp_view *v, struct 
 		return -ts_errno;
 	*u = by_now(fd, *u, v);
 	whole = unwrap(fd, *u, v, p, &k, (size_t)n, user);
-	if (whole < 0) {
+	if (whole == -EAGAIN) {
 		*ours = true;
 		if (flags & MSG_PEEK)
 			ts_sys(SYS_recvfrom, fd, p->head, 0, MSG_DONTWAIT, NULL, NULL);
 		return whole;
 	}
-	return flags & MSG_TRUNC || (size_t)whole < p->room ? whole : (ssize_t)p->room;
+	return whole < 0 || flags & MSG_TRUNC || (size_t)whole < p->room ? whole : (ssize_t)p->room;
 }
 
 static uint8_t expected(const struct ts_udp *u)
@@ -324,9 +345,10 @@ static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct t
 		lay_out(p, &b->iov[b->used], user->msg_iov, user->msg_iovlen, expected(u));
 		b->used += p->count;
 		b->k[b->count].msg_hdr = (struct msghdr){
-			.msg_name = &b->from[b->count], .msg_namelen = sizeof(b->from[0]), .msg_iov = p->iov, .msg_iovlen = p->count,
+			.msg_iov = p->iov, .msg_iovlen = p->count,
 			.msg_control = user->msg_control, .msg_controllen = user->msg_controllen,
 		};
+		ask_name(&b->k[b->count].msg_hdr, u, v, user, &b->from[b->count]);
 		if (turned) {
 			b->k[b->count].msg_hdr.msg_control = b->control[b->count].bytes;
 			b->k[b->count].msg_hdr.msg_controllen = sizeof(b->control[0]);
@@ -366,6 +388,8 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 		for (good = 0; good < got; good++) {
 			ssize_t whole = unwrap(fd, u, &v, &b.p[good], &b.k[good].msg_hdr, b.k[good].msg_len, &msgs[good].msg_hdr);
 
+			if (whole == -EFAULT && !good)
+				return -EFAULT;
 			if (whole < 0)
 				break;
 			if (!(flags & MSG_TRUNC) && (size_t)whole > b.p[good].room)

@@ -88,6 +88,41 @@ CASE(bad_pieces)
 	}
 }
 
+/* Names and control messages that cannot be written. */
+CASE_FAMILIES(bad_places)
+{
+	int fd = udp(0), one = 1;
+	char in[20];
+	struct iovec iov = { in, sizeof(in) };
+	struct mmsghdr mm[2] = { { .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } }, { .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } } };
+
+	MUST(setsockopt(fd, case_family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6, case_family == AF_INET ? IP_PKTINFO : IPV6_RECVPKTINFO, &one,
+			sizeof(one)));
+	for (socklen_t room = 0; room <= 128; room += 16) {
+		socklen_t len = room;
+
+		give(fd, PEER, ECHO, "name");
+		await(fd);
+		T(recvfrom(fd, in, sizeof(in), MSG_DONTWAIT, nowhere, &len));
+		T(recv(fd, in, sizeof(in), MSG_DONTWAIT));
+		mm[0].msg_hdr.msg_name = nowhere;
+		mm[0].msg_hdr.msg_namelen = room;
+		give(fd, PEER, ECHO, "name");
+		await(fd);
+		T(recvmmsg(fd, mm, 1, MSG_DONTWAIT, NULL));
+		T(recv(fd, in, sizeof(in), MSG_DONTWAIT));
+		mm[0].msg_hdr.msg_name = NULL;
+		mm[0].msg_hdr.msg_control = nowhere;
+		mm[0].msg_hdr.msg_controllen = room;
+		give(fd, PEER, ECHO, "control");
+		await(fd);
+		T(recvmsg(fd, &mm[0].msg_hdr, MSG_DONTWAIT));
+		say("control %zu", mm[0].msg_hdr.msg_controllen);
+		mm[0].msg_hdr.msg_control = NULL;
+		mm[0].msg_hdr.msg_controllen = 0;
+	}
+}
+
 /* A socket's own filter sees the datagrams as they are. */
 static struct sock_filter begins_with_k[] = {
 	BPF_STMT(BPF_LD | BPF_ABS | BPF_B, 8),
