@@ -65,7 +65,9 @@ void ts_udp_prime(int fd);
 
 /* connect(2) to an address that is ours. `family`: of the sockaddr given. */
 int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d);
-/* connect(2) to any other address succeeded on a socket with an association. */
+/* connect(2) to any other address is about to be made on a socket with an association; it failed; it succeeded. */
+void ts_udp_leaving(int fd, const struct sockaddr *to, socklen_t len);
+void ts_udp_stayed(int fd);
 void ts_udp_left(int fd);
 
 /* The peer that a socket with an association is connected to. False: ask the kernel. `family`: of the socket's addresses. */
@@ -74,7 +76,7 @@ bool ts_udp_peer(int fd, struct ts_addr *out, int *family);
 bool ts_udp_local(int fd, const struct ts_addr *kernel, struct ts_addr *out, int *family);
 /* FIONREAD. False: ask the kernel. */
 bool ts_udp_unread(int fd, int *out);
-/* Options whose value in the kernel is not the program's: IPV6_V6ONLY, UDP_GRO. False: ask the kernel. */
+/* Options whose value in the kernel is not the program's: IPV6_V6ONLY, UDP_GRO, the path's MTU. False: ask the kernel. */
 bool ts_udp_get_option(int fd, int level, int name, int *out);
 /* 1: done. 0: the real call, with the program's value. */
 int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len);

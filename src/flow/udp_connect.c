@@ -12,6 +12,8 @@
 #include "tsproxy/names.h"
 #include "tsproxy/sys.h"
 
+#define TAILNET_MTU 1280	/* the daemon's, wherever it runs; the kernel would tell loopback's */
+
 static void set_peer(struct ts_udp *u, const struct ts_addr *to)
 {
 	ts_udp_edit(u);
@@ -43,6 +45,37 @@ static int connect_later(int fd, struct ts_udp *u, const struct ts_addr *to)
 	return err;
 }
 
+/*
+ * A socket of IPv6 that is connected has an address of its peer's family, from which the kernel connects to none of the other; and the
+ * relay's may be the other. So it is disconnected first; the port that it has is taken again.
+ */
+static void disconnect(int fd)
+{
+	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+	union ts_udp_name name;
+	socklen_t len = sizeof(name);
+	struct ts_addr local;
+
+	if (ts_sys(SYS_getsockname, fd, &name, &len) != 0 || !ts_addr_from_sockaddr(&local, &name.sa, len))
+		return;
+	ts_sys(SYS_connect, fd, &unspec, sizeof(unspec));
+	memset(local.ip, 0, sizeof(local.ip));
+	ts_udp_name_set(&name, &len, &local, AF_INET6);
+	ts_sys(SYS_bind, fd, &name, len);	/* it may be bound still: that is as well */
+}
+
+static int connect_to_relay(int fd, const struct ts_udp_view *v)
+{
+	union ts_udp_name name;
+	socklen_t len = sizeof(name);
+	struct ts_addr peer;
+
+	if (v->family == AF_INET6 && !v->connected && ts_sys(SYS_getpeername, fd, &name, &len) == 0 &&
+	    ts_addr_from_sockaddr(&peer, &name.sa, len) && ts_addr_is4(&peer) != ts_addr_is4(&v->relay))
+		disconnect(fd);
+	return (int)ts_sys(SYS_connect, fd, &v->name, v->name_len);
+}
+
 int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d)
 {
 	struct ts_udp_view v, turned;
@@ -68,7 +101,7 @@ int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 	if (v.pending)
 		return connect_later(fd, u, to);
 	ts_udp_mark(fd, &turned);
-	err = (int)ts_sys(SYS_connect, fd, &v.name, v.name_len);
+	err = connect_to_relay(fd, &v);
 	if (err) {
 		ts_udp_mark(fd, &v);
 		return err;
@@ -78,6 +111,24 @@ int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 		set_peer(u, to);
 	ts_unlock(&ts_fdtab_lock);
 	return 0;
+}
+
+void ts_udp_leaving(int fd, const struct sockaddr *to, socklen_t len)
+{
+	struct ts_udp_view v;
+	struct ts_addr dest;
+
+	if (ts_udp_get(fd, &v) && v.connected && v.family == AF_INET6 && ts_addr_is4(&v.relay) &&
+	    ts_addr_from_sockaddr(&dest, to, len) && to->sa_family == AF_INET6 && !ts_addr_is4(&dest))
+		disconnect(fd);
+}
+
+void ts_udp_stayed(int fd)
+{
+	struct ts_udp_view v;
+
+	if (ts_udp_get(fd, &v) && v.connected && !v.pending)
+		ts_sys(SYS_connect, fd, &v.name, v.name_len);
 }
 
 void ts_udp_left(int fd)
@@ -131,6 +182,8 @@ bool ts_udp_get_option(int fd, int level, int name, int *out)
 		*out = 1;
 	else if (u && level == IPPROTO_UDP && name == UDP_GRO)
 		*out = u->gro;
+	else if (u && v.connected && ((level == IPPROTO_IP && name == IP_MTU) || (level == IPPROTO_IPV6 && name == IPV6_MTU)))
+		*out = TAILNET_MTU;
 	else
 		return false;
 	return true;

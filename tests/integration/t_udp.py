@@ -327,3 +327,23 @@ ask("told", lambda: s.sendto(b"x", (sys.argv[1], 7)))
 ''', NODE1, options=["--status", t.status_file(), "--socks5", f"127.0.0.1:{port}"], timeout=60)
     assert done.good() == ("blocking EHOSTUNREACH later\nconnect sent at once\nsend sent at once\ntold EHOSTUNREACH at once\n"
                            f"('{NODE1}', 7)\nagain sent at once\nsendto sent at once\nnear sent at once\ntold EHOSTUNREACH at once\n"), done
+
+
+@test("the path's MTU of a connected socket is the tailnet's; of one that is not there is none")
+def udp_mtu(t):
+    t.tailnet()
+    out = python(t, '''
+import errno, socket, sys
+for host, level, option in ((sys.argv[1], socket.IPPROTO_IP, 14), (sys.argv[2], socket.IPPROTO_IPV6, 24)):
+    s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    s.sendto(b"x", (host, 7))
+    try:
+        print(s.getsockopt(level, option))
+    except OSError as e:
+        print(errno.errorcode[e.errno])
+    s.connect((host, 7))
+    print(s.getsockopt(level, option))
+    s.connect(("::1" if ":" in host else "127.0.0.1", 7))
+    print(s.getsockopt(level, option))
+''', NODE1, NODE1_V6).good()
+    assert out.split() == ["ENOTCONN", "1280", "65535", "ENOTCONN", "1280", "65536"], out

@@ -540,6 +540,33 @@ CASE_FAMILIES(path_mtu)
 	show_from(fd, 100, MSG_DONTWAIT);
 }
 
+/* What a node's address does not need. */
+CASE(scopes)
+{
+	int fd = (int)MUST(socket(AF_INET6, SOCK_DGRAM, 0));
+	struct sockaddr_in6 to;
+
+	memcpy(&to, at_family(AF_INET6, false, PEER, ECHO), sizeof(to));
+	for (uint32_t scope = 0; scope < 3; scope++)
+		for (uint32_t flow = 0; flow < 2; flow++) {
+			to.sin6_scope_id = scope;
+			to.sin6_flowinfo = htonl(flow);
+			T(sendto(fd, "scope", 5, 0, (void *)&to, sizeof(to)));
+			await(fd);
+			show_from(fd, 100, MSG_DONTWAIT);
+			T(connect(fd, (void *)&to, sizeof(to)));
+			show_peer(fd);
+			T(send(fd, "again", 5, 0));
+			await(fd);
+			show_from(fd, 100, MSG_DONTWAIT);
+			T(connect(fd, &(struct sockaddr){ .sa_family = AF_UNSPEC }, sizeof(struct sockaddr)));
+		}
+	to.sin6_scope_id = 0;
+	T(sendto(fd, "short", 5, 0, (void *)&to, 24));
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+}
+
 CASE_FAMILIES(small_buffer)
 {
 	int fd = udp(0), room = 1;

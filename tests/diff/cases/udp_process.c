@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <spawn.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 extern char **environ;
 
@@ -56,6 +57,25 @@ CASE_FAMILIES(vfork)
 	if (child == 0) {
 		dup2(fd, 0);
 		execl(case_self, case_self, "child", NULL);
+		_exit(1);
+	}
+	reap(child);
+	T(send(fd, "by the parent", 13, 0));
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+}
+
+CASE(exec_by_number)
+{
+	int fd = udp(0);
+	char *argv[] = { (char *)case_self, "child", NULL };
+	pid_t child;
+
+	T(connect(fd, TO(PEER, ECHO)));
+	child = fork();
+	if (child == 0) {
+		dup2(fd, 0);
+		syscall(SYS_execve, case_self, argv, environ);
 		_exit(1);
 	}
 	reap(child);
