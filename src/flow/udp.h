@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
- * connection), udp_pending.c, udp_record.c; udp_send.c, udp_many.c, udp_segment.c, udp_begin.c; udp_recv.c; udp_control.c, udp_memory.c;
+ * connection), udp_pending.c, udp_record.c; udp_send.c, udp_many.c, udp_segment.c, udp_begin.c; udp_recv.c, udp_pieces.c; udp_control.c, udp_memory.c;
  * udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
@@ -174,6 +174,23 @@ void ts_udp_mark(int fd, const struct ts_udp_view *v);
 bool ts_udp_record(int fd, struct ts_udp_view *v);
 /* Installs or brings up to date what a record says. Lock held. */
 void ts_udp_adopt(int fd, const struct ts_udp_view *v);
+
+/* --- udp_pieces.c --- */
+
+struct ts_udp_pieces {
+	struct iovec *iov;
+	size_t count;
+	size_t room;	/* the program's */
+	uint8_t head[TS_UDP_HEADER_MAX], spare[TS_UDP_HEADER_MAX];
+	uint8_t expect;
+};
+
+/* `space`: for two more pieces than `n`. */
+void ts_udp_lay_out(struct ts_udp_pieces *p, struct iovec *space, const struct iovec *iov, size_t n, uint8_t expect);
+/* memmove along the list. */
+void ts_udp_move(const struct ts_udp_pieces *p, size_t to, size_t from, size_t n);
+/* The first bytes of what came, for the header's reader. */
+size_t ts_udp_peek_head(const struct ts_udp_pieces *p, size_t got, uint8_t out[TS_UDP_HEADER_MAX]);
 
 /* --- udp_memory.c --- */
 

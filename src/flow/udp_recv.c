@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Receiving: pieces for a header, the program's own, and pieces for what a longer header pushes beyond these.
- *
- *	[header, the longest that this socket's peers have] [what the program gave ...] [spare]
- *
- * So one kernel call takes a datagram, and its payload lands where it belongs. Behind a shorter header (on a socket that has peers of
- * both families, or a datagram that came past the relay and has none) it is moved along the list, always forward: what the program's
- * buffer holds beyond the datagram stays. The kernel is always asked for the true length, from which truncation is told in
- * the program's terms.
+ * Receiving: one kernel call takes a datagram, header and all (udp_pieces.c), and gives it as it is on the tailnet: its source, its control
+ * messages, its length. The kernel is always asked for the true length, from which truncation is told in the program's terms.
  */
 #include "udp.h"
 
@@ -22,97 +16,6 @@
 #define BATCH 64
 #define BATCH_PIECES 256
 #define BATCH_CONTROLS 16
-
-struct pieces {
-	struct iovec *iov;
-	size_t count;
-	size_t room;	/* the program's */
-	uint8_t head[TS_UDP_HEADER_MAX], spare[TS_UDP_HEADER_MAX];
-	uint8_t expect;
-};
-
-/* `space`: for two more pieces than `n`. */
-static void lay_out(struct pieces *p, struct iovec *space, const struct iovec *iov, size_t n, uint8_t expect)
-{
-	p->iov = space;
-	p->expect = expect;
-	p->room = 0;
-	p->iov[0] = (struct iovec){ p->head, expect };
-	for (size_t i = 0; i < n; i++) {
-		p->iov[i + 1] = iov[i];
-		p->room += iov[i].iov_len;
-	}
-	p->iov[n + 1] = (struct iovec){ p->spare, (size_t)(TS_UDP_HEADER_MAX - expect) };
-	p->count = n + 2;
-}
-
-/* The bytes from `pos` on that lie together; `back`: those that end there. */
-static uint8_t *run_at(const struct pieces *p, size_t pos, size_t *len, bool back)
-{
-	for (size_t i = 0; i < p->count; i++) {
-		size_t here = p->iov[i].iov_len;
-
-		if (back ? pos <= here && here : pos < here) {
-			*len = back ? pos : here - pos;
-			return (uint8_t *)p->iov[i].iov_base + (back ? 0 : pos);
-		}
-		pos -= here;
-	}
-	*len = 0;
-	return NULL;
-}
-
-static size_t least(size_t a, size_t b, size_t c)
-{
-	size_t m = a < b ? a : b;
-
-	return m < c ? m : c;
-}
-
-/* memmove along the list. */
-static void move(const struct pieces *p, size_t to, size_t from, size_t n)
-{
-	size_t a, b, step;
-
-	while (n && to < from) {
-		uint8_t *dst = run_at(p, to, &a, false), *src = run_at(p, from, &b, false);
-
-		step = least(a, b, n);
-		if (!dst || !src)
-			return;
-		memmove(dst, src, step);
-		to += step;
-		from += step;
-		n -= step;
-	}
-	while (n && to > from) {
-		uint8_t *dst = run_at(p, to + n, &a, true), *src = run_at(p, from + n, &b, true);
-
-		step = least(a, b, n);
-		if (!dst || !src)
-			return;
-		memmove(dst + a - step, src + b - step, step);
-		n -= step;
-	}
-}
-
-/* The first bytes of what came, for the header's reader. */
-static size_t peek_head(const struct pieces *p, size_t got, uint8_t out[TS_UDP_HEADER_MAX])
-{
-	size_t n = 0;
-
-	while (n < TS_UDP_HEADER_MAX && n < got) {
-		size_t len;
-		const uint8_t *at = run_at(p, n, &len, false);
-
-		if (!at)
-			break;
-		len = least(len, TS_UDP_HEADER_MAX - n, got - n);
-		memcpy(out + n, at, len);
-		n += len;
-	}
-	return n;
-}
 
 /*
  * Where the kernel is to put the name: the program's own place, if it is big enough, so that it is the kernel who finds that it cannot be
@@ -172,7 +75,7 @@ static void give_control(int fd, struct ts_udp *u, const struct ts_udp_view *v, 
  * Turns what the kernel gave into what the program is to see: `k` the kernel's message, `real` the datagram's whole length.
  * Returns the payload's whole length, -EAGAIN: it was for us alone; -EFAULT: the program's name cannot be written to.
  */
-static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct pieces *p, struct msghdr *k, size_t real, struct msghdr *user)
+static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *k, size_t real, struct msghdr *user)
 {
 	uint8_t head[TS_UDP_HEADER_MAX];
 	struct ts_addr from;
@@ -182,13 +85,13 @@ static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, str
 
 	if (relayed) {
 		u->heard = true;
-		head_len = ts_udp_header_read(head, peek_head(p, got, head), &from);
+		head_len = ts_udp_header_read(head, ts_udp_peek_head(p, got, head), &from);
 		if (!head_len || (v->family == AF_INET && !ts_addr_is4(&from)))
 			return -EAGAIN;
 	}
 	whole = real - head_len;
 	kept = whole < p->room ? whole : p->room;
-	move(p, p->expect, head_len, kept);
+	ts_udp_move(p, p->expect, head_len, kept);
 	user->msg_flags = (k->msg_flags & ~MSG_TRUNC) | (whole > p->room ? MSG_TRUNC : 0);
 	if (user->msg_controllen)
 		give_control(fd, u, v, k, relayed ? &from : NULL, user);
@@ -215,7 +118,7 @@ static struct ts_udp *by_now(int fd, struct ts_udp *u, struct ts_udp_view *v)
 }
 
 /* One datagram; -EAGAIN with `*ours`: one came, but not for the program. */
-static ssize_t receive(int fd, struct ts_udp **u, struct ts_udp_view *v, struct pieces *p, struct msghdr *user, int flags, bool *ours)
+static ssize_t receive(int fd, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *user, int flags, bool *ours)
 {
 	union ts_udp_name from;
 	struct ts_udp_control control;
@@ -252,9 +155,9 @@ static __attribute__((noinline)) ssize_t receive_short(int fd, struct ts_udp **u
 						       bool *ours)
 {
 	struct iovec iov[TS_UDP_PIECES + 2];
-	struct pieces p;
+	struct ts_udp_pieces p;
 
-	lay_out(&p, iov, user->msg_iov, user->msg_iovlen, expected(*u));
+	ts_udp_lay_out(&p, iov, user->msg_iov, user->msg_iovlen, expected(*u));
 	return receive(fd, u, v, &p, user, flags, ours);
 }
 
@@ -262,9 +165,9 @@ static __attribute__((noinline)) ssize_t receive_long(int fd, struct ts_udp **u,
 						      bool *ours)
 {
 	struct iovec iov[TS_UDP_PIECES_MAX];
-	struct pieces p;
+	struct ts_udp_pieces p;
 
-	lay_out(&p, iov, user->msg_iov, user->msg_iovlen, expected(*u));
+	ts_udp_lay_out(&p, iov, user->msg_iov, user->msg_iovlen, expected(*u));
 	return receive(fd, u, v, &p, user, flags, ours);
 }
 
@@ -274,13 +177,13 @@ static ssize_t receive_joined(int fd, struct ts_udp **u, struct ts_udp_view *v, 
 	uint8_t *buf = ts_zero_pages(DATAGRAM_MAX, MAP_PRIVATE);
 	size_t room = ts_udp_length(user);
 	struct iovec one = { buf, room < DATAGRAM_MAX ? room : DATAGRAM_MAX }, iov[3];
-	struct pieces p;
+	struct ts_udp_pieces p;
 	ssize_t n;
 	int err = 0;
 
 	if (!buf)
 		return -ENOBUFS;
-	lay_out(&p, iov, &one, 1, expected(*u));
+	ts_udp_lay_out(&p, iov, &one, 1, expected(*u));
 	n = receive(fd, u, v, &p, user, flags, ours);
 	if (n > 0)
 		err = ts_udp_scatter(fd, user, buf, (size_t)n < one.iov_len ? (size_t)n : one.iov_len);
@@ -325,7 +228,7 @@ struct batch {
 	struct mmsghdr k[BATCH];
 	union ts_udp_name from[BATCH];
 	struct ts_udp_control control[BATCH_CONTROLS];
-	struct pieces p[BATCH];
+	struct ts_udp_pieces p[BATCH];
 	struct iovec iov[BATCH_PIECES];
 };
 
@@ -335,14 +238,14 @@ static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct t
 	b->used = 0;
 	for (b->count = 0; b->count < n && b->count < BATCH; b->count++) {
 		const struct msghdr *user = &msgs[b->count].msg_hdr;
-		struct pieces *p = &b->p[b->count];
+		struct ts_udp_pieces *p = &b->p[b->count];
 		bool turned = u && turns_control(v, user);
 
 		if (turned && b->count == BATCH_CONTROLS)
 			return;
 		if (!is_list(user) || user->msg_iovlen > TS_UDP_PIECES || b->used + user->msg_iovlen + 2 > BATCH_PIECES)
 			return;
-		lay_out(p, &b->iov[b->used], user->msg_iov, user->msg_iovlen, expected(u));
+		ts_udp_lay_out(p, &b->iov[b->used], user->msg_iov, user->msg_iovlen, expected(u));
 		b->used += p->count;
 		b->k[b->count].msg_hdr = (struct msghdr){
 			.msg_iov = p->iov, .msg_iovlen = p->count,

@@ -131,6 +131,6 @@ int __dprintf_chk(int fd, int flag, const char *format, ...)
 /* What a program leaves in its standard output libc writes last of all. */
 __attribute__((destructor)) static void end(void)
 {
-	if (any() && &stdout && stdout)
+	if (any() && &stdout && stdout && ts_fd_is_udp(fileno(stdout)))
 		fflush(stdout);
 }
