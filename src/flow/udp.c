@@ -104,8 +104,12 @@ void ts_udp_forget_socket(struct ts_udp *u)
 {
 	int fd;
 
-	while ((fd = fd_of(u)) >= 0)
+	while ((fd = fd_of(u)) >= 0) {
+		unsigned kept = ts_fd_get_flags(fd) & (TS_FD_DATAGRAM | TS_FD_SHARED | TS_FD_DUPLICATED);
+
 		forget(fd);
+		ts_fd_set_flags(fd, kept, 0);
+	}
 }
 
 struct ts_udp *ts_udp_of(int fd)
@@ -142,6 +146,17 @@ static void lead_to(int fd, struct ts_udp *u)
 	u->refs++;
 	ts_udp_count++;
 	ts_fd_set_flags(fd, TS_FD_UDP, 0);
+}
+
+/* Descriptors that were duplicated before the socket turned to the tailnet. */
+static void lead_others(int fd, struct ts_udp *u)
+{
+	if (!(ts_fd_get_flags(fd) & TS_FD_DUPLICATED))
+		return;
+	for (int other = 0; other <= ts_fd_highest(); other++)
+		if (other != fd && (ts_fd_get_flags(other) & (TS_FD_DUPLICATED | TS_FD_UDP)) == TS_FD_DUPLICATED &&
+		    socket_cookie(other) == u->cookie)
+			lead_to(other, u);
 }
 
 /* UDP_GRO would join several of the relay's datagrams, headers and all, into one. */
@@ -183,6 +198,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	memset(&u->carried.to, 0, sizeof(u->carried.to));
 	ts_udp_edited(u);
 	lead_to(fd, u);
+	lead_others(fd, u);
 	return 0;
 }
 
@@ -201,12 +217,23 @@ int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only)
 	return err;
 }
 
+/* The association of the same socket, by another descriptor. */
+static struct ts_udp *with_cookie(uint64_t cookie)
+{
+	for (int fd = 0; fd <= ts_fd_highest(); fd++)
+		if (ts_fd_get_flags(fd) & TS_FD_UDP && tables->udp[tables->slot_of[fd] - 1].cookie == cookie)
+			return &tables->udp[tables->slot_of[fd] - 1];
+	return NULL;
+}
+
 void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 {
 	struct ts_udp_link none = { .relay = v->relay, .fd = -1 };
 	struct ts_udp *u = ts_udp_of(fd);
 	struct ts_udp_view was;
 
+	if (!u && (u = with_cookie(socket_cookie(fd))))
+		lead_to(fd, u);
 	if (!u) {
 		install_locked(fd, &none, v);
 		return;
@@ -267,8 +294,12 @@ void ts_udp_fd_duplicated(int from, int to)
 		return;
 	ts_lock(&ts_fdtab_lock);
 	u = ts_udp_of(from);
+	/* Another thread may have used the number after it was forgotten, and before it became the new socket's. */
+	if (ts_fd_get_flags(to) & TS_FD_UDP && tables->slot_of[to])
+		forget(to);
 	if (u)
 		lead_to(to, u);
-	ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_DATAGRAM | TS_FD_SHARED), 0);
+	ts_fd_set_flags(from, TS_FD_DUPLICATED, 0);
+	ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_DATAGRAM | TS_FD_SHARED | TS_FD_DUPLICATED), 0);
 	ts_unlock(&ts_fdtab_lock);
 }

@@ -129,9 +129,13 @@ static int conclude(int fd, struct ts_udp *u, struct ts_udp_pending *p, int err,
 {
 	ts_lock(&ts_fdtab_lock);
 	__atomic_store_n(&p->busy, 0, __ATOMIC_RELEASE);
-	if (ts_udp_of(fd) != u || u->pending != p) {	/* closed meanwhile */
+	if (u->pending == p && ts_udp_of(fd) != u)
+		fd = p->fd;	/* the number that this thread knows became another's, and the socket has others */
+	if (u->pending != p || ts_udp_of(fd) != u) {	/* closed meanwhile */
 		if (!err)
 			ts_udp_link_close(link);
+		if (u->pending == p)
+			u->pending = NULL;
 		unlink_it(p);
 		ts_udp_attempt_end(&p->attempt);
 		ts_sys(SYS_munmap, p, sizeof(*p));

@@ -183,6 +183,59 @@ CASE_FAMILIES(reused)
 	show_peer(500);
 }
 
+/* Duplicates that were there before the socket turned to the tailnet. */
+CASE_FAMILIES(duplicated_before)
+{
+	int fd = udp(0), other = dup(fd), third = dup2(other, 77), fourth;
+
+	give(fd, PEER, ECHO, "by the first");
+	await(other);
+	show_from(other, 100, MSG_DONTWAIT);
+	T(connect(third, TO(PEER, ECHO)));
+	show_peer(fd);
+	T(send(other, "connected", 9, 0));
+	await(fd);
+	show_from(third, 100, MSG_DONTWAIT);
+	T(close(fd));
+	fourth = fcntl(other, F_DUPFD_CLOEXEC, 90);
+	T(connect(other, TO(PEER, FIRST)));
+	T(send(fourth, "elsewhere", 9, 0));
+	await(third);
+	show_from(third, 100, MSG_DONTWAIT);
+	T(connect(fourth, &(struct sockaddr){ .sa_family = AF_UNSPEC }, sizeof(struct sockaddr)));
+	echo_from(other, PEER, ECHO, "left");
+	show_peer(third);
+}
+
+/* Another program has the socket three times, as a server's child has. */
+CASE_ATTR(three_times, "sub")
+{
+	T(send(0, "zero", 4, 0));
+	await(2);
+	show_from(2, 100, MSG_DONTWAIT);
+	T(connect(0, TO(PEER, FIRST)));
+	show_peer(2);
+	T(send(2, "two", 3, 0));
+	await(0);
+	show_from(0, 100, MSG_DONTWAIT);
+}
+
+CASE(inherited_thrice)
+{
+	int fd = udp(0);
+	pid_t child;
+
+	T(connect(fd, TO(PEER, ECHO)));
+	child = fork();
+	if (child == 0) {
+		dup2(fd, 0);
+		dup2(fd, 2);
+		execl(case_self, case_self, "three_times", NULL);
+		_exit(1);
+	}
+	reap(child);
+}
+
 /* Two processes at once, on one socket each way. */
 CASE_FAMILIES(both_at_once)
 {
