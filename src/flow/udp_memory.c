@@ -6,7 +6,7 @@
 #include "udp.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "tsproxy/sys.h"
@@ -20,9 +20,9 @@ size_t ts_udp_length(const struct msghdr *msg)
 	for (size_t i = 0; i < msg->msg_iovlen; i++) {
 		size_t len = msg->msg_iov[i].iov_len;
 
-		if (len > SSIZE_MAX)
+		if (len > PTRDIFF_MAX)
 			return SIZE_MAX;
-		total = len > SSIZE_MAX - total ? SSIZE_MAX : total + len;
+		total = len > PTRDIFF_MAX - total ? PTRDIFF_MAX : total + len;
 	}
 	return total;
 }

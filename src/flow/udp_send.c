@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <netinet/udp.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "tsproxy/dest.h"
