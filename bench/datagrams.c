@@ -6,6 +6,8 @@
  *	datagrams COUNT SIZE HOST PORT		how many a second went and came back
  *	datagrams COUNT SIZE HOST PORT PROXY	the same by UDP ASSOCIATE of its own, at the proxy's port on loopback
  *	datagrams open COUNT HOST PORT		COUNT sockets one after the other, each one datagram and back: what is left behind
+ *	datagrams hold COUNT HOST PORT		COUNT sockets at once, each one datagram and back, twice: how many did not
+ *	datagrams batch COUNT HOST PORT		COUNT times 64 there by one sendmmsg, and back by recvmmsg, for who counts system calls
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -16,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -149,6 +152,13 @@ static int mappings(void)
 	return n;
 }
 
+static bool ask(int fd, const struct sockaddr_in *to)
+{
+	char c = 'c';
+
+	return sendto(fd, &c, 1, 0, (const struct sockaddr *)to, sizeof(*to)) == 1 && recv(fd, &c, 1, 0) == 1;
+}
+
 static void open_many(int count, const struct sockaddr_in *to)
 {
 	int failed = 0, fds = 0, maps = 0;
@@ -156,7 +166,6 @@ static void open_many(int count, const struct sockaddr_in *to)
 
 	for (int i = -100; i < count; i++) {
 		int fd;
-		char c = 'c';
 
 		if (i == 0) {
 			kib = resident_kib();
@@ -164,12 +173,47 @@ static void open_many(int count, const struct sockaddr_in *to)
 			maps = mappings();
 		}
 		fd = open_udp();
-		if (sendto(fd, &c, 1, 0, (const struct sockaddr *)to, sizeof(*to)) != 1 || recv(fd, &c, 1, 0) != 1)
-			failed++;
+		failed += !ask(fd, to);
 		close(fd);
 	}
 	printf("failed %d KiB %ld descriptors %d mappings %d\n", failed, resident_kib() - kib, entries("/proc/self/fd") - fds,
 	       mappings() - maps);
+}
+
+static void hold_many(int count, const struct sockaddr_in *to)
+{
+	struct rlimit r;
+	int *fds = calloc((size_t)count, sizeof(*fds)), failed = 0;
+
+	getrlimit(RLIMIT_NOFILE, &r);
+	r.rlim_cur = r.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &r);
+	for (int turn = 0; turn < 2; turn++)
+		for (int i = 0; i < count; i++) {
+			if (!turn)
+				fds[i] = open_udp();
+			failed += !ask(fds[i], to);
+		}
+	printf("failed %d\n", failed);
+}
+
+static void batches(int count, const struct sockaddr_in *to)
+{
+	static char text[64][100];
+	struct iovec iov[64];
+	struct mmsghdr out[64], in[64];
+	int fd = open_udp(), room = 4 << 20;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+	for (int i = 0; i < 64; i++) {
+		iov[i] = (struct iovec){ text[i], sizeof(text[i]) };
+		out[i] = (struct mmsghdr){ .msg_hdr = { .msg_name = (void *)to, .msg_namelen = sizeof(*to), .msg_iov = &iov[i], .msg_iovlen = 1 } };
+		in[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i], .msg_iovlen = 1 } };
+	}
+	ask(fd, to);
+	for (int i = 0; i < count; i++)
+		if (sendmmsg(fd, out, 64, 0) != 64 || recvmmsg(fd, in, 64, 0, NULL) != 64)
+			err(1, "batch %d", i);
 }
 
 int main(int argc, char *argv[])
@@ -183,6 +227,10 @@ int main(int argc, char *argv[])
 	to = address(argv[3], argv[4]);
 	if (strcmp(argv[1], "open") == 0)
 		open_many(atoi(argv[2]), &to);
+	else if (strcmp(argv[1], "hold") == 0)
+		hold_many(atoi(argv[2]), &to);
+	else if (strcmp(argv[1], "batch") == 0)
+		batches(atoi(argv[2]), &to);
 	else
 		measure(atoi(argv[1]), (size_t)atoi(argv[2]), &to, argv[5]);
 	return 0;

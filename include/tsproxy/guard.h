@@ -37,6 +37,13 @@ static inline bool ts_enabled(void)
 /* True where the program has put itself into a seccomp sandbox since it was loaded: a system call of ours might kill it. */
 bool ts_newly_sandboxed(void);
 
+/* glibc 2.32: true while the process never had a second thread. Elsewhere it is not known. */
+extern char __libc_single_threaded __attribute__((weak));
+static inline bool ts_single_threaded(void)
+{
+	return &__libc_single_threaded && __libc_single_threaded;
+}
+
 /* Directory of libtsproxy.so, ended by '/', from the link map; "" where unknown. */
 const char *ts_object_dir(void);
 

@@ -34,7 +34,7 @@ enum ts_socks5_code {
 struct ts_socks5_reply {
 	uint8_t code;		/* enum ts_socks5_code, or whatever came */
 	bool bnd_known;		/* an address came (not a domain) */
-	struct ts_addr bnd;
+	struct ts_addr bnd;	/* of a domain: the port alone */
 };
 
 /* Each writes a message to `out` and returns its length; 0 where it does not fit in `cap`. */

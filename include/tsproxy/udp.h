@@ -37,14 +37,37 @@ static inline bool ts_fd_is_udp(int fd)
 
 /* sendmsg(2) on a socket with an association, or for a destination that is ours. */
 ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags);
-/* recvmsg(2) on a socket with an association. */
+/* recvmsg(2) on a socket with an association, or on one that may get it while the call waits. */
 ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags);
 int ts_udp_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
 int ts_udp_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout);
 
+/*
+ * True where a call that begins to wait for a datagram now may find the socket turned to the tailnet when one comes: by another thread, or
+ * by another process of the family.
+ */
+static inline bool ts_udp_may_turn(int fd, int flags)
+{
+	unsigned f = ts_fd_get_flags(fd);
+
+	return __builtin_expect(f & TS_FD_DATAGRAM, 0) && !(flags & MSG_DONTWAIT) && (f & TS_FD_SHARED || !ts_single_threaded());
+}
+
+/*
+ * The kernel or libc is about to write `len` bytes (0: not known) to `fd` past the hooks: gives the header, to which they are appended.
+ * 1: given, and ts_udp_begun is to be called afterwards; 0: none is needed; -errno: nothing may be written.
+ */
+int ts_udp_begin(int fd, size_t len);
+/* `written`: something was. Otherwise the header is taken back. */
+void ts_udp_begun(int fd, bool written);
+/* The same for a descriptor that became the standard output: who knows when libc writes to it. */
+void ts_udp_prime(int fd);
+
 /* connect(2) to an address that is ours. `family`: of the sockaddr given. */
 int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d);
-/* connect(2) to any other address succeeded on a socket with an association. */
+/* connect(2) to any other address is about to be made on a socket with an association; it failed; it succeeded. */
+void ts_udp_leaving(int fd, const struct sockaddr *to, socklen_t len);
+void ts_udp_stayed(int fd);
 void ts_udp_left(int fd);
 
 /* The peer that a socket with an association is connected to. False: ask the kernel. `family`: of the socket's addresses. */
@@ -53,10 +76,10 @@ bool ts_udp_peer(int fd, struct ts_addr *out, int *family);
 bool ts_udp_local(int fd, const struct ts_addr *kernel, struct ts_addr *out, int *family);
 /* FIONREAD. False: ask the kernel. */
 bool ts_udp_unread(int fd, int *out);
-/* Options whose value in the kernel is not the program's: IPV6_V6ONLY, UDP_GRO. False: ask the kernel. */
+/* Options whose value in the kernel is not the program's: IPV6_V6ONLY, UDP_GRO, the path's MTU. False: ask the kernel. */
 bool ts_udp_get_option(int fd, int level, int name, int *out);
-/* True: done. False: the real call, with the program's value. */
-bool ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len);
+/* 1: done. 0: the real call, with the program's value. */
+int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len);
 
 /* Descriptors of sockets with an association come and go. */
 void ts_udp_fd_closing(int fd);			/* before close, or before `fd` is replaced */

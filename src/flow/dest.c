@@ -3,6 +3,7 @@
 #include "tsproxy/dest.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -72,8 +73,10 @@ bool ts_dest_datagram(const struct sockaddr *sa, socklen_t len, struct ts_addr *
 {
 	struct sockaddr_in in;
 
-	if (!ts_plausible(sa) || len < sizeof(sa->sa_family) || len > sizeof(struct sockaddr_storage))
+	if (!ts_plausible(sa) || len < sizeof(sa->sa_family) || len > INT_MAX)
 		return false;
+	if (len > sizeof(struct sockaddr_storage))
+		len = sizeof(struct sockaddr_storage);	/* so does sendmsg, and takes it then: copy_msghdr_from_user */
 	if (sa->sa_family != AF_UNSPEC || len < sizeof(in))
 		return ts_addr_from_sockaddr(to, sa, len);
 	/* For IPv4 datagrams Linux takes AF_UNSPEC as AF_INET: udp_sendmsg, raw_sendmsg. */

@@ -19,28 +19,12 @@
 #include "tsproxy/sys.h"
 
 #define ASSOCIATIONS_MAX 65536
-#define WAIT_BLOCKING_MS 5000
-#define WAIT_NONBLOCKING_MS 2	/* a proxy on loopback has answered by then: usually in a tenth of it */
-#define LOOK_MS 1000
 
 static struct {
 	uint32_t used, free_head;
 	uint32_t slot_of[TS_FD_MAX];	/* + 1; 0 none */
 	struct ts_udp udp[ASSOCIATIONS_MAX];
 } *tables;
-
-static int get_int(int fd, int level, int name)
-{
-	int value = 0;
-	socklen_t len = sizeof(value);
-
-	return ts_sys(SYS_getsockopt, fd, level, name, &value, &len) == 0 ? value : 0;
-}
-
-static void set_int(int fd, int level, int name, int value)
-{
-	ts_sys(SYS_setsockopt, fd, level, name, &value, sizeof(value));
-}
 
 static uint64_t socket_cookie(int fd)
 {
@@ -74,10 +58,12 @@ struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v)
 	seq = __atomic_load_n(&u->seq, __ATOMIC_ACQUIRE);
 	memcpy(v, &u->view, sizeof(*v));
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	v->seq = seq;
 	if (__builtin_expect(!(seq & 1) && __atomic_load_n(&u->seq, __ATOMIC_RELAXED) == seq, 1))
 		return u;
 	ts_lock(&ts_fdtab_lock);
 	memcpy(v, &u->view, sizeof(*v));
+	v->seq = u->seq;
 	ts_unlock(&ts_fdtab_lock);
 	return u;
 }
@@ -118,8 +104,12 @@ void ts_udp_forget_socket(struct ts_udp *u)
 {
 	int fd;
 
-	while ((fd = fd_of(u)) >= 0)
+	while ((fd = fd_of(u)) >= 0) {
+		unsigned kept = ts_fd_get_flags(fd) & (TS_FD_DATAGRAM | TS_FD_SHARED | TS_FD_DUPLICATED);
+
 		forget(fd);
+		ts_fd_set_flags(fd, kept, 0);
+	}
 }
 
 struct ts_udp *ts_udp_of(int fd)
@@ -158,38 +148,25 @@ static void lead_to(int fd, struct ts_udp *u)
 	ts_fd_set_flags(fd, TS_FD_UDP, 0);
 }
 
+/* Descriptors that were duplicated before the socket turned to the tailnet. */
+static void lead_others(int fd, struct ts_udp *u)
+{
+	if (!(ts_fd_get_flags(fd) & TS_FD_DUPLICATED))
+		return;
+	for (int other = 0; other <= ts_fd_highest(); other++)
+		if (other != fd && (ts_fd_get_flags(other) & (TS_FD_DUPLICATED | TS_FD_UDP)) == TS_FD_DUPLICATED &&
+		    socket_cookie(other) == u->cookie)
+			lead_to(other, u);
+}
+
 /* UDP_GRO would join several of the relay's datagrams, headers and all, into one. */
 static bool take_gro(int fd)
 {
-	bool on = get_int(fd, IPPROTO_UDP, UDP_GRO) != 0;
+	bool on = ts_udp_get_int(fd, IPPROTO_UDP, UDP_GRO) != 0;
 
 	if (on)
-		set_int(fd, IPPROTO_UDP, UDP_GRO, 0);
+		ts_udp_set_int(fd, IPPROTO_UDP, UDP_GRO, 0);
 	return on;
-}
-
-/* Which proxy the socket can reach, whose local address is `local`. */
-static int choose_proxy(int fd, const struct ts_addr *to, const struct ts_addr *local, int family, struct ts_proxy *out, bool *v6only)
-{
-	static const uint8_t any6[16];
-	bool bound6 = family == AF_INET6 && !ts_addr_is4(local) && memcmp(local->ip, any6, 16) != 0;
-
-	*v6only = family == AF_INET6 && get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY);
-	if (*v6only && ts_addr_is4(to))
-		return -ENETUNREACH;
-	if (ts_route_socks5(family == AF_INET, *v6only || bound6, out))
-		return 0;
-	if (!ts_route_socks5(family == AF_INET, false, out)) {
-		ts_info("%a: no proxy is known that could carry datagrams", to);
-		return -EHOSTUNREACH;
-	}
-	/* Unbound it can be opened to reach 127.0.0.1 as ::ffff:127.0.0.1. */
-	if (*v6only)
-		set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-	if (!bound6 && !(*v6only && get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY)))
-		return 0;
-	ts_info("fd %d: bound to an IPv6 address or for IPv6 only, it cannot reach the proxy %a", fd, &out->addr);
-	return -ENETUNREACH;
 }
 
 /* Makes `fd` a socket with an association. Lock held. */
@@ -201,27 +178,31 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 		return -ENOBUFS;
 	ts_udp_edit(u);
 	u->view = *v;
-	u->view.gso = get_int(fd, IPPROTO_UDP, UDP_SEGMENT);
+	u->view.gso = ts_udp_get_int(fd, IPPROTO_UDP, UDP_SEGMENT);
 	ts_udp_name_set(&u->view.name, &u->view.name_len, &v->relay, v->family);
 	u->link = *link;
 	u->pending = NULL;
 	u->cookie = socket_cookie(fd);
 	u->refs = 0;
 	u->gro = take_gro(fd);
+	ts_udp_set_int(fd, SOL_SOCKET, SO_PEEK_OFF, -1);
 	u->expect = v->head_len;
-	u->cork = get_int(fd, IPPROTO_UDP, UDP_CORK) != 0;
+	u->cork = ts_udp_get_int(fd, IPPROTO_UDP, UDP_CORK) != 0;
 	u->corked_bytes = 0;
 	u->heard = true;
+	u->untold = false;
+	u->primed = ts_udp_primed(fd);
+	u->wishes = -1;
 	u->looked_ms = 0;
 	u->carried.seq = 0;
 	memset(&u->carried.to, 0, sizeof(u->carried.to));
 	ts_udp_edited(u);
 	lead_to(fd, u);
+	lead_others(fd, u);
 	return 0;
 }
 
-/* Registers a new link as the association of `fd`; another thread may have been faster. */
-static int install(int fd, struct ts_udp_link *link, int family, bool v6only)
+int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only)
 {
 	struct ts_udp_view v = { .family = family, .v6only = v6only, .relay = link->relay,
 				.maker = (int)ts_sys(SYS_getpid) };
@@ -236,12 +217,23 @@ static int install(int fd, struct ts_udp_link *link, int family, bool v6only)
 	return err;
 }
 
+/* The association of the same socket, by another descriptor. */
+static struct ts_udp *with_cookie(uint64_t cookie)
+{
+	for (int fd = 0; fd <= ts_fd_highest(); fd++)
+		if (ts_fd_get_flags(fd) & TS_FD_UDP && tables->udp[tables->slot_of[fd] - 1].cookie == cookie)
+			return &tables->udp[tables->slot_of[fd] - 1];
+	return NULL;
+}
+
 void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 {
 	struct ts_udp_link none = { .relay = v->relay, .fd = -1 };
 	struct ts_udp *u = ts_udp_of(fd);
-	int gso;
+	struct ts_udp_view was;
 
+	if (!u && (u = with_cookie(socket_cookie(fd))))
+		lead_to(fd, u);
 	if (!u) {
 		install_locked(fd, &none, v);
 		return;
@@ -249,34 +241,19 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 	if (u->pending)
 		ts_udp_pending_free(u->pending);
 	u->pending = NULL;
-	gso = u->view.gso;
+	was = u->view;
 	u->looked_ms = 0;
 	ts_udp_edit(u);
 	u->view = *v;
-	u->view.gso = gso;
+	u->view.gso = was.gso;
+	u->view.was = ts_addr_equal(&was.relay, &v->relay) ? was.was : was.relay;
 	ts_udp_name_set(&u->view.name, &u->view.name_len, &v->relay, v->family);
 	if (v->head_len > u->expect)
 		u->expect = v->head_len;
 	ts_udp_edited(u);
 }
 
-/* -EAGAIN: the proxy takes its time, and the descriptor does not wait: the attempt goes on. */
-static int try_association(int fd, int flags, const struct ts_proxy *proxy, struct ts_udp_attempt *attempt, struct ts_udp_link *link)
-{
-	bool waits = !(flags & MSG_DONTWAIT) && !(ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK);
-	int err = ts_udp_attempt_begin(attempt, proxy);
-
-	if (!err)
-		err = ts_udp_attempt_step(attempt, ts_now_ms() + (waits ? WAIT_BLOCKING_MS : WAIT_NONBLOCKING_MS), link);
-	if (err != -EAGAIN || !waits)
-		return err;
-	ts_warn("proxy %a does not answer", &proxy->addr);
-	ts_udp_attempt_end(attempt);
-	return -EHOSTUNREACH;
-}
-
-/* Registers what is not decided yet. */
-static int install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6only)
+int ts_udp_install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6only)
 {
 	struct ts_udp_view v = { .family = family, .v6only = v6only, .pending = true };
 	struct ts_udp_link none = { .fd = -1 };
@@ -295,147 +272,6 @@ static int install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6
 	}
 	ts_unlock(&ts_fdtab_lock);
 	return err;
-}
-
-static int associate(int fd, const struct ts_addr *to, int flags)
-{
-	struct ts_udp_attempt attempt;
-	struct ts_udp_link link;
-	union ts_udp_name name;
-	socklen_t len = sizeof(name);
-	struct ts_addr local;
-	struct ts_proxy proxy;
-	bool v6only = false;
-	int family = get_int(fd, SOL_SOCKET, SO_DOMAIN), err;
-
-	if (ts_process() != TS_SELF)
-		return -EHOSTUNREACH;	/* a vfork child must not change this memory */
-	/* A device's own route leads nowhere else, and the tailnet's device is not there. */
-	if (get_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX))
-		return -ENETUNREACH;
-	if (ts_sys(SYS_getsockname, fd, &name, &len) != 0 || !ts_addr_from_sockaddr(&local, &name.sa, len))
-		return -EHOSTUNREACH;
-	if (ts_ip_is_loopback(local.ip))
-		return -EINVAL;	/* as the kernel's routing says of a loopback source */
-	err = choose_proxy(fd, to, &local, family, &proxy, &v6only);
-	if (err)
-		return err;
-	err = try_association(fd, flags, &proxy, &attempt, &link);
-	if (err == -EAGAIN)
-		return install_pending(fd, &attempt, family, v6only);
-	if (err)
-		return err;
-	ts_udp_name_set(&name, &len, &link.relay, family);
-	if (!len) {
-		ts_udp_link_close(&link);
-		return -ENETUNREACH;
-	}
-	return install(fd, &link, family, v6only);
-}
-
-int ts_udp_need(int fd, const struct ts_addr *to, int flags, struct ts_udp **u, struct ts_udp_view *v)
-{
-	int err;
-
-	if ((*u = ts_udp_get(fd, v)))
-		return 0;
-	err = associate(fd, to, flags);
-	if (err)
-		return err;
-	*u = ts_udp_get(fd, v);
-	return *u ? 0 : -EBADF;	/* closed by another thread */
-}
-
-/* The proxy takes its time: until then the socket is as if it had just turned to the tailnet. */
-static int renew_later(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_attempt *attempt)
-{
-	int err = 2;
-
-	ts_lock(&ts_fdtab_lock);
-	if (ts_udp_of(fd) != u || u->pending || !(u->pending = ts_udp_pending_new(attempt, fd))) {
-		ts_udp_attempt_end(attempt);
-		err = -EHOSTUNREACH;
-	} else {
-		ts_udp_link_close(&u->link);
-		ts_udp_edit(u);
-		u->view.pending = true;
-		ts_udp_edited(u);
-		*v = u->view;
-	}
-	ts_unlock(&ts_fdtab_lock);
-	return err;
-}
-
-/* A new control connection for an association whose relay is gone. */
-static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
-{
-	struct ts_udp_attempt attempt;
-	struct ts_udp_link link;
-	struct ts_proxy proxy;
-	int err;
-
-	if (ts_process() != TS_SELF)
-		return -EHOSTUNREACH;
-	ts_info("fd %d: the relay %a is gone", fd, &v->relay);
-	if (!ts_route_socks5(v->family == AF_INET, !ts_addr_is4(&v->relay), &proxy))
-		return -EHOSTUNREACH;
-	err = try_association(fd, 0, &proxy, &attempt, &link);
-	if (err == -EAGAIN)
-		return renew_later(fd, u, v, &attempt);
-	if (err)
-		return err;
-	ts_lock(&ts_fdtab_lock);
-	if (ts_udp_of(fd) != u) {
-		ts_udp_link_close(&link);
-		ts_unlock(&ts_fdtab_lock);
-		return -EBADF;
-	}
-	ts_udp_link_close(&u->link);
-	u->link = link;
-	ts_udp_edit(u);
-	u->view.relay = link.relay;
-	u->view.maker = (int)ts_sys(SYS_getpid);
-	ts_udp_name_set(&u->view.name, &u->view.name_len, &link.relay, u->view.family);
-	ts_udp_edited(u);
-	*v = u->view;
-	ts_unlock(&ts_fdtab_lock);
-	ts_udp_mark(fd, v);
-	if (v->connected)
-		ts_sys(SYS_connect, fd, &v->name, v->name_len);
-	return 1;
-}
-
-static int64_t coarse_ms(void)
-{
-	struct timespec t = { 0 };
-
-	ts_real()->clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static bool own_link(const struct ts_udp *u)
-{
-	return u->link.page || u->link.fd >= 0;
-}
-
-/* The association that another process made, or the program that this process was before exec, ends with it. */
-static bool maker_gone(const struct ts_udp *u, const struct ts_udp_view *v)
-{
-	return !own_link(u) && (v->maker == (int)ts_sys(SYS_getpid) || ts_sys(SYS_kill, v->maker, 0) == -ESRCH);
-}
-
-int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool suspect)
-{
-	int64_t now = coarse_ms();
-
-	if (!suspect && now - u->looked_ms < LOOK_MS)
-		return 0;
-	u->looked_ms = now;
-	if (!suspect && u->heard && own_link(u)) {
-		u->heard = false;
-		return 0;
-	}
-	return ts_udp_link_dead(&v->relay) || maker_gone(u, v) ? renew(fd, u, v) : 0;
 }
 
 void ts_udp_fd_closing(int fd)
@@ -458,8 +294,12 @@ void ts_udp_fd_duplicated(int from, int to)
 		return;
 	ts_lock(&ts_fdtab_lock);
 	u = ts_udp_of(from);
+	/* Another thread may have used the number after it was forgotten, and before it became the new socket's. */
+	if (ts_fd_get_flags(to) & TS_FD_UDP && tables->slot_of[to])
+		forget(to);
 	if (u)
 		lead_to(to, u);
-	ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_DATAGRAM | TS_FD_SHARED), 0);
+	ts_fd_set_flags(from, TS_FD_DUPLICATED, 0);
+	ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_DATAGRAM | TS_FD_SHARED | TS_FD_DUPLICATED), 0);
 	ts_unlock(&ts_fdtab_lock);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between the parts of datagrams: udp.c (associations and their descriptors), udp_link.c (the control connection), udp_send.c,
- * udp_recv.c, udp_connect.c (peers, names, options).
+ * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
+ * connection), udp_pending.c, udp_record.c; udp_send.c, udp_many.c, udp_segment.c, udp_begin.c; udp_recv.c, udp_pieces.c; udp_control.c, udp_memory.c;
+ * udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
 #define TSPROXY_FLOW_UDP_H
@@ -11,6 +12,7 @@
 #include "tsproxy/udp.h"
 #include "tsproxy/handshake.h"
 #include "tsproxy/socks5.h"
+#include "tsproxy/sys.h"
 #include "tsproxy/udp_header.h"
 
 union ts_udp_name {
@@ -46,13 +48,15 @@ struct ts_udp_way {
 
 /* What is needed to send or receive one datagram. */
 struct ts_udp_view {
+	unsigned seq;		/* of the association, when this was copied */
 	int family;		/* of the socket */
 	bool connected;		/* to `peer`: the kernel's peer is the relay, and a filter lets only this one's datagrams in */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
-	bool pending;		/* the relay is not known yet (udp_pending.c) */
+	bool pending;		/* the relay is not known yet (udp_pending.c); or none could be had, where there is no attempt */
 	uint8_t head_len;	/* connected: the header for `peer` */
 	uint8_t head[TS_UDP_HEADER_MAX];
 	struct ts_addr peer, relay;
+	struct ts_addr was;	/* the relay before, whose datagrams may still be in the queue; no port: none */
 	union ts_udp_name name;	/* the relay as this socket names it */
 	socklen_t name_len;
 	int gso;		/* UDP_SEGMENT, the socket option */
@@ -69,8 +73,11 @@ struct ts_udp {
 	struct ts_udp_pending *pending;
 	bool gro;		/* the program's UDP_GRO; in the kernel it is off */
 	uint8_t expect;		/* the longest header that this socket's peers have: payloads behind such a one are received in place */
+	int wishes;		/* ts_udp_wishes; negative: to be asked again */
 	bool cork;		/* UDP_CORK */
 	uint32_t corked_bytes;	/* of a datagram that the kernel has not sent yet: MSG_MORE, UDP_CORK */
+	bool primed;		/* a header may wait in the kernel (udp_begin.c) */
+	bool untold;		/* no association could be had, and no call has said so yet */
 	bool heard;		/* since `looked_ms` a datagram came from the relay */
 	int64_t looked_ms;	/* when it was last made sure that the relay is there */
 	struct {
@@ -79,8 +86,29 @@ struct ts_udp {
 	} carried;		/* the last destination that was found to be ours */
 };
 
+/* An option of a socket; 0 where it has none. */
+static inline int ts_udp_get_int(int fd, int level, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	return ts_sys(SYS_getsockopt, fd, level, name, &value, &len) == 0 ? value : 0;
+}
+
+static inline void ts_udp_set_int(int fd, int level, int name, int value)
+{
+	ts_sys(SYS_setsockopt, fd, level, name, &value, sizeof(value));
+}
+
 /* The association of `fd`, with a consistent copy of what it takes to use it; null: none. No lock. */
 struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v);
+/* Registers a new link as the association of `fd`; another thread may have been faster. 0 or -errno. */
+int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only);
+/* Registers what is not decided yet. 0 or -errno. */
+int ts_udp_install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6only);
+
+/* --- udp_make.c --- */
+
 /*
  * The same for a socket that turns to `to`, made where there is none yet. 0 or -errno. Where the descriptor or `flags`
  * (MSG_DONTWAIT) does not let it wait, the view may be pending.
@@ -100,6 +128,9 @@ struct ts_udp *ts_udp_of(int fd);
  * 2 being made anew, and pending; -errno: gone, and it could not be made.
  */
 int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool suspect);
+
+/* The last attempt failed: begins another. 0: it is made. -EAGAIN: not yet. Else -errno. */
+int ts_udp_try_again(int fd, struct ts_udp *u, struct ts_udp_view *v);
 
 /* Begins to make one: 0 or -errno. */
 int ts_udp_attempt_begin(struct ts_udp_attempt *a, const struct ts_proxy *proxy);
@@ -123,12 +154,14 @@ void ts_udp_pending_free(struct ts_udp_pending *p);
  * way. -EAGAIN: not yet. -errno: it failed and is forgotten.
  */
 int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadline_ms);
+/* Whether the last attempt failed, and no call has said so. It is told by that. */
+bool ts_udp_untold(void);
 /* Where the proxy is, as the socket names it. Lock held. */
 void ts_udp_pending_proxy(const struct ts_udp_pending *p, int family, union ts_udp_name *name, socklen_t *len);
 /* The same before a call that waits if the descriptor does; then for as long as an association may take. */
 int ts_udp_settle_for(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags);
-/* Keeps a datagram until then; a queue that is full drops it, as a full road does. */
-void ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len);
+/* Keeps a datagram until then; a queue that is full drops it, as a full road does. 0 or -EFAULT. */
+int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len);
 
 /* --- udp_record.c --- */
 
@@ -142,37 +175,86 @@ bool ts_udp_record(int fd, struct ts_udp_view *v);
 /* Installs or brings up to date what a record says. Lock held. */
 void ts_udp_adopt(int fd, const struct ts_udp_view *v);
 
-/* --- udp_send.c --- */
+/* --- udp_pieces.c --- */
 
-#define TS_UDP_PIECES 14
-#define TS_UDP_RELAY_BYTES 8192	/* tailscaled's buffer, header included; it cuts silently what is longer */
+struct ts_udp_pieces {
+	struct iovec *iov;
+	size_t count;
+	size_t room;	/* the program's */
+	uint8_t head[TS_UDP_HEADER_MAX], spare[TS_UDP_HEADER_MAX];
+	uint8_t expect;
+};
 
-enum { TS_UDP_PASS, TS_UDP_RELAY };
+/* `space`: for two more pieces than `n`. */
+void ts_udp_lay_out(struct ts_udp_pieces *p, struct iovec *space, const struct iovec *iov, size_t n, uint8_t expect);
+/* memmove along the list. */
+void ts_udp_move(const struct ts_udp_pieces *p, size_t to, size_t from, size_t n);
+/* The first bytes of what came, for the header's reader. */
+size_t ts_udp_peek_head(const struct ts_udp_pieces *p, size_t got, uint8_t out[TS_UDP_HEADER_MAX]);
+
+/* --- udp_memory.c --- */
+
+/* What the pieces are long together; SIZE_MAX where the kernel would say that one is impossible. */
+size_t ts_udp_length(const struct msghdr *msg);
+/* Whether it can be written to; `fd`: any socket. */
+bool ts_udp_writable(int fd, void *p, size_t len);
+/* 0, or -EFAULT where the program's memory is not there. */
+int ts_udp_gather(uint8_t *to, const struct msghdr *msg, size_t skip, size_t len);
+int ts_udp_scatter(int fd, const struct msghdr *msg, const uint8_t *from, size_t len);
+
+/* --- udp_control.c --- */
 
 /* Control messages that are not quite the program's. */
 struct ts_udp_control {
-	uint8_t bytes[512] __attribute__((aligned(8)));
+	uint8_t bytes[384] __attribute__((aligned(8)));
 };
+
+/*
+ * Sending. True where the control messages cannot go to the relay as they are: a source that the program chose is the tailnet's, and no
+ * address of this machine; `*segment`, the size of segments, is without headers; the relay's family may be another than the peer's.
+ */
+bool ts_udp_control(const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way, int *segment);
+/* A copy, in `space`, of those that go to the relay, with the size of segments that is meant. 0 or -errno. */
+int ts_udp_control_copy(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
+			struct ts_udp_control *space, int segment);
+/* Receiving: makes those in place speak of the tailnet. */
+void ts_udp_control_mend(struct msghdr *m, const struct ts_addr *from);
+/* Whether the kernel's are of the other family than the peer. */
+bool ts_udp_control_is_other(const struct ts_udp_view *v, const struct ts_addr *from);
+/* What the program asked for of what only the peer's family has. */
+unsigned ts_udp_wishes(int fd);
+/* Puts into `m`, which has `room`, what the kernel gave, and what the program wishes for. `from` null: it did not come from the relay. */
+void ts_udp_control_give(int fd, struct msghdr *m, struct msghdr *given, size_t room, unsigned wishes, const struct ts_udp_view *v,
+			 const struct ts_addr *from);
+
+/* --- udp_begin.c --- */
+
+/* Takes back a header that waits. */
+void ts_udp_unprime(int fd, struct ts_udp *u);
+/* Whether the program before this one left a header waiting. */
+bool ts_udp_primed(int fd);
+/* Throws away what the kernel has of a datagram that is not sent yet. */
+void ts_udp_discard(int fd);
+
+/* --- udp_send.c --- */
+
+#define TS_UDP_PIECES 14	/* of a message; what has more is seldom, and gets more room on the stack */
+#define TS_UDP_PIECES_MAX 1024	/* UIO_MAXIOV */
+#define TS_UDP_RELAY_BYTES 8192	/* tailscaled's buffer, header included; it cuts silently what is longer */
+
+enum { TS_UDP_PASS, TS_UDP_RELAY };
 
 /*
  * What the kernel, or we in its place, make of a message's name: TS_UDP_PASS, TS_UDP_RELAY or -errno. `*u` null: the socket has no
  * association yet; it is made where the name is ours.
  */
 int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_way *way);
-size_t ts_udp_length(const struct msghdr *msg);
-/*
- * True where the control messages cannot go to the relay as they are: a source that the program chose is the tailnet's, and no address of
- * this machine; `*segment`, the size of segments, is without headers.
- */
-bool ts_udp_control(const struct msghdr *msg, const struct ts_udp_view *v, int *segment);
 /* Makes `out` carry `msg`: header and pieces; address and control messages (changed where there is `space` for that). 0 or -errno. */
 void ts_udp_wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg, struct ts_udp_way *way);
 int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
 		   struct ts_udp_control *space, int segment);
 /* The real call; where it says that the relay is gone and another can be had, once more. */
 ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *out, int flags);
-void ts_udp_gather(uint8_t *to, const struct msghdr *msg);
-void ts_udp_gather_some(uint8_t *to, const struct msghdr *msg, size_t skip, size_t len);
 /* The relay is not known yet: keeps it in the queue, in its segments. Its length or -errno. */
 ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment);
 /* udp_segment.c: more than one segment. */
@@ -192,7 +274,8 @@ static inline bool ts_udp_from_relay(const struct ts_udp_view *v, const union ts
 {
 	struct ts_addr a;
 
-	return ts_addr_from_sockaddr(&a, &from->sa, len) && ts_addr_equal(&a, &v->relay);
+	return ts_addr_from_sockaddr(&a, &from->sa, len) &&
+	       (ts_addr_equal(&a, &v->relay) || (v->was.port && ts_addr_equal(&a, &v->was)));
 }
 
 #endif

@@ -12,6 +12,8 @@
 #include "tsproxy/names.h"
 #include "tsproxy/sys.h"
 
+#define TAILNET_MTU 1280	/* the daemon's, wherever it runs; the kernel would tell loopback's */
+
 static void set_peer(struct ts_udp *u, const struct ts_addr *to)
 {
 	ts_udp_edit(u);
@@ -43,6 +45,37 @@ static int connect_later(int fd, struct ts_udp *u, const struct ts_addr *to)
 	return err;
 }
 
+/*
+ * A socket of IPv6 that is connected has an address of its peer's family, from which the kernel connects to none of the other; and the
+ * relay's may be the other. So it is disconnected first; the port that it has is taken again.
+ */
+static void disconnect(int fd)
+{
+	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+	union ts_udp_name name;
+	socklen_t len = sizeof(name);
+	struct ts_addr local;
+
+	if (ts_sys(SYS_getsockname, fd, &name, &len) != 0 || !ts_addr_from_sockaddr(&local, &name.sa, len))
+		return;
+	ts_sys(SYS_connect, fd, &unspec, sizeof(unspec));
+	memset(local.ip, 0, sizeof(local.ip));
+	ts_udp_name_set(&name, &len, &local, AF_INET6);
+	ts_sys(SYS_bind, fd, &name, len);	/* it may be bound still: that is as well */
+}
+
+static int connect_to_relay(int fd, const struct ts_udp_view *v)
+{
+	union ts_udp_name name;
+	socklen_t len = sizeof(name);
+	struct ts_addr peer;
+
+	if (v->family == AF_INET6 && !v->connected && ts_sys(SYS_getpeername, fd, &name, &len) == 0 &&
+	    ts_addr_from_sockaddr(&peer, &name.sa, len) && ts_addr_is4(&peer) != ts_addr_is4(&v->relay))
+		disconnect(fd);
+	return (int)ts_sys(SYS_connect, fd, &v->name, v->name_len);
+}
+
 int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d)
 {
 	struct ts_udp_view v, turned;
@@ -52,6 +85,8 @@ int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 	if (d->verdict == TS_DENY)
 		return -d->err;
 	err = ts_udp_need(fd, to, 0, &u, &v);
+	if (!err && u->primed)
+		ts_udp_unprime(fd, u);
 	if (!err && !v.pending)
 		err = ts_udp_see_to_relay(fd, u, &v, false);
 	if (err < 0)
@@ -66,7 +101,7 @@ int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 	if (v.pending)
 		return connect_later(fd, u, to);
 	ts_udp_mark(fd, &turned);
-	err = (int)ts_sys(SYS_connect, fd, &v.name, v.name_len);
+	err = connect_to_relay(fd, &v);
 	if (err) {
 		ts_udp_mark(fd, &v);
 		return err;
@@ -78,6 +113,24 @@ int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 	return 0;
 }
 
+void ts_udp_leaving(int fd, const struct sockaddr *to, socklen_t len)
+{
+	struct ts_udp_view v;
+	struct ts_addr dest;
+
+	if (ts_udp_get(fd, &v) && v.connected && v.family == AF_INET6 && ts_addr_is4(&v.relay) &&
+	    ts_addr_from_sockaddr(&dest, to, len) && to->sa_family == AF_INET6 && !ts_addr_is4(&dest))
+		disconnect(fd);
+}
+
+void ts_udp_stayed(int fd)
+{
+	struct ts_udp_view v;
+
+	if (ts_udp_get(fd, &v) && v.connected && !v.pending)
+		ts_sys(SYS_connect, fd, &v.name, v.name_len);
+}
+
 void ts_udp_left(int fd)
 {
 	struct ts_udp *u;
@@ -86,6 +139,8 @@ void ts_udp_left(int fd)
 		return;
 	ts_lock(&ts_fdtab_lock);
 	u = ts_udp_of(fd);
+	if (u && u->primed)
+		ts_udp_unprime(fd, u);
 	if (u && u->view.connected) {
 		set_peer(u, NULL);
 		if (!u->view.pending)
@@ -127,25 +182,48 @@ bool ts_udp_get_option(int fd, int level, int name, int *out)
 		*out = 1;
 	else if (u && level == IPPROTO_UDP && name == UDP_GRO)
 		*out = u->gro;
+	else if (u && v.connected && ((level == IPPROTO_IP && name == IP_MTU) || (level == IPPROTO_IPV6 && name == IPV6_MTU)))
+		*out = TAILNET_MTU;
 	else
 		return false;
 	return true;
 }
 
-bool ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len)
+/* The filter by which the association is known is none of the program's; one that the program has makes room for it again. */
+static int detach_filter(int fd)
 {
-	bool done = false;
-	struct ts_udp *u;
-	int number;
+	struct ts_udp_view v;
+	int none = 0;
+	long r;
 
+	if (ts_udp_has_record(fd))
+		return -ENOENT;
+	r = ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none));
+	if (r == 0 && ts_udp_get(fd, &v) && !v.pending)
+		ts_udp_mark(fd, &v);
+	return r ? (int)r : 1;
+}
+
+int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len)
+{
+	int done = 0, number;
+	struct ts_udp_view v;
+	struct ts_udp *u;
+
+	if (level == SOL_SOCKET && name == SO_DETACH_FILTER && len >= sizeof(number) && ts_plausible(value))
+		return detach_filter(fd);
+	if (level == SOL_SOCKET && name == SO_PEEK_OFF)
+		return -EOPNOTSUPP;	/* the kernel would count from the header; socket(7) knows it for AF_UNIX only */
+	if ((level == IPPROTO_IP || level == IPPROTO_IPV6) && (u = ts_udp_get(fd, &v)))
+		u->wishes = -1;
 	if (level != IPPROTO_UDP || len < sizeof(number) || !ts_plausible(value) || ts_process() != TS_SELF)
-		return false;
+		return 0;
 	memcpy(&number, value, sizeof(number));
 	ts_lock(&ts_fdtab_lock);
 	u = ts_udp_of(fd);
 	if (u && name == UDP_GRO) {
 		u->gro = number != 0;
-		done = true;
+		done = 1;
 	} else if (u && name == UDP_SEGMENT && number >= 0 && number <= 0xffff) {
 		ts_udp_edit(u);
 		u->view.gso = number;

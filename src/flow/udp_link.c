@@ -114,13 +114,13 @@ static int keep(int fd, struct ts_udp_link *out)
 	return 0;
 }
 
-/* Where the relay is: a proxy that names no address of its own means the one that it was asked at (RFC 1928 says nothing of it). */
+/* Where the relay is: a proxy that gives no address, or a name, means the one that it was asked at (RFC 1928 says nothing of it). */
 static bool relay_of(const struct ts_handshake *hs, const struct ts_proxy *proxy, struct ts_addr *out)
 {
 	static const uint8_t any4[16] = { [10] = 0xff, [11] = 0xff }, any6[16];
 
 	*out = hs->bnd;
-	if (!hs->bnd_known || !out->port)
+	if (!out->port)
 		return false;
 	if (memcmp(out->ip, any4, 16) == 0 || memcmp(out->ip, any6, 16) == 0 ||
 	    (ts_ip_is_loopback(out->ip) && !ts_ip_is_loopback(proxy->addr.ip)))

@@ -41,7 +41,9 @@ static enum added add(int fd, int flags, struct batch *b, struct ts_udp **u, str
 		return FULL;
 	way->head_len = 0;
 	kind = ts_udp_classify(fd, msg, flags, u, v, way);
-	if (kind == TS_UDP_RELAY && (ts_udp_control(msg, v, &segment) || (*u)->cork || v->pending))
+	if (kind == TS_UDP_RELAY && (ts_udp_control(msg, v, way, &segment) || (*u)->cork || v->pending || flags & MSG_OOB))
+		return ALONE;
+	if (kind == TS_UDP_RELAY && ts_udp_length(msg) == SIZE_MAX)
 		return ALONE;
 	if (kind == TS_UDP_RELAY && ts_udp_length(msg) > (size_t)(TS_UDP_RELAY_BYTES - way->head_len))
 		kind = -EMSGSIZE;
@@ -65,8 +67,8 @@ static int queue(const struct batch *b, struct ts_udp *u, struct mmsghdr *msgs)
 {
 	for (unsigned i = 0; i < b->count; i++) {
 		msgs[i].msg_len = (unsigned)ts_udp_length(&msgs[i].msg_hdr);
-		if (b->way[i].head_len)
-			ts_udp_queue(u, &b->way[i], &msgs[i].msg_hdr, 0, msgs[i].msg_len);
+		if (b->way[i].head_len && ts_udp_queue(u, &b->way[i], &msgs[i].msg_hdr, 0, msgs[i].msg_len))
+			return i ? (int)i : -EFAULT;
 	}
 	return (int)b->count;
 }
@@ -104,6 +106,8 @@ static __attribute__((noinline)) int send_some(int fd, struct mmsghdr *msgs, uns
 	struct batch b;
 	int err = 0, r;
 
+	if (u && __builtin_expect(u->primed, 0))
+		ts_udp_unprime(fd, u);
 	b.count = 0;
 	b.pieces = 0;
 	if (!(u && u->corked_bytes) && !(flags & MSG_MORE))

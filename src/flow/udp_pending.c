@@ -16,8 +16,9 @@
 #include "tsproxy/log.h"
 #include "tsproxy/sys.h"
 
-#define QUEUE_BYTES 65536
+#define QUEUE_BYTES (1 << 18)	/* what WireGuard keeps until its own handshake is done is less: 128 packets */
 #define LIMIT_MS 5000
+#define UNTOLD_MS 2000
 
 struct ts_udp_pending {
 	int fd, owner_pid;
@@ -28,6 +29,12 @@ struct ts_udp_pending {
 	struct ts_udp_pending *next;
 	uint8_t queue[QUEUE_BYTES];	/* datagrams with their headers, each after its length (two bytes) */
 };
+
+/*
+ * Until when the next socket that asks for an association is told that none could be had: one that is not connected is forgotten when
+ * its attempt fails, and this may be it again.
+ */
+static int64_t untold_until_ms;
 
 int ts_udp_pending_count;
 static struct ts_udp_pending *all;	/* ts_fdtab_lock */
@@ -73,10 +80,11 @@ void ts_udp_pending_free(struct ts_udp_pending *p)
 	ts_sys(SYS_munmap, p, sizeof(*p));
 }
 
-void ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len)
+int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len)
 {
 	struct ts_udp_pending *p;
 	uint16_t whole = (uint16_t)(way->head_len + len);
+	int err = 0;
 
 	ts_lock(&ts_fdtab_lock);
 	p = u->pending;
@@ -85,10 +93,11 @@ void ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct m
 
 		memcpy(at, &whole, sizeof(whole));
 		memcpy(at + sizeof(whole), way->head, way->head_len);
-		ts_udp_gather_some(at + sizeof(whole) + way->head_len, msg, skip, len);
-		p->used += sizeof(whole) + whole;
+		err = ts_udp_gather(at + sizeof(whole) + way->head_len, msg, skip, len);
+		p->used += err ? 0 : sizeof(whole) + whole;
 	}
 	ts_unlock(&ts_fdtab_lock);
+	return err;
 }
 
 /* The relay is known: the socket becomes what it would have been at once. Lock held. */
@@ -100,6 +109,7 @@ static void settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, co
 	u->pending = NULL;
 	ts_udp_edit(u);
 	u->view.pending = false;
+	u->view.was = u->view.relay;
 	u->view.relay = link->relay;
 	u->view.maker = (int)ts_sys(SYS_getpid);
 	ts_udp_name_set(&u->view.name, &u->view.name_len, &link->relay, u->view.family);
@@ -117,13 +127,15 @@ static void settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, co
 /* What came of it. `p` is gone afterwards, unless it is -EAGAIN. */
 static int conclude(int fd, struct ts_udp *u, struct ts_udp_pending *p, int err, struct ts_udp_link *link, struct ts_udp_view *v)
 {
-	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
-
 	ts_lock(&ts_fdtab_lock);
 	__atomic_store_n(&p->busy, 0, __ATOMIC_RELEASE);
-	if (ts_udp_of(fd) != u || u->pending != p) {	/* closed meanwhile */
+	if (u->pending == p && ts_udp_of(fd) != u)
+		fd = p->fd;	/* the number that this thread knows became another's, and the socket has others */
+	if (u->pending != p || ts_udp_of(fd) != u) {	/* closed meanwhile */
 		if (!err)
 			ts_udp_link_close(link);
+		if (u->pending == p)
+			u->pending = NULL;
 		unlink_it(p);
 		ts_udp_attempt_end(&p->attempt);
 		ts_sys(SYS_munmap, p, sizeof(*p));
@@ -133,11 +145,15 @@ static int conclude(int fd, struct ts_udp *u, struct ts_udp_pending *p, int err,
 		*v = u->view;
 		unlink_it(p);
 		ts_sys(SYS_munmap, p, sizeof(*p));
+	} else if (err != -EAGAIN && u->view.connected) {
+		/* It stays connected, to the address that stands in for the relay's, and the next that is sent tries anew. */
+		u->pending = NULL;
+		u->untold = err != -ESTALE;
+		ts_udp_pending_free(p);
 	} else if (err != -EAGAIN) {
-		/* Nothing that is not queued may go to the address that stood in for the relay's. */
-		if (u->view.connected)
-			ts_sys(SYS_connect, fd, &unspec, sizeof(unspec));
 		ts_udp_forget_socket(u);	/* and `p` */
+		if (err != -ESTALE)
+			__atomic_store_n(&untold_until_ms, ts_now_ms() + UNTOLD_MS, __ATOMIC_RELAXED);
 	}
 	ts_unlock(&ts_fdtab_lock);
 	return err;
@@ -159,6 +175,10 @@ int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadl
 	else
 		*v = u->view;
 	ts_unlock(&ts_fdtab_lock);
+	if (!p && v->pending && __atomic_exchange_n(&u->untold, false, __ATOMIC_RELAXED))
+		return -EHOSTUNREACH;
+	if (!p && v->pending)
+		return ts_udp_try_again(fd, u, v);
 	if (!mine)
 		return p ? -EAGAIN : 0;
 	if (p->owner_pid != (int)ts_sys(SYS_getpid))
@@ -169,7 +189,14 @@ int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadl
 		ts_warn("proxy %a does not answer", &p->attempt.proxy.addr);
 		err = -EHOSTUNREACH;
 	}
-	return conclude(fd, u, p, err, &link, v);
+	err = conclude(fd, u, p, err, &link, v);
+	return err == -ESTALE && v->connected ? ts_udp_try_again(fd, u, v) : err;
+}
+
+bool ts_udp_untold(void)
+{
+	return __atomic_load_n(&untold_until_ms, __ATOMIC_RELAXED) &&
+	       __atomic_exchange_n(&untold_until_ms, 0, __ATOMIC_RELAXED) > ts_now_ms();
 }
 
 void ts_udp_pending_proxy(const struct ts_udp_pending *p, int family, union ts_udp_name *name, socklen_t *len)

@@ -160,7 +160,7 @@ void ts_udp_mark(int fd, const struct ts_udp_view *v)
 
 bool ts_udp_record(int fd, struct ts_udp_view *v)
 {
-	struct sock_filter insn[CODE_MAX];
+	struct sock_filter insn[CODE_MAX] = { { 0 } };	/* valgrind takes the option's length, in instructions, for bytes */
 	const struct sock_filter *word = find_record(fd, insn, NULL);
 	uint32_t flags;
 

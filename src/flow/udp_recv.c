@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Receiving: pieces for a header, the program's own, and pieces for what a longer header pushes beyond these.
- *
- *	[header, the longest that this socket's peers have] [what the program gave ...] [spare]
- *
- * So one kernel call takes a datagram, and its payload lands where it belongs. Behind a shorter header (on a socket that has peers of
- * both families, or a datagram that came past the relay and has none) it is moved along the list, always forward: what the program's
- * buffer holds beyond the datagram stays. The kernel is always asked for the true length, from which truncation is told in
- * the program's terms.
+ * Receiving: one kernel call takes a datagram, header and all (udp_pieces.c), and gives it as it is on the tailnet: its source, its control
+ * messages, its length. The kernel is always asked for the true length, from which truncation is told in the program's terms.
  */
 #include "udp.h"
 
@@ -15,244 +9,213 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "tsproxy/names.h"
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
 
 #define DATAGRAM_MAX 65536
 #define BATCH 64
 #define BATCH_PIECES 256
+#define BATCH_CONTROLS 16
 
-struct pieces {
-	struct iovec *iov;
-	size_t count;
-	size_t room;	/* the program's */
-	uint8_t head[TS_UDP_HEADER_MAX], spare[TS_UDP_HEADER_MAX];
-	uint8_t expect;
-};
-
-/* `space`: for two more pieces than `n`. */
-static void lay_out(struct pieces *p, struct iovec *space, const struct iovec *iov, size_t n, uint8_t expect)
+/*
+ * Where the kernel is to put the name: the program's own place, if it is big enough, so that it is the kernel who finds that it cannot be
+ * written to; else `ours`.
+ */
+static void ask_name(struct msghdr *k, const struct ts_udp *u, const struct ts_udp_view *v, const struct msghdr *user, union ts_udp_name *ours)
 {
-	p->iov = space;
-	p->expect = expect;
-	p->room = 0;
-	p->iov[0] = (struct iovec){ p->head, expect };
-	for (size_t i = 0; i < n; i++) {
-		p->iov[i + 1] = iov[i];
-		p->room += iov[i].iov_len;
-	}
-	p->iov[n + 1] = (struct iovec){ p->spare, (size_t)(TS_UDP_HEADER_MAX - expect) };
-	p->count = n + 2;
+	size_t need = u && v->family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+	bool direct = user->msg_name && user->msg_namelen >= need;
+
+	k->msg_name = direct ? user->msg_name : ours;
+	k->msg_namelen = direct ? user->msg_namelen : sizeof(*ours);
 }
 
-/* The bytes from `pos` on that lie together; `back`: those that end there. */
-static uint8_t *run_at(const struct pieces *p, size_t pos, size_t *len, bool back)
-{
-	for (size_t i = 0; i < p->count; i++) {
-		size_t here = p->iov[i].iov_len;
-
-		if (back ? pos <= here && here : pos < here) {
-			*len = back ? pos : here - pos;
-			return (uint8_t *)p->iov[i].iov_base + (back ? 0 : pos);
-		}
-		pos -= here;
-	}
-	*len = 0;
-	return NULL;
-}
-
-static size_t least(size_t a, size_t b, size_t c)
-{
-	size_t m = a < b ? a : b;
-
-	return m < c ? m : c;
-}
-
-/* memmove along the list. */
-static void move(const struct pieces *p, size_t to, size_t from, size_t n)
-{
-	size_t a, b, step;
-
-	while (n && to < from) {
-		uint8_t *dst = run_at(p, to, &a, false), *src = run_at(p, from, &b, false);
-
-		step = least(a, b, n);
-		if (!dst || !src)
-			return;
-		memmove(dst, src, step);
-		to += step;
-		from += step;
-		n -= step;
-	}
-	while (n && to > from) {
-		uint8_t *dst = run_at(p, to + n, &a, true), *src = run_at(p, from + n, &b, true);
-
-		step = least(a, b, n);
-		if (!dst || !src)
-			return;
-		memmove(dst + a - step, src + b - step, step);
-		n -= step;
-	}
-}
-
-/* The first bytes of what came, for the header's reader. */
-static size_t peek_head(const struct pieces *p, size_t got, uint8_t out[TS_UDP_HEADER_MAX])
-{
-	size_t n = 0;
-
-	while (n < TS_UDP_HEADER_MAX && n < got) {
-		size_t len;
-		const uint8_t *at = run_at(p, n, &len, false);
-
-		if (!at)
-			break;
-		len = least(len, TS_UDP_HEADER_MAX - n, got - n);
-		memcpy(out + n, at, len);
-		n += len;
-	}
-	return n;
-}
-
-static void put_name(const struct ts_udp_view *v, const struct ts_addr *from, struct msghdr *user)
+/* 0 or -EFAULT. `from` null: it is the kernel's name. */
+static int give_name(int fd, const struct ts_udp_view *v, const struct msghdr *k, const struct ts_addr *from, struct msghdr *user)
 {
 	struct sockaddr_storage sa;
-	socklen_t len = ts_addr_to_sockaddr(from, v->family, &sa);
+	socklen_t len;
 
-	ts_sockaddr_copy_out(&sa, len, user->msg_name, &user->msg_namelen);
+	if (!user->msg_name)
+		return 0;
+	if (k->msg_name != user->msg_name && !ts_udp_writable(fd, user->msg_name, user->msg_namelen))
+		return -EFAULT;
+	if (!from && k->msg_name == user->msg_name) {
+		user->msg_namelen = k->msg_namelen;
+		return 0;
+	}
+	len = from ? ts_addr_to_sockaddr(from, v->family, &sa) : k->msg_namelen;
+	ts_sockaddr_copy_out(from ? &sa : (void *)k->msg_name, len, user->msg_name, &user->msg_namelen);
+	return 0;
 }
 
-/* Where a relayed datagram arrived: not at loopback, but at this node's address. */
-static void mend_control(struct msghdr *m, const struct ts_addr *from)
+/* Whether the control messages may have to be others than the kernel's: then they come into a buffer of ours first. */
+static bool turns_control(const struct ts_udp_view *v, const struct msghdr *user)
 {
-	struct ts_addr own;
+	return v->family == AF_INET6 && user->msg_controllen;
+}
 
-	if (!m->msg_controllen || ts_live_own_addr(ts_addr_is4(from) ? AF_INET : AF_INET6, &own) != 1)
-		return;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO && c->cmsg_len >= CMSG_LEN(sizeof(struct in_pktinfo))) {
-			struct in_pktinfo *info = (void *)CMSG_DATA(c);
+/* `k`: where the kernel put the control messages; `from` null: not through the relay. */
+static void give_control(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct msghdr *k, const struct ts_addr *from,
+			 struct msghdr *user)
+{
+	size_t room = user->msg_controllen;
 
-			memcpy(&info->ipi_addr, own.ip + 12, 4);
-			memcpy(&info->ipi_spec_dst, own.ip + 12, 4);
-		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO &&
-			   c->cmsg_len >= CMSG_LEN(sizeof(struct in6_pktinfo))) {
-			memcpy(CMSG_DATA(c), own.ip, 16);
-		}
+	user->msg_controllen = k->msg_controllen;
+	if (k->msg_control != user->msg_control) {
+		if (from && ts_udp_control_is_other(v, from) && u->wishes < 0)
+			u->wishes = (int)ts_udp_wishes(fd);
+		ts_udp_control_give(fd, user, k, room, from && ts_udp_control_is_other(v, from) ? (unsigned)u->wishes : 0, v, from);
+	} else if (from) {
+		ts_udp_control_mend(user, from);
 	}
 }
 
 /*
  * Turns what the kernel gave into what the program is to see: `k` the kernel's message, `real` the datagram's whole length.
- * Returns the payload's whole length, or -EAGAIN: it was for us alone.
+ * Returns the payload's whole length, -EAGAIN: it was for us alone; -EFAULT: the program's name cannot be written to.
  */
-static ssize_t unwrap(struct ts_udp *u, const struct ts_udp_view *v, struct pieces *p, struct msghdr *k, size_t real, struct msghdr *user)
+static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *k, size_t real, struct msghdr *user)
 {
 	uint8_t head[TS_UDP_HEADER_MAX];
 	struct ts_addr from;
 	size_t room = p->room + TS_UDP_HEADER_MAX, got = real < room ? real : room, head_len = 0, whole, kept;
-	bool relayed = ts_udp_from_relay(v, k->msg_name, k->msg_namelen);
+	int err;
+	bool relayed = u && ts_udp_from_relay(v, k->msg_name, k->msg_namelen);
 
 	if (relayed) {
 		u->heard = true;
-		head_len = ts_udp_header_read(head, peek_head(p, got, head), &from);
+		head_len = ts_udp_header_read(head, ts_udp_peek_head(p, got, head), &from);
 		if (!head_len || (v->family == AF_INET && !ts_addr_is4(&from)))
 			return -EAGAIN;
 	}
 	whole = real - head_len;
 	kept = whole < p->room ? whole : p->room;
-	move(p, p->expect, head_len, kept);
-	user->msg_controllen = k->msg_controllen;
+	ts_udp_move(p, p->expect, head_len, kept);
 	user->msg_flags = (k->msg_flags & ~MSG_TRUNC) | (whole > p->room ? MSG_TRUNC : 0);
-	if (relayed)
-		mend_control(user, &from);
-	if (!user->msg_name)
-		user->msg_namelen = 0;
-	else if (relayed)
-		put_name(v, &from, user);
-	else
-		ts_sockaddr_copy_out((void *)k->msg_name, k->msg_namelen, user->msg_name, &user->msg_namelen);
-	return (ssize_t)whole;
+	if (user->msg_controllen)
+		give_control(fd, u, v, k, relayed ? &from : NULL, user);
+	err = give_name(fd, v, k, relayed ? &from : NULL, user);
+	return err ? err : (ssize_t)whole;
+}
+
+/*
+ * What the socket is by now, after a call that may have waited: meanwhile another thread, a child or a handler may have turned it to the
+ * tailnet (`u` null), or made its association anew.
+ */
+static struct ts_udp *by_now(int fd, struct ts_udp *u, struct ts_udp_view *v)
+{
+	struct ts_udp_view fresh;
+	struct ts_udp *now;
+
+	if (__builtin_expect(u && __atomic_load_n(&u->seq, __ATOMIC_ACQUIRE) == v->seq, 1))
+		return u;
+	now = ts_udp_get(fd, &fresh);
+	if (!now || (u && now != u))
+		return u;	/* closed meanwhile, and the number may be another's */
+	*v = fresh;
+	return now;
 }
 
 /* One datagram; -EAGAIN with `*ours`: one came, but not for the program. */
-static ssize_t receive(int fd, struct ts_udp *u, struct ts_udp_view *v, struct pieces *p, struct msghdr *user, int flags, bool *ours)
+static ssize_t receive(int fd, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *user, int flags, bool *ours)
 {
-	struct sockaddr_storage from;
-	struct msghdr k = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = p->iov, .msg_iovlen = p->count,
-			    .msg_control = user->msg_control, .msg_controllen = user->msg_controllen };
-	ssize_t n = ts_real()->recvmsg(fd, &k, flags | MSG_TRUNC), whole;
+	union ts_udp_name from;
+	struct ts_udp_control control;
+	struct msghdr k = { .msg_iov = p->iov, .msg_iovlen = p->count, .msg_control = user->msg_control,
+			    .msg_controllen = user->msg_controllen };
+	ssize_t n, whole;
 
+	ask_name(&k, *u, v, user, &from);
+	if (*u && turns_control(v, user)) {
+		k.msg_control = control.bytes;
+		k.msg_controllen = sizeof(control);
+	}
+	n = ts_real()->recvmsg(fd, &k, flags | MSG_TRUNC);
 	*ours = false;
 	if (n < 0)
 		return -ts_errno;
-	whole = unwrap(u, v, p, &k, (size_t)n, user);
-	if (whole < 0) {
+	*u = by_now(fd, *u, v);
+	whole = unwrap(fd, *u, v, p, &k, (size_t)n, user);
+	if (whole == -EAGAIN) {
 		*ours = true;
 		if (flags & MSG_PEEK)
 			ts_sys(SYS_recvfrom, fd, p->head, 0, MSG_DONTWAIT, NULL, NULL);
 		return whole;
 	}
-	return flags & MSG_TRUNC || (size_t)whole < p->room ? whole : (ssize_t)p->room;
+	return whole < 0 || flags & MSG_TRUNC || (size_t)whole < p->room ? whole : (ssize_t)p->room;
 }
 
-/* More pieces than are worth a list: through a buffer. */
-static ssize_t receive_scattered(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *user, int flags, bool *ours)
+static uint8_t expected(const struct ts_udp *u)
+{
+	return u ? u->expect : 0;
+}
+
+static __attribute__((noinline)) ssize_t receive_short(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *user, int flags,
+						       bool *ours)
+{
+	struct iovec iov[TS_UDP_PIECES + 2];
+	struct ts_udp_pieces p;
+
+	ts_udp_lay_out(&p, iov, user->msg_iov, user->msg_iovlen, expected(*u));
+	return receive(fd, u, v, &p, user, flags, ours);
+}
+
+static __attribute__((noinline)) ssize_t receive_long(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *user, int flags,
+						      bool *ours)
+{
+	struct iovec iov[TS_UDP_PIECES_MAX];
+	struct ts_udp_pieces p;
+
+	ts_udp_lay_out(&p, iov, user->msg_iov, user->msg_iovlen, expected(*u));
+	return receive(fd, u, v, &p, user, flags, ours);
+}
+
+/* So many pieces that two more are too many for the kernel: through a buffer. */
+static ssize_t receive_joined(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *user, int flags, bool *ours)
 {
 	uint8_t *buf = ts_zero_pages(DATAGRAM_MAX, MAP_PRIVATE);
-	struct iovec *to = user->msg_iov, one = { buf, 0 }, iov[3];
-	size_t count = user->msg_iovlen, left;
-	struct pieces p;
+	size_t room = ts_udp_length(user);
+	struct iovec one = { buf, room < DATAGRAM_MAX ? room : DATAGRAM_MAX }, iov[3];
+	struct ts_udp_pieces p;
 	ssize_t n;
+	int err = 0;
 
 	if (!buf)
 		return -ENOBUFS;
-	for (size_t i = 0; i < count; i++)
-		one.iov_len = to[i].iov_len < DATAGRAM_MAX - one.iov_len ? one.iov_len + to[i].iov_len : DATAGRAM_MAX;
-	lay_out(&p, iov, &one, 1, u->expect);
+	ts_udp_lay_out(&p, iov, &one, 1, expected(*u));
 	n = receive(fd, u, v, &p, user, flags, ours);
-	left = n < 0 ? 0 : (size_t)n < one.iov_len ? (size_t)n : one.iov_len;
-	for (size_t i = 0, at = 0; i < count && left; i++) {
-		size_t step = to[i].iov_len < left ? to[i].iov_len : left;
-
-		memcpy(to[i].iov_base, buf + at, step);
-		at += step;
-		left -= step;
-	}
+	if (n > 0)
+		err = ts_udp_scatter(fd, user, buf, (size_t)n < one.iov_len ? (size_t)n : one.iov_len);
 	ts_sys(SYS_munmap, buf, DATAGRAM_MAX);
-	return n;
+	return err ? err : n;
 }
 
+/* What is not the kernel refuses. */
 static bool is_list(const struct msghdr *msg)
 {
-	return msg->msg_iovlen <= 1024 && (!msg->msg_iovlen || ts_plausible(msg->msg_iov));
+	return msg->msg_iovlen <= TS_UDP_PIECES_MAX && (!msg->msg_iovlen || ts_plausible(msg->msg_iov));
 }
 
 ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 {
-	struct iovec iov[TS_UDP_PIECES + 2];
 	struct ts_udp_view v;
 	struct ts_udp *u = ts_udp_get(fd, &v);
 	int saved = ts_errno;
-	struct pieces p;
 	bool again;
 	ssize_t n;
 
-	if (!u || !is_list(msg)) {
+	if (!is_list(msg)) {
 		n = ts_real()->recvmsg(fd, msg, flags);
 		return n < 0 ? -ts_errno : n;
 	}
-	if (__builtin_expect(v.pending, 0))
+	if (u && __builtin_expect(v.pending, 0) && u->pending)
 		ts_udp_settle_for(fd, u, &v, flags);
 	do {
-		if (msg->msg_iovlen > TS_UDP_PIECES) {
-			n = receive_scattered(fd, u, &v, msg, flags, &again);
-		} else {
-			lay_out(&p, iov, msg->msg_iov, msg->msg_iovlen, u->expect);
-			n = receive(fd, u, &v, &p, msg, flags, &again);
-		}
+		n = (msg->msg_iovlen <= TS_UDP_PIECES ? receive_short :
+		     msg->msg_iovlen <= TS_UDP_PIECES_MAX - 2 ? receive_long : receive_joined)(fd, &u, &v, msg, flags, &again);
 		/* The relay's port is closed: for the program, datagrams were lost, and others may come. */
-		if (n == -ECONNREFUSED && ts_udp_see_to_relay(fd, u, &v, true) > 0)
+		if (n == -ECONNREFUSED && u && ts_udp_see_to_relay(fd, u, &v, true) > 0)
 			again = true;
 	} while (again);
 	ts_errno = saved;
@@ -264,26 +227,35 @@ struct batch {
 	size_t used;
 	struct mmsghdr k[BATCH];
 	union ts_udp_name from[BATCH];
-	struct pieces p[BATCH];
+	struct ts_udp_control control[BATCH_CONTROLS];
+	struct ts_udp_pieces p[BATCH];
 	struct iovec iov[BATCH_PIECES];
 };
 
 /* Room for as many of the messages as one call can take. */
-static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct mmsghdr *msgs, unsigned n)
+static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct ts_udp_view *v, const struct mmsghdr *msgs, unsigned n)
 {
 	b->used = 0;
 	for (b->count = 0; b->count < n && b->count < BATCH; b->count++) {
 		const struct msghdr *user = &msgs[b->count].msg_hdr;
-		struct pieces *p = &b->p[b->count];
+		struct ts_udp_pieces *p = &b->p[b->count];
+		bool turned = u && turns_control(v, user);
 
+		if (turned && b->count == BATCH_CONTROLS)
+			return;
 		if (!is_list(user) || user->msg_iovlen > TS_UDP_PIECES || b->used + user->msg_iovlen + 2 > BATCH_PIECES)
 			return;
-		lay_out(p, &b->iov[b->used], user->msg_iov, user->msg_iovlen, u->expect);
+		ts_udp_lay_out(p, &b->iov[b->used], user->msg_iov, user->msg_iovlen, expected(u));
 		b->used += p->count;
 		b->k[b->count].msg_hdr = (struct msghdr){
-			.msg_name = &b->from[b->count], .msg_namelen = sizeof(b->from[0]), .msg_iov = p->iov, .msg_iovlen = p->count,
+			.msg_iov = p->iov, .msg_iovlen = p->count,
 			.msg_control = user->msg_control, .msg_controllen = user->msg_controllen,
 		};
+		ask_name(&b->k[b->count].msg_hdr, u, v, user, &b->from[b->count]);
+		if (turned) {
+			b->k[b->count].msg_hdr.msg_control = b->control[b->count].bytes;
+			b->k[b->count].msg_hdr.msg_controllen = sizeof(b->control[0]);
+		}
 	}
 }
 
@@ -300,8 +272,8 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 	int got, good;
 
 	b.count = 0;
-	if (u && !v.pending)
-		lay_out_many(&b, u, msgs, n);
+	if (!u || !v.pending)
+		lay_out_many(&b, u, &v, msgs, n);
 	if (!b.count) {
 		ssize_t len = ts_udp_recv(fd, &msgs->msg_hdr, flags & ~MSG_WAITFORONE);
 
@@ -313,11 +285,14 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 	*asked = b.count;
 	do {
 		got = ts_real()->recvmmsg(fd, b.k, b.count, flags | MSG_TRUNC, timeout);
-		if (got < 0 && (ts_errno != ECONNREFUSED || ts_udp_see_to_relay(fd, u, &v, true) <= 0))
+		if (got < 0 && (ts_errno != ECONNREFUSED || !u || ts_udp_see_to_relay(fd, u, &v, true) <= 0))
 			return -ts_errno;
+		u = by_now(fd, u, &v);
 		for (good = 0; good < got; good++) {
-			ssize_t whole = unwrap(u, &v, &b.p[good], &b.k[good].msg_hdr, b.k[good].msg_len, &msgs[good].msg_hdr);
+			ssize_t whole = unwrap(fd, u, &v, &b.p[good], &b.k[good].msg_hdr, b.k[good].msg_len, &msgs[good].msg_hdr);
 
+			if (whole == -EFAULT && !good)
+				return -EFAULT;
 			if (whole < 0)
 				break;
 			if (!(flags & MSG_TRUNC) && (size_t)whole > b.p[good].room)

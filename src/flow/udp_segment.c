@@ -16,7 +16,6 @@
 
 #define SEGMENTS_MAX 128	/* UDP_MAX_SEGMENTS in linux/udp.h; 64 before 6.9, where the kernel says so */
 #define CALL_BYTES 65507
-#define PIECES (3 * SEGMENTS_MAX)
 
 /* Where in the program's list the next byte is. */
 struct place {
@@ -51,7 +50,7 @@ static ssize_t send_pieces(int fd, struct ts_udp *u, struct ts_udp_view *v, stru
 	size_t len = ts_udp_length(msg), sent = 0, per_call = CALL_BYTES / (segment + way->head_len) * segment;
 	struct place p = { msg->msg_iov, 0 };
 	struct ts_udp_control space;
-	struct iovec iov[PIECES];
+	struct iovec iov[TS_UDP_PIECES_MAX];
 
 	while (sent < len) {
 		size_t end = len - sent > per_call ? sent + per_call : len;
@@ -83,6 +82,8 @@ __attribute__((noinline)) ssize_t ts_udp_send_segments(int fd, struct ts_udp *u,
 	ssize_t n;
 	int err;
 
+	if (len == SIZE_MAX)
+		return -EINVAL;
 	if (len > 0xffff || segment + way->head_len > TS_UDP_RELAY_BYTES)
 		return -EMSGSIZE;
 	if (len > (size_t)segment * SEGMENTS_MAX)
@@ -92,15 +93,15 @@ __attribute__((noinline)) ssize_t ts_udp_send_segments(int fd, struct ts_udp *u,
 		return err;
 	if (v->pending)
 		return ts_udp_send_later(u, way, msg, segment);
-	if (msg->msg_iovlen <= SEGMENTS_MAX)
+	if (msg->msg_iovlen + 2 * SEGMENTS_MAX <= TS_UDP_PIECES_MAX)
 		return send_pieces(fd, u, v, way, msg, flags, (size_t)segment);
 	piece.iov_base = ts_zero_pages(len, MAP_PRIVATE);
 	if (!piece.iov_base)
 		return -ENOBUFS;
-	ts_udp_gather(piece.iov_base, msg);
+	err = ts_udp_gather(piece.iov_base, msg, 0, len);
 	one.msg_iov = &piece;
 	one.msg_iovlen = 1;
-	n = send_pieces(fd, u, v, way, &one, flags, (size_t)segment);
+	n = err ? err : send_pieces(fd, u, v, way, &one, flags, (size_t)segment);
 	ts_sys(SYS_munmap, piece.iov_base, len);
 	return n;
 }

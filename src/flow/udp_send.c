@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sending: the header goes in front as one more piece of a scatter-gather list, so no payload is copied. Only where a program gathers
- * from more pieces than are worth a list here (and the kernel takes no more than 1024 in all) are they joined in a buffer.
+ * from as many pieces as the kernel takes are they joined in a buffer.
  * What is to leave in segments is for udp_segment.c, many messages at once for udp_many.c.
  *
  * With MSG_MORE or UDP_CORK the kernel puts a datagram together out of several calls. Only the first brings the header; the others
@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <netinet/udp.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "tsproxy/dest.h"
@@ -46,12 +45,12 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 
 	if (*u && __builtin_expect(v->pending, 0)) {
 		err = ts_udp_settle_for(fd, *u, v, flags);
-		if (err == -ESTALE && msg->msg_name)
-			*u = NULL;
-		else if (err && err != -EAGAIN)
+		if (err && err != -EAGAIN && v->connected)
 			return -EHOSTUNREACH;
+		if (err && err != -EAGAIN)
+			*u = NULL;	/* what goes elsewhere goes on */
 	}
-	if (*u && (!msg->msg_name || (v->family == AF_INET6 && ts_plausible(msg->msg_name) && msg->msg_namelen >= 2 &&
+	if (*u && (!msg->msg_name || !msg->msg_namelen || (v->family == AF_INET6 && ts_plausible(msg->msg_name) && msg->msg_namelen >= 2 &&
 				      ((struct sockaddr *)msg->msg_name)->sa_family == AF_UNSPEC))) {
 		if (!v->connected)
 			return TS_UDP_PASS;
@@ -87,79 +86,6 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 	return TS_UDP_RELAY;
 }
 
-size_t ts_udp_length(const struct msghdr *msg)
-{
-	size_t total = 0;
-
-	for (size_t i = 0; i < msg->msg_iovlen; i++) {
-		if (msg->msg_iov[i].iov_len > PTRDIFF_MAX - total)
-			return PTRDIFF_MAX;
-		total += msg->msg_iov[i].iov_len;
-	}
-	return total;
-}
-
-static bool is_source(const struct cmsghdr *c)
-{
-	return (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) ||
-	       (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO);
-}
-
-static bool is_segment(const struct cmsghdr *c)
-{
-	return c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_SEGMENT;
-}
-
-static bool whole(const struct msghdr *m, const struct cmsghdr *c)
-{
-	size_t left = m->msg_controllen - (size_t)((const char *)c - (const char *)m->msg_control);
-
-	return c->cmsg_len >= sizeof(*c) && c->cmsg_len <= left;
-}
-
-bool ts_udp_control(const struct msghdr *msg, const struct ts_udp_view *v, int *segment)
-{
-	struct msghdr m = *msg;
-	bool change = v->gso != 0;
-
-	*segment = v->gso;
-	if (!msg->msg_control || !ts_plausible(msg->msg_control))
-		return change;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c && whole(&m, c); c = CMSG_NXTHDR(&m, c)) {
-		if (is_segment(c) && c->cmsg_len == CMSG_LEN(sizeof(uint16_t)))
-			*segment = *(uint16_t *)CMSG_DATA(c);
-		change |= is_segment(c) || is_source(c);
-	}
-	return change;
-}
-
-/* A copy, in `space`, without what chooses a source and with the size of segments that is meant. */
-static int copy_control(struct msghdr *out, const struct msghdr *msg, struct ts_udp_control *space, int segment)
-{
-	struct msghdr m = *msg;
-	size_t at = 0;
-	struct cmsghdr *c;
-
-	if (!msg->msg_control || !ts_plausible(msg->msg_control))
-		m.msg_controllen = 0;
-	for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
-		if (!whole(&m, c) || (is_segment(c) && c->cmsg_len != CMSG_LEN(sizeof(uint16_t))))
-			return 0;	/* as it is, for the kernel to refuse */
-		if (is_segment(c) || is_source(c))
-			continue;
-		if (at + CMSG_ALIGN(c->cmsg_len) > sizeof(space->bytes) - CMSG_SPACE(sizeof(uint16_t)))
-			return -ENOBUFS;
-		memcpy(space->bytes + at, c, c->cmsg_len);
-		at += CMSG_ALIGN(c->cmsg_len);
-	}
-	c = (struct cmsghdr *)(space->bytes + at);
-	*c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(uint16_t)), .cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT };
-	*(uint16_t *)CMSG_DATA(c) = (uint16_t)segment;
-	out->msg_control = space->bytes;
-	out->msg_controllen = at + CMSG_SPACE(sizeof(uint16_t));
-	return 0;
-}
-
 int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
 		   struct ts_udp_control *space, int segment)
 {
@@ -169,7 +95,7 @@ int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts
 	}
 	out->msg_control = msg->msg_control;
 	out->msg_controllen = msg->msg_controllen;
-	return space ? copy_control(out, msg, space, segment) : 0;
+	return space ? ts_udp_control_copy(out, msg, v, way, space, segment) : 0;
 }
 
 void ts_udp_wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg, struct ts_udp_way *way)
@@ -203,28 +129,6 @@ ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	return err ? -err : n;
 }
 
-void ts_udp_gather_some(uint8_t *to, const struct msghdr *msg, size_t skip, size_t len)
-{
-	for (size_t i = 0; i < msg->msg_iovlen && len; i++) {
-		size_t here = msg->msg_iov[i].iov_len, step;
-
-		if (skip >= here) {
-			skip -= here;
-			continue;
-		}
-		step = here - skip < len ? here - skip : len;
-		memcpy(to, (const uint8_t *)msg->msg_iov[i].iov_base + skip, step);
-		to += step;
-		len -= step;
-		skip = 0;
-	}
-}
-
-void ts_udp_gather(uint8_t *to, const struct msghdr *msg)
-{
-	ts_udp_gather_some(to, msg, 0, ts_udp_length(msg));
-}
-
 ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment)
 {
 	size_t len = ts_udp_length(msg), step = segment ? (size_t)segment : len;
@@ -232,17 +136,19 @@ ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const 
 	if (len > 0xffff || (len < step ? len : step) + way->head_len > TS_UDP_RELAY_BYTES)
 		return -EMSGSIZE;
 	for (size_t at = 0; at < len || !at; at += step) {
-		ts_udp_queue(u, way, msg, at, len - at < step ? len - at : step);
+		int err = ts_udp_queue(u, way, msg, at, len - at < step ? len - at : step);
+
+		if (err)
+			return err;
 		if (!step)
 			break;
 	}
 	return (ssize_t)len;
 }
 
-static __attribute__((noinline)) ssize_t send_plain(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way,
-						    const struct msghdr *msg, int flags, bool control)
+static ssize_t send_listed(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags,
+			   bool control, struct iovec *iov)
 {
-	struct iovec iov[TS_UDP_PIECES + 1];
 	struct ts_udp_control space;
 	struct msghdr out;
 	ssize_t n;
@@ -256,17 +162,35 @@ static __attribute__((noinline)) ssize_t send_plain(int fd, struct ts_udp *u, st
 	return n < 0 ? n : n - way->head_len;
 }
 
+static __attribute__((noinline)) ssize_t send_short(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way,
+						    const struct msghdr *msg, int flags, bool control)
+{
+	struct iovec iov[TS_UDP_PIECES + 1];
+
+	return send_listed(fd, u, v, way, msg, flags, control, iov);
+}
+
+static __attribute__((noinline)) ssize_t send_long(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way,
+						   const struct msghdr *msg, int flags, bool control)
+{
+	struct iovec iov[TS_UDP_PIECES_MAX];
+
+	return send_listed(fd, u, v, way, msg, flags, control, iov);
+}
+
 static __attribute__((noinline)) ssize_t send_joined(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way,
 						     const struct msghdr *msg, int flags, bool control)
 {
 	uint8_t joined[TS_UDP_RELAY_BYTES];
 	struct iovec piece = { joined, ts_udp_length(msg) };
 	struct msghdr one = *msg;
+	int err = ts_udp_gather(joined, msg, 0, piece.iov_len);
 
-	ts_udp_gather(joined, msg);
+	if (err)
+		return err;
 	one.msg_iov = &piece;
 	one.msg_iovlen = 1;
-	return send_plain(fd, u, v, way, &one, flags, control);
+	return send_short(fd, u, v, way, &one, flags, control);
 }
 
 static ssize_t pass(int fd, const struct msghdr *msg, int flags)
@@ -279,13 +203,9 @@ static ssize_t pass(int fd, const struct msghdr *msg, int flags)
 /* A piece for the datagram that is being put together. */
 static ssize_t append(int fd, struct ts_udp *u, const struct msghdr *msg, int flags)
 {
-	struct iovec too_much = { (void *)8, 0xffff };
-	struct msghdr out = { .msg_iov = &too_much, .msg_iovlen = 1 };
-
 	if (u->corked_bytes + ts_udp_length(msg) <= TS_UDP_RELAY_BYTES)
 		return pass(fd, msg, flags);
-	/* The kernel throws away what is pending when it becomes too long; what is too long for the relay is not for the kernel. */
-	pass(fd, &out, flags);
+	ts_udp_discard(fd);
 	return -EMSGSIZE;
 }
 
@@ -301,9 +221,13 @@ static void note_pending(struct ts_udp *u, ssize_t n, int flags)
 static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags)
 {
 	int segment, err;
-	bool control = ts_udp_control(msg, v, &segment);
+	bool control = ts_udp_control(msg, v, way, &segment);
 	size_t len = ts_udp_length(msg);
 
+	if (len == SIZE_MAX)
+		return pass(fd, msg, flags);	/* the kernel refuses it before it looks where to */
+	if (way->head[3] == TS_SOCKS5_ATYP_IPV6)
+		flags &= ~MSG_OOB;	/* udpv6_sendmsg does not look at it; the relay may be at an IPv4 address */
 	if (v->pending && (u->cork || flags & MSG_MORE))
 		return -EAGAIN;	/* pieces cannot be put together in the queue */
 	if (v->pending)
@@ -317,7 +241,8 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 		return err;
 	if (v->pending)
 		return ts_udp_send_later(u, way, msg, segment);
-	return (msg->msg_iovlen > TS_UDP_PIECES ? send_joined : send_plain)(fd, u, v, way, msg, flags, control);
+	return (msg->msg_iovlen <= TS_UDP_PIECES ? send_short : msg->msg_iovlen < TS_UDP_PIECES_MAX ? send_long : send_joined)
+	       (fd, u, v, way, msg, flags, control);
 }
 
 ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
@@ -328,10 +253,12 @@ ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 	int kind, saved = ts_errno;
 	ssize_t n;
 
-	if (msg->msg_iovlen > 1024 || (msg->msg_iovlen && !ts_plausible(msg->msg_iov))) {
+	if (msg->msg_iovlen > TS_UDP_PIECES_MAX || (msg->msg_iovlen && !ts_plausible(msg->msg_iov))) {
 		n = pass(fd, msg, flags);	/* the kernel refuses it before anything else */
 		goto out;
 	}
+	if (u && __builtin_expect(u->primed, 0))
+		ts_udp_unprime(fd, u);
 	if (u && __builtin_expect(u->corked_bytes, 0)) {
 		n = append(fd, u, msg, flags);
 		note_pending(u, n, flags);

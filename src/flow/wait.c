@@ -20,18 +20,11 @@
 #include "waker.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/fdtab.h"
+#include "tsproxy/guard.h"
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
 #include "tsproxy/udp.h"
-
-/* glibc 2.32: true while the process never had a second thread. Nobody else can complete a flow then. */
-extern char __libc_single_threaded __attribute__((weak));
-
-static bool single_threaded(void)
-{
-	return &__libc_single_threaded && __libc_single_threaded;
-}
 
 /* --- time --- */
 
@@ -195,7 +188,7 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 	struct pollfd *copy = scratch_get(bytes, stack);
 	int64_t deadline = deadline_of(timeout);
 	int waker = -1, r;
-	bool again = false, alone = single_threaded();
+	bool again = false, alone = ts_single_threaded();	/* else another thread may complete a flow */
 
 	if (!copy) {
 		ts_errno = ENOMEM;

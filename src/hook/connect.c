@@ -57,11 +57,15 @@ int connect(int fd, const struct sockaddr *addr, socklen_t len)
 	if (ts_dest_connect(fd, addr, len, &to, &d, &by) == TS_PASS) {
 		if (ts_fd_has_flow(fd) && len >= sizeof(addr->sa_family) && ts_tcp_check(fd) == TS_TCP_PENDING)
 			return ts_result(-EALREADY);
+		if (ts_fd_is_udp(fd))
+			ts_udp_leaving(fd, addr, len);
 		r = ts_real()->connect(fd, addr, len);
 		if (__builtin_expect(ts_trace_on, 0))
 			ts_trace_direct(fd, addr, len, r < 0 ? ts_errno : 0);
 		if (r == 0 && ts_fd_is_udp(fd))
 			ts_udp_left(fd);
+		else if (ts_fd_is_udp(fd))
+			ts_udp_stayed(fd);
 		else if (r < 0 && ts_fd_has_flow(fd))
 			ts_errno = ts_tcp_error(fd, ts_errno);
 		else if (r == 0 && is_unspec(addr, len))

@@ -82,8 +82,7 @@ static bool nothing_pending(void)
 	       __builtin_expect(__atomic_load_n(&ts_udp_count, __ATOMIC_RELAXED) == 0, 1);
 }
 
-/* Whether this process's pending connects or associations concern the call. */
-static bool told(char *const envp[], bool all)
+bool ts_exec_told(char *const envp[], bool all)
 {
 	return !nothing_pending() && envp && ts_enabled() && ts_cross_exec(all);
 }
@@ -92,7 +91,7 @@ static int become(const struct start *s, char *const envp[])
 {
 	int r;
 
-	if (!told(envp, false))
+	if (!ts_exec_told(envp, false))
 		return s->call(s, envp);
 	ts_cross_leaving();
 	r = call_told(s, envp);
@@ -204,7 +203,7 @@ int execle(const char *path, const char *first, ...)
 /* posix_spawn: the descriptors may be duplicated by its file actions, so close-on-exec does not count where there are any. */
 static int spawn(const struct start *s, char *const envp[])
 {
-	return told(envp, s->actions != NULL) ? call_told(s, envp) : s->call(s, envp);
+	return ts_exec_told(envp, s->actions != NULL) ? call_told(s, envp) : s->call(s, envp);
 }
 
 int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,

@@ -13,7 +13,7 @@
 
 #define KEEP_OPEN 4	/* CLOSE_RANGE_CLOEXEC, close_range(2); Linux 5.11, and older headers lack it */
 
-static inline void forget(int fd)
+void ts_fd_forget(int fd)
 {
 	if (ts_fd_is_udp(fd))
 		ts_udp_fd_closing(fd);
@@ -25,17 +25,20 @@ static inline int duplicated(int from, int to)
 {
 	if (to < 0 || from == to || __builtin_expect(!(ts_fd_get_flags(from) | ts_fd_get_flags(to)), 1))
 		return to;
-	forget(to);	/* closed behind our back */
-	if (ts_fd_get_flags(from) & (TS_FD_UDP | TS_FD_DATAGRAM))
+	ts_fd_forget(to);	/* closed behind our back */
+	if (ts_fd_get_flags(from) & (TS_FD_UDP | TS_FD_DATAGRAM)) {
 		ts_udp_fd_duplicated(from, to);
-	else if (__builtin_expect(ts_fd_get_flags(from) != 0, 0))
+		if (to == 1 || to == 2)
+			ts_udp_prime(to);
+	} else if (__builtin_expect(ts_fd_get_flags(from) != 0, 0)) {
 		ts_tcp_fd_duplicated(from, to);
+	}
 	return to;
 }
 
 int close(int fd)
 {
-	forget(fd);
+	ts_fd_forget(fd);
 	return ts_real()->close(fd);
 }
 
@@ -52,7 +55,7 @@ static bool replaced(int fd, int to)
 	if (ts_fd_has_flow(fd) && ts_fd_has_flow(to) && ts_tcp_same(fd, to))
 		return false;	/* its registrations in epoll sets go on, too */
 	if (ts_fd_get_flags(to) && ts_sys(SYS_fcntl, fd, F_GETFD) >= 0)
-		forget(to);
+		ts_fd_forget(to);
 	return true;
 }
 
@@ -108,7 +111,7 @@ static void forget_range(unsigned int first, unsigned int last)
 	int highest = ts_fd_highest();
 
 	for (unsigned int fd = first; highest >= 0 && fd <= last && fd <= (unsigned int)highest; fd++)
-		forget((int)fd);
+		ts_fd_forget((int)fd);
 }
 
 int close_range(unsigned int first, unsigned int last, int flags)

@@ -10,6 +10,12 @@
 #include "../sys/hooks.def"
 #undef TS_HOOK
 
+/* `fd` is about to be closed, or replaced. */
+void ts_fd_forget(int fd);
+
+/* Whether this process's pending connects or associations concern a program that is started now; `all`: whatever is closed on exec. */
+bool ts_exec_told(char *const envp[], bool all);
+
 /* -errno, as flow returns it, to what a system call's wrapper returns. */
 static inline int ts_result(int err)
 {

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 
 #include "datagram.h"
 #include "tsproxy/cross.h"
@@ -43,16 +44,24 @@ static bool at_once(int fd, const void *given, int flags)
 	return (!ts_plausible(given) || flags & (MSG_OOB | MSG_ERRQUEUE)) && !ts_fd_is_udp(fd);
 }
 
+/* The same for those that receive. */
+#define RECEIVED(fd, flags, call, datagram) \
+	do { \
+		if (ts_udp_may_turn(fd, flags)) \
+			return datagram; \
+		CARRIED(fd, flags, SO_RCVTIMEO, call, datagram); \
+	} while (0)
+
 ssize_t read(int fd, void *buf, size_t len)
 {
 	if (len == 0)
 		return ts_real()->read(fd, buf, len);	/* 0 in any state */
-	CARRIED(fd, 0, SO_RCVTIMEO, read(fd, buf, len), ts_datagram_recv(fd, buf, len, 0, NULL, NULL));
+	RECEIVED(fd, 0, read(fd, buf, len), ts_datagram_recv(fd, buf, len, 0, NULL, NULL));
 }
 
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t size)
 {
-	CARRIED(fd, 0, SO_RCVTIMEO, __read_chk(fd, buf, len, size),
+	RECEIVED(fd, 0, __read_chk(fd, buf, len, size),
 		len > size || !len ? ts_real()->__read_chk(fd, buf, len, size) :
 				     ts_datagram_recv(fd, buf, len, 0, NULL, NULL));
 }
@@ -61,21 +70,21 @@ ssize_t readv(int fd, const struct iovec *iov, int n)
 {
 	if (at_once(fd, iov, 0))
 		return ts_real()->readv(fd, iov, n);
-	CARRIED(fd, 0, SO_RCVTIMEO, readv(fd, iov, n), ts_datagram_readv(fd, iov, n));
+	RECEIVED(fd, 0, readv(fd, iov, n), ts_datagram_readv(fd, iov, n));
 }
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
 	if (at_once(fd, buf, flags))
 		return ts_real()->recv(fd, buf, len, flags);
-	CARRIED(fd, flags, SO_RCVTIMEO, recv(fd, buf, len, flags), ts_datagram_recv(fd, buf, len, flags, NULL, NULL));
+	RECEIVED(fd, flags, recv(fd, buf, len, flags), ts_datagram_recv(fd, buf, len, flags, NULL, NULL));
 }
 
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
 {
 	if (at_once(fd, buf, flags))
 		return ts_real()->__recv_chk(fd, buf, len, size, flags);
-	CARRIED(fd, flags, SO_RCVTIMEO, __recv_chk(fd, buf, len, size, flags),
+	RECEIVED(fd, flags, __recv_chk(fd, buf, len, size, flags),
 		len > size ? ts_real()->__recv_chk(fd, buf, len, size, flags) :
 			     ts_datagram_recv(fd, buf, len, flags, NULL, NULL));
 }
@@ -84,7 +93,7 @@ ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr
 {
 	if (at_once(fd, buf, flags))
 		return ts_real()->recvfrom(fd, buf, len, flags, addr, addr_len);
-	CARRIED(fd, flags, SO_RCVTIMEO, recvfrom(fd, buf, len, flags, addr, addr_len),
+	RECEIVED(fd, flags, recvfrom(fd, buf, len, flags, addr, addr_len),
 		ts_datagram_recv(fd, buf, len, flags, addr, addr_len));
 }
 
@@ -92,7 +101,7 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, st
 {
 	if (at_once(fd, buf, flags))
 		return ts_real()->__recvfrom_chk(fd, buf, len, size, flags, addr, addr_len);
-	CARRIED(fd, flags, SO_RCVTIMEO, __recvfrom_chk(fd, buf, len, size, flags, addr, addr_len),
+	RECEIVED(fd, flags, __recvfrom_chk(fd, buf, len, size, flags, addr, addr_len),
 		len > size ? ts_real()->__recvfrom_chk(fd, buf, len, size, flags, addr, addr_len) :
 			     ts_datagram_recv(fd, buf, len, flags, addr, addr_len));
 }
@@ -107,7 +116,7 @@ static ssize_t receive(int fd, struct msghdr *msg, int flags)
 {
 	if (at_once(fd, msg, flags))
 		return ts_real()->recvmsg(fd, msg, flags);
-	CARRIED(fd, flags, SO_RCVTIMEO, recvmsg(fd, msg, flags), ts_datagram_recvmsg(fd, msg, flags));
+	RECEIVED(fd, flags, recvmsg(fd, msg, flags), ts_datagram_recvmsg(fd, msg, flags));
 }
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
@@ -122,7 +131,7 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
 static int receive_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout)
 {
-	CARRIED(fd, flags, SO_RCVTIMEO, recvmmsg(fd, msgs, n, flags, timeout),
+	RECEIVED(fd, flags, recvmmsg(fd, msgs, n, flags, timeout),
 		ts_datagram_recvmmsg(fd, msgs, n, flags, timeout));
 }
 
@@ -174,8 +183,11 @@ static int addressed(int fd, const struct sockaddr *addr, socklen_t len, int fla
 
 ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addr_len)
 {
-	int r = addr && !ts_fd_is_udp(fd) ? addressed(fd, addr, addr_len, flags) : 0;
+	int r;
 
+	if (addr && __builtin_expect(addr_len < sizeof(addr->sa_family) || addr_len > sizeof(struct sockaddr_storage), 0))
+		return ts_real()->sendto(fd, buf, len, flags, addr, addr_len);	/* EINVAL, wherever to; sendmsg takes both */
+	r = addr && !ts_fd_is_udp(fd) ? addressed(fd, addr, addr_len, flags) : 0;
 	if (r < 0)
 		return ts_result(r);
 	if (r == 2)
@@ -251,21 +263,49 @@ int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 	CARRIED(fd, flags, SO_SNDTIMEO, sendmmsg(fd, msgs, n, flags), ts_datagram_sendmmsg(fd, msgs, n, flags));
 }
 
+/* What there is to be read from `in`, a file or a pipe, up to `n`; `n` where that is not known. */
+static size_t there_is(int in, const off64_t *offset, size_t n)
+{
+	int left;
+	long at = offset ? ts_sys(SYS_lseek, in, 0, SEEK_CUR) : 0;
+
+	if (ts_sys(SYS_ioctl, in, FIONREAD, &left) != 0 || at < 0)
+		return n;
+	at += left - (offset ? *offset : 0);
+	return at < 0 ? 0 : (size_t)at < n ? (size_t)at : n;
+}
+
+/* The body of a hook that makes the kernel write to `fd` what is at `in`. On a socket with an association that is one datagram. */
+#define WRITTEN(fd, flags, in, offset, n, call) \
+	do { \
+		int begun_; \
+		ssize_t r_; \
+		if (!ts_fd_is_udp(fd)) \
+			CARRIED(fd, flags, SO_SNDTIMEO, call, -1); \
+		begun_ = ts_udp_begin(fd, there_is(in, ts_plausible(offset) ? offset : NULL, n)); \
+		if (begun_ < 0) \
+			return ts_result(begun_); \
+		r_ = ts_real()->call; \
+		if (begun_) \
+			ts_udp_begun(fd, r_ > 0); \
+		return r_; \
+	} while (0)
+
 ssize_t sendfile(int out, int in, off_t *offset, size_t n)
 {
-	CARRIED(out, 0, SO_SNDTIMEO, sendfile(out, in, offset, n), ts_result(-EINVAL));
+	WRITTEN(out, 0, in, offset, n, sendfile(out, in, offset, n));
 }
 
 ssize_t sendfile64(int out, int in, off64_t *offset, size_t n)
 {
-	CARRIED(out, 0, SO_SNDTIMEO, sendfile64(out, in, offset, n), ts_result(-EINVAL));
+	WRITTEN(out, 0, in, offset, n, sendfile64(out, in, offset, n));
 }
 
 ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t n, unsigned int flags)
 {
 	int dontwait = flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0;
 
-	if (ts_fd_has_flow(in))
+	if (ts_fd_has_flow(in) || ts_fd_is_udp(in))	/* of a datagram socket not before Linux 6.5 */
 		CARRIED(in, dontwait, SO_RCVTIMEO, splice(in, in_off, out, out_off, n, flags), ts_result(-EINVAL));
-	CARRIED(out, dontwait, SO_SNDTIMEO, splice(in, in_off, out, out_off, n, flags), ts_result(-EINVAL));
+	WRITTEN(out, dontwait, in, in_off, n, splice(in, in_off, out, out_off, n, flags));
 }

@@ -164,6 +164,10 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 
 	if (ts_fd_is_udp(fd) && ts_plausible(value) && ts_plausible(len) && ts_udp_get_option(fd, level, name, &lowat))
 		return answer_int(lowat, value, len);
+	if (ts_fd_is_udp(fd) && level == SOL_SOCKET && name == SO_GET_FILTER && ts_plausible(len) && ts_udp_has_record(fd)) {
+		*len = 0;	/* no filter of the program's */
+		return 0;
+	}
 	if (__builtin_expect(level == IPPROTO_IPV6 && name == IPV6_V6ONLY, 0))
 		return v6only(fd, value, len);
 	if (__builtin_expect(!ts_fd_has_flow(fd), 1) || !ts_plausible(value) || !ts_plausible(len))
@@ -198,10 +202,10 @@ static bool unusual(int level, int name)
 
 int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
-	int lowat;
+	int lowat, done = ts_fd_is_udp(fd) ? ts_udp_set_option(fd, level, name, value, len) : 0;
 
-	if (ts_fd_is_udp(fd) && ts_udp_set_option(fd, level, name, value, len))
-		return 0;
+	if (done)
+		return done < 0 ? ts_result(done) : 0;
 	if (__builtin_expect(unusual(level, name), 0) && ts_fd_get_flags(fd) & TS_FD_NEW)
 		ts_fd_set_flags(fd, TS_FD_OPTIONS, 0);
 	if (ts_fd_has_flow(fd) && level == SOL_SOCKET && name == SO_RCVLOWAT && value && len >= sizeof(lowat)) {

@@ -12,6 +12,7 @@
 #include "tsproxy/fdtab.h"
 #include "tsproxy/map.h"
 #include "tsproxy/names.h"
+#include "tsproxy/udp.h"
 #include "tsproxy/wait.h"
 
 /* io_uring works beside every hook. Where a tailnet is, it is said not to exist, and programs (libuv) take their other way. */
@@ -51,7 +52,7 @@ static bool leaves_us_cold(long n, long a, long b, long c, long d)
 		return !ts_wait_poll_concerns((const void *)a, (nfds_t)b);
 	case SYS_execve:
 	case SYS_execveat:
-		return !ts_flow_count;
+		return !ts_flow_count && !ts_udp_count;
 	case SYS_pselect6:
 		return !ts_wait_select_concerns((int)a, (const void *)b, (const void *)c, (const void *)d);
 	default:

@@ -102,6 +102,7 @@ int ts_socks5_parse_auth(const uint8_t *p, size_t n, bool *granted, size_t *need
 
 int ts_socks5_parse_reply(const uint8_t *p, size_t n, struct ts_socks5_reply *out, size_t *need)
 {
+	static const uint8_t any6[16];
 	struct ts_rd r = ts_rd_over(p, n);
 	size_t addr_len;
 
@@ -136,7 +137,7 @@ int ts_socks5_parse_reply(const uint8_t *p, size_t n, struct ts_socks5_reply *ou
 		return 0;
 	if (addr_len == 4 && out->bnd_known)
 		ts_addr_set4(&out->bnd, addr, port);
-	else if (out->bnd_known)
-		ts_addr_set6(&out->bnd, addr, port);
+	else
+		ts_addr_set6(&out->bnd, out->bnd_known ? addr : any6, port);
 	return (int)*need;
 }

@@ -122,8 +122,7 @@ static int input_reply(struct ts_handshake *hs, const uint8_t *p, size_t n)
 	}
 	hs->state = TS_HS_DONE;
 	hs->bnd_known = reply.bnd_known;
-	if (reply.bnd_known)
-		hs->bnd = reply.bnd;
+	hs->bnd = reply.bnd;
 	return r;
 }
 

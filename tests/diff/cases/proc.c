@@ -270,6 +270,28 @@ CASE(vfork_exec_pending)
 	show_echo(fd);
 }
 
+/* By the shell that libc starts: its command has the socket. */
+static void shell(int fd, bool piped)
+{
+	char *argv[4], *path = again("sub_complete", 40, argv), command[400], line[200];
+	FILE *f;
+
+	dup2(fd, 40);
+	snprintf(command, sizeof(command), "%s %s %s", path, argv[1], argv[2] ? argv[2] : "");
+	if (!piped) {
+		T(system(command));
+	} else {
+		f = popen(command, "r");
+		while (fgets(line, sizeof(line), f))
+			say("%.*s", (int)strcspn(line, "\n"), line);
+		T(pclose(f));
+	}
+	show_peer(fd);
+}
+
+CASE(system_pending) { shell(pending(PEER, ECHO), false); }
+CASE(popen_pending) { shell(pending(PEER, ECHO), true); }
+
 CASE(exec_fails)
 {
 	int ep = epoll_create1(0), fd = pending(PEER, ECHO);

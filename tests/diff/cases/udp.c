@@ -91,6 +91,28 @@ CASE(v6only)
 	show_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY");
 }
 
+/* Bound to a port that the kernel chose, as dig's are: it stays. */
+CASE(v6only_bound)
+{
+	int fd = (int)MUST(socket(AF_INET6, SOCK_DGRAM, 0)), one = 1;
+	struct sockaddr_in6 any = { .sin6_family = AF_INET6 }, before, after;
+	socklen_t len = sizeof(any);
+
+	MUST(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)));
+	MUST(bind(fd, (void *)&any, sizeof(any)));
+	MUST(getsockname(fd, (void *)&before, &len));
+	for (int turn = 0; turn < 2; turn++) {
+		T(sendto(fd, "six", 3, 0, at_family(AF_INET6, false, PEER, ECHO), sizeof(struct sockaddr_in6)));
+		await(fd);
+		show_from(fd, 100, MSG_DONTWAIT);
+		MUST(getsockname(fd, (void *)&after, &len));
+		say("the same port: %d", before.sin6_port == after.sin6_port);
+		show_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY");
+		T(connect(fd, at_family(AF_INET6, false, PEER, ECHO), sizeof(struct sockaddr_in6)));
+	}
+	T(bind(fd, (void *)&any, sizeof(any)));
+}
+
 /* The same socket with a neighbour on this machine. */
 CASE_FAMILIES(mixed)
 {

@@ -133,6 +133,41 @@ CASE(leave)
 	show_from(fd, 100, MSG_DONTWAIT);
 }
 
+/* The same with one of IPv6, and with one that cannot be reached. */
+CASE(leave_six)
+{
+	struct sockaddr_in6 here = { .sin6_family = AF_INET6 }, nowhere6 = { .sin6_family = AF_INET6, .sin6_port = htons(7) }, name;
+	socklen_t len = sizeof(here);
+	int near, fd;
+	in_port_t port;
+
+	case_family = AF_INET6;
+	near = udp(0);
+	fd = joined(0, ECHO);
+	MUST(bind(near, (void *)&here, len));
+	MUST(getsockname(near, (void *)&here, &len));
+	here.sin6_addr = in6addr_loopback;
+	inet_pton(AF_INET6, "2001:db8::1", &nowhere6.sin6_addr);
+	MUST(getsockname(fd, (void *)&name, &len));
+	port = name.sin6_port;
+	T(connect(fd, (void *)&nowhere6, len));
+	show_peer(fd);
+	T(send(fd, "one", 3, 0));
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+	T(connect(fd, (void *)&here, len));
+	show_peer(fd);
+	MUST(getsockname(fd, (void *)&name, &len));
+	say("the same port: %d", port == name.sin6_port);
+	T(send(fd, "near", 4, 0));
+	show_read(near, 100, 0);
+	T(connect(fd, TO(PEER, ECHO)));
+	show_peer(fd);
+	T(send(fd, "two", 3, 0));
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+}
+
 CASE_FAMILIES(bound)
 {
 	int fd = udp(0);

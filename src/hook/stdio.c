@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Standard I/O writes by itself, past the hooks. For a stream of bytes that is all the same; a datagram needs its header. So before libc is
+ * told to write what it has for a socket with an association, the header is given to the kernel, which appends what libc writes. It is
+ * what bash's /dev/udp and awk's /inet/udp are made of.
+ */
+#include "hook.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+
+#include "tsproxy/udp.h"
+
+extern __typeof__(fileno) fileno __attribute__((weak));
+extern __typeof__(__fpending) __fpending __attribute__((weak));
+extern __typeof__(stdout) stdout __attribute__((weak));
+
+static bool any(void)
+{
+	return __builtin_expect(__atomic_load_n(&ts_udp_count, __ATOMIC_RELAXED) != 0, 0) && fileno && __fpending;
+}
+
+/* What ts_udp_begin says; `*fd`: of the stream. */
+static int begin(FILE *f, int *fd)
+{
+	int saved = ts_errno;
+	size_t len;
+
+	*fd = fileno(f);
+	ts_errno = saved;
+	len = *fd >= 0 ? __fpending(f) : 0;
+	return len ? ts_udp_begin(*fd, len) : 0;
+}
+
+/* `done` is what the real call returns. */
+static int flush(FILE *f, int (*real)(FILE *f))
+{
+	int fd, begun = begin(f, &fd), r;
+
+	if (begun < 0)
+		return ts_result(begun);
+	r = real(f);
+	if (begun)
+		ts_udp_begun(fd, r == 0);
+	return r;
+}
+
+int fflush(FILE *f)
+{
+	return any() && f ? flush(f, ts_real()->fflush) : ts_real()->fflush(f);
+}
+
+int fflush_unlocked(FILE *f)
+{
+	return any() && f ? flush(f, ts_real()->fflush_unlocked) : ts_real()->fflush_unlocked(f);
+}
+
+/* It closes the descriptor by itself, too. */
+int fclose(FILE *f)
+{
+	if (any() && f)
+		flush(f, ts_real()->fflush);
+	if (ts_fd_highest() >= 0 && f && fileno) {
+		int saved = ts_errno;
+
+		ts_fd_forget(fileno(f));
+		ts_errno = saved;
+	}
+	return ts_real()->fclose(f);
+}
+
+static int print(int fd, const char *format, va_list ap)
+{
+	int begun = any() ? ts_udp_begin(fd, 0) : 0, r;
+
+	if (begun < 0)
+		return ts_result(begun);
+	r = ts_real()->vdprintf(fd, format, ap);
+	if (begun)
+		ts_udp_begun(fd, r > 0);
+	return r;
+}
+
+int vdprintf(int fd, const char *format, va_list ap)
+{
+	return print(fd, format, ap);
+}
+
+int dprintf(int fd, const char *format, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, format);
+	r = print(fd, format, ap);
+	va_end(ap);
+	return r;
+}
+
+/* Fortified: formats are looked at more closely, and not by us. */
+static int print_chk(int fd, int flag, const char *format, va_list ap)
+{
+	int begun = any() ? ts_udp_begin(fd, 0) : 0, r;
+
+	if (begun < 0)
+		return ts_result(begun);
+	r = ts_real()->__vdprintf_chk(fd, flag, format, ap);
+	if (begun)
+		ts_udp_begun(fd, r > 0);
+	return r;
+}
+
+int __vdprintf_chk(int fd, int flag, const char *format, va_list ap)
+{
+	return print_chk(fd, flag, format, ap);
+}
+
+int __dprintf_chk(int fd, int flag, const char *format, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, format);
+	r = print_chk(fd, flag, format, ap);
+	va_end(ap);
+	return r;
+}
+
+/* What a program leaves in its standard output libc writes last of all. */
+__attribute__((destructor)) static void end(void)
+{
+	if (any() && &stdout && stdout && ts_fd_is_udp(fileno(stdout)))
+		fflush(stdout);
+}
