@@ -14,8 +14,9 @@ import harness  # noqa: E402
 import servers  # noqa: E402
 
 EVERYWHERE = ("0.0.0.0", "::")
+PYTHON = "/usr/bin/python3"     # the one that has Debian's modules
 # What a program's header names as its server, and where it listens. Nothing does at CLOSED.
-PORTS = {"http": 3000, "echo": 3001, "redis": 6379, "postgres": 5432, "ssh": 2222, "rsync": 8730, "git": 9418}
+PORTS = {"http": 3000, "echo": 3001, "manager": 3002, "grpc": 3003, "redis": 6379, "postgres": 5432, "ssh": 2222, "rsync": 8730, "git": 9418}
 CLOSED = 3999
 
 
@@ -42,6 +43,35 @@ def git(t):
             lambda: harness.listening(9418))
 
 
+def manager(t):
+    t.spawn([PYTHON, "-c", """
+from multiprocessing.managers import BaseManager, DictProxy
+shared = {}
+BaseManager.register("shared", lambda: shared, DictProxy)
+BaseManager(("0.0.0.0", 3002), authkey=b"secret").get_server().serve_forever()
+"""], lambda: harness.listening(3002))
+
+
+def grpc(t):
+    t.spawn([PYTHON, "-c", """
+import concurrent.futures, grpc
+def echo(request, context):
+    return request
+def many(request, context):
+    for i in range(int(request)):
+        yield b"x" * 100
+class Handler(grpc.GenericRpcHandler):
+    def service(self, details):
+        if details.method == "/test/Echo":
+            return grpc.unary_unary_rpc_method_handler(echo)
+        return grpc.unary_stream_rpc_method_handler(many)
+server = grpc.server(concurrent.futures.ThreadPoolExecutor(4), [Handler()])
+server.add_insecure_port("[::]:3003")
+server.start()
+server.wait_for_termination()
+"""], lambda: harness.listening(3003, "::"))
+
+
 START = {
     "http": lambda t: t.page(3000, host="::"),
     "echo": lambda t: t.listen(3001, harness.echo, host="::", backlog=1024),
@@ -50,6 +80,8 @@ START = {
     "ssh": lambda t: servers.sshd(t, EVERYWHERE),
     "rsync": rsync,
     "git": git,
+    "manager": manager,
+    "grpc": grpc,
 }
 
 
