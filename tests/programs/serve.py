@@ -16,7 +16,7 @@ import servers  # noqa: E402
 EVERYWHERE = ("0.0.0.0", "::")
 PYTHON = "/usr/bin/python3"     # the one that has Debian's modules
 # What a program's header names as its server, and where it listens. Nothing does at CLOSED.
-PORTS = {"http": 3000, "echo": 3001, "manager": 3002, "grpc": 3003, "redis": 6379, "postgres": 5432, "ssh": 2222, "rsync": 8730, "git": 9418}
+PORTS = {"http": 3000, "echo": 3001, "manager": 3002, "grpc": 3003, "tls": 4433, "memcached": 11211, "mysql": 3306, "redis": 6379, "postgres": 5432, "ssh": 2222, "rsync": 8730, "git": 9418}
 CLOSED = 3999
 
 
@@ -72,6 +72,38 @@ server.wait_for_termination()
 """], lambda: harness.listening(3003, "::"))
 
 
+def memcached(t):
+    t.spawn(["memcached", "-u", "root", "-p", "11211", "-U", "0"], lambda: harness.listening(11211))
+
+
+def mysql(t):
+    data = f"{t.dir}/mysql"
+    t.run(["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}", "--skip-test-db",
+           "--auth-root-authentication-method=normal"], timeout=60).good()
+    first = t.file("mysql.sql", "create user app@'%' identified by 'secret';\ncreate database test;\ngrant all on *.* to app@'%';\n")
+    t.spawn(["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={t.dir}/mysql.sock", "--bind-address=*",
+             "--skip-name-resolve", f"--init-file={first}", "--innodb-flush-log-at-trx-commit=0"],
+            lambda: harness.listening(3306) or harness.listening(3306, "::"))
+
+
+def tls(t):
+    t.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=peer",
+           "-addext", "subjectAltName=DNS:peer", "-keyout", f"{t.dir}/key", "-out", f"{t.dir}/cert"]).good()
+    conf = t.file("nginx.conf", f"""
+worker_processes 1; pid {t.dir}/nginx.pid; daemon off; user root;
+events {{ worker_connections 256; }}
+http {{
+    access_log off; client_body_temp_path {t.dir}/b; proxy_temp_path {t.dir}/p; fastcgi_temp_path {t.dir}/f;
+    uwsgi_temp_path {t.dir}/u; scgi_temp_path {t.dir}/s;
+    server {{
+        listen 4433 ssl; listen [::]:4433 ssl; ssl_certificate {t.dir}/cert; ssl_certificate_key {t.dir}/key;
+        return 200 "a page\\n";
+    }}
+}}
+""")
+    t.spawn(["nginx", "-p", t.dir, "-c", conf, "-e", f"{t.dir}/nginx.log"], lambda: harness.listening(4433))
+
+
 START = {
     "http": lambda t: t.page(3000, host="::"),
     "echo": lambda t: t.listen(3001, harness.echo, host="::", backlog=1024),
@@ -82,6 +114,9 @@ START = {
     "git": git,
     "manager": manager,
     "grpc": grpc,
+    "tls": tls,
+    "memcached": memcached,
+    "mysql": mysql,
 }
 
 
