@@ -22,6 +22,10 @@ talk where_ = bracket (openSocket where_) close $ \s -> do
   peer <- getPeerName s
   return (B.unpack got ++ " " ++ show peer)
 
+-- Sockets' numbers depend on how fast others are closed.
+unnumbered :: String -> String
+unnumbered said = takeWhile (/= '<') said ++ dropWhile (/= '>') said
+
 main :: IO ()
 main = do
   [host, port] <- getArgs
@@ -31,4 +35,4 @@ main = do
     _ <- forkIO ((try (timeout 1000000 (talk where_)) :: IO (Either IOException (Maybe String))) >>= putMVar box)
     return box
   results <- mapM takeMVar said
-  forM_ (group (sort (map show results))) $ \same -> putStrLn (show (length same) ++ " " ++ head same)
+  forM_ (group (sort (map (unnumbered . show) results))) $ \same -> putStrLn (show (length same) ++ " " ++ head same)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # needs: python3-eventlet file:/usr/lib/python3/dist-packages/eventlet/__init__.py
 # run: env EVENTLET_NO_GREENDNS=yes /usr/bin/python3 {file} {host} {port}
+# set: fast
 """Eventlet: thirty green threads with each of its hubs. Names by libc: DNS queries of its own are not answered yet."""
 import collections
 import os

@@ -2,6 +2,7 @@
 # needs: python3-grpcio file:/usr/lib/python3/dist-packages/grpc/__init__.py
 # run: env GRPC_DNS_RESOLVER=native /usr/bin/python3 {file} {url}:{port}
 # server: grpc
+# set: fast
 # mask: \d{4}-\d\d-\d\dT\S+
 """gRPC: calls with a deadline, a stream, and its asyncio interface; its own resolver reads no names of libc's, so libc's is chosen."""
 import asyncio

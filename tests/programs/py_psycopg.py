@@ -5,6 +5,7 @@
 # needs: postgresql file:/usr/lib/postgresql/*/bin/initdb
 # run: /usr/bin/python3 {file} {host} {port}
 # server: postgres
+# set: fast
 """PostgreSQL from Python: psycopg2 blocking and asynchronous, psycopg 3 both ways, asyncpg; ten at once where that can be."""
 import asyncio
 import collections

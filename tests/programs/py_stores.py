@@ -4,6 +4,7 @@
 # needs: redis-server redis-server
 # run: /usr/bin/python3 {file} {host} {port}
 # server: redis
+# set: fast
 """redis-py: a pool, a pipeline, a subscription, and its asyncio interface."""
 import asyncio
 import collections

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # needs: python3-twisted file:/usr/lib/python3/dist-packages/twisted/__init__.py
 # run: /usr/bin/python3 {file} {host} {port}
+# set: fast
 """Twisted: twenty endpoints at once under each of its reactors that watch sockets."""
 import collections
 import os

@@ -6,6 +6,7 @@
 # needs: python3-pycurl file:/usr/lib/python3/dist-packages/pycurl*.so
 # run: /usr/bin/python3 {file} http://{url}:{port}/
 # server: http
+# set: fast
 # mask: 0x[0-9a-f]+
 """The web from Python: requests kept alive and tried again, httpx both ways, aiohttp, tornado, pycurl; twenty at once."""
 import asyncio

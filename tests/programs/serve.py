@@ -16,7 +16,8 @@ import servers  # noqa: E402
 EVERYWHERE = ("0.0.0.0", "::")
 PYTHON = "/usr/bin/python3"     # the one that has Debian's modules
 # What a program's header names as its server, and where it listens. Nothing does at CLOSED.
-PORTS = {"http": 3000, "echo": 3001, "manager": 3002, "grpc": 3003, "tls": 4433, "memcached": 11211, "mysql": 3306, "redis": 6379, "postgres": 5432, "ssh": 2222, "rsync": 8730, "git": 9418}
+PORTS = {"http": 3000, "echo": 3001, "manager": 3002, "grpc": 3003, "tls": 4433, "memcached": 11211, "mysql": 3306,
+         "mqtt": 1883, "smb": 4450, "iperf3": 5201, "redis": 6379, "postgres": 5432, "ssh": 2222, "rsync": 8730, "git": 9418}
 CLOSED = 3999
 
 
@@ -104,6 +105,35 @@ http {{
     t.spawn(["nginx", "-p", t.dir, "-c", conf, "-e", f"{t.dir}/nginx.log"], lambda: harness.listening(4433))
 
 
+def mqtt(t):
+    conf = t.file("mosquitto.conf", "listener 1883\nallow_anonymous true\nuser root\n")
+    t.spawn(["mosquitto", "-c", conf], lambda: harness.listening(1883))
+
+
+def smb(t):
+    os.makedirs(f"{t.dir}/share")
+    t.file("share/data", "0123456789abcde\n")
+    conf = t.file("smb.conf", f"""
+[global]
+smb ports = 4450
+map to guest = bad user
+guest account = root
+private dir = {t.dir}
+lock directory = {t.dir}
+state directory = {t.dir}
+cache directory = {t.dir}
+pid directory = {t.dir}
+ncalrpc dir = {t.dir}/ncalrpc
+log file = {t.dir}/smb.log
+load printers = no
+disable spoolss = yes
+[share]
+path = {t.dir}/share
+guest ok = yes
+""")
+    t.spawn(["smbd", "-F", "--no-process-group", "-s", conf], lambda: harness.listening(4450))
+
+
 START = {
     "http": lambda t: t.page(3000, host="::"),
     "echo": lambda t: t.listen(3001, harness.echo, host="::", backlog=1024),
@@ -117,6 +147,9 @@ START = {
     "tls": tls,
     "memcached": memcached,
     "mysql": mysql,
+    "mqtt": mqtt,
+    "smb": smb,
+    "iperf3": lambda t: t.spawn(["iperf3", "-s", "-p", "5201"], lambda: harness.listening(5201, "::")),
 }
 
 

@@ -7,6 +7,7 @@
 # needs: telnet telnet
 # needs: bash bash
 # run: sh {file} {host} {url} {port}
+# set: fast
 # mask: \d{4}[/-]\d\d[/-]\d\d \d\d:\d\d:\d\d(\.\d+)?|socat\[\d+\]|in [\d.]+ seconds|\([\d.]+s latency\)|at \d{4}.*
 # netcat, ncat, socat, telnet, bash's /dev/tcp, and nmap's connect scan of two ports.
 host=$1 url=$2 port=$3

@@ -9,6 +9,7 @@
 # needs: wget wget
 # run: sh {file} {servers} {host} {url} {port}
 # server: tls
+# set: fast
 # mask: after \d+ ms|\d+ milliseconds
 # mask: \d{4}[/.-]\d\d[/.-]\d\d \d\d:\d\d:\d\d(\.\d+)?|LOG\d\[\w+\]:
 # mask: socat\[\d+\] [EWN] |[0-9A-F]{16}:
