@@ -16,8 +16,9 @@ import servers  # noqa: E402
 EVERYWHERE = ("0.0.0.0", "::")
 PYTHON = "/usr/bin/python3"     # the one that has Debian's modules
 # What a program's header names as its server, and where it listens. Nothing does at CLOSED.
-PORTS = {"http": 3000, "echo": 3001, "manager": 3002, "grpc": 3003, "tls": 4433, "memcached": 11211, "mysql": 3306,
-         "mqtt": 1883, "smb": 4450, "iperf3": 5201, "redis": 6379, "postgres": 5432, "ssh": 2222, "rsync": 8730, "git": 9418}
+PORTS = {"http": 3000, "echo": 3001, "manager": 3002, "grpc": 3003, "zmq": 3004, "websocket": 3005, "tls": 4433, "smtp": 2525,
+         "memcached": 11211, "mysql": 3306, "mqtt": 1883, "smb": 4450, "iperf3": 5201, "redis": 6379, "postgres": 5432, "ssh": 2222,
+         "rsync": 8730, "git": 9418}
 CLOSED = 3999
 
 
@@ -105,6 +106,41 @@ http {{
     t.spawn(["nginx", "-p", t.dir, "-c", conf, "-e", f"{t.dir}/nginx.log"], lambda: harness.listening(4433))
 
 
+def zmq(t):
+    t.spawn([PYTHON, "-c", """
+import zmq
+s = zmq.Context().socket(zmq.REP)
+s.setsockopt(zmq.IPV6, 1)
+s.bind("tcp://[::]:3004")
+while True:
+    s.send(s.recv())
+"""], lambda: harness.listening(3004, "::"))
+
+
+def websocket(t):
+    t.spawn([PYTHON, "-c", """
+import asyncio, websockets
+async def echo(s):
+    async for message in s:
+        await s.send(message)
+async def main():
+    async with websockets.serve(echo, ["0.0.0.0", "::"], 3005, max_size=None):
+        await asyncio.Future()
+asyncio.run(main())
+"""], lambda: harness.listening(3005, "::"))
+
+
+def smtp(t):
+    t.spawn([PYTHON, "-W", "ignore", "-c", """
+import asyncore, smtpd
+class Server(smtpd.SMTPServer):
+    def process_message(self, peer, sender, to, data, **more):
+        return None
+Server(("::", 2525), None)
+asyncore.loop()
+"""], lambda: harness.listening(2525, "::"))
+
+
 def mqtt(t):
     conf = t.file("mosquitto.conf", "listener 1883\nallow_anonymous true\nuser root\n")
     t.spawn(["mosquitto", "-c", conf], lambda: harness.listening(1883))
@@ -147,6 +183,9 @@ START = {
     "tls": tls,
     "memcached": memcached,
     "mysql": mysql,
+    "zmq": zmq,
+    "websocket": websocket,
+    "smtp": smtp,
     "mqtt": mqtt,
     "smb": smb,
     "iperf3": lambda t: t.spawn(["iperf3", "-s", "-p", "5201"], lambda: harness.listening(5201, "::")),
