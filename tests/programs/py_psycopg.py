@@ -59,7 +59,7 @@ async def three():
 
 
 async def asyncpg_():
-    c = await asyncpg.connect(**LOGIN, database="postgres", timeout=1)
+    c = await asyncpg.connect(**LOGIN, database="postgres", timeout=2)
     row = await c.fetchrow(SELECT)
     await c.close()
     return tuple(row)[:1]

@@ -7,7 +7,7 @@
 # needs: python3-paramiko file:/usr/lib/python3/dist-packages/paramiko/__init__.py
 # run: sh {file} {servers} {host} {url} {port}
 # server: ssh
-# mask: \(in .*|\(\d+\)|rsync error:.*|^rsync \d+$
+# mask: \(in .*|\(\d+\)|rsync error:.*|(?m:^rsync \d+$)
 # Over ssh: one connection for many (ControlMaster), a jump, scp, sftp, rsync, git, paramiko.
 servers=$1 host=$2 url=$3 port=$4
 case $host in *.3) limit=1 ;; *) limit=10 ;; esac	# a busy machine takes its time over the keys

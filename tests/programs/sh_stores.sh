@@ -6,7 +6,7 @@
 # run: sh {file} {host} {port}
 # server: memcached
 # Memcached's clients: libmemcached, which connects without waiting and has a time-out of its own, and pymemcache.
-memcping --servers="$1:$2" 2>&1
+timeout 3 memcping --servers="$1:$2" 2>&1
 echo "status $?"
 /usr/bin/python3 - "$1" "$2" <<-'PYTHON'
 	import sys
