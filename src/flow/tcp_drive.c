@@ -300,10 +300,12 @@ static int take_turn(struct ts_flow *f, int fd, enum ts_step how, const struct t
 
 int ts_drive_step(struct ts_flow *f, int fd, enum ts_step how, const struct ts_seen *seen, int *err)
 {
+	bool known;
 	int pending;
 
 	*err = 0;
 	ts_lock_within(&f->lock, &ts_fdtab_lock);
+	known = f->state == TS_FLOW_FAILED;
 	pending = take_turn(f, fd, how, seen, err);
 	ts_unlock_within(&f->lock);
 	if (pending == 1)
@@ -313,7 +315,9 @@ int ts_drive_step(struct ts_flow *f, int fd, enum ts_step how, const struct ts_s
 		ts_epreg_untag_left(alias);
 	if (f->state == TS_FLOW_OVER || (f->crossed && !ts_cross_has_error(fd)))
 		ts_flow_end(f);
-	ts_wait_wake();
+	/* Whoever waits for one that had failed is told by the kernel; woken at each look, a thread in poll would wake itself for ever. */
+	if (!known)
+		ts_wait_wake();
 	return pending;
 }
 

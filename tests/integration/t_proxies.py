@@ -152,11 +152,20 @@ def environment(t):
 
 @test("a proxy whose queue is full, or that never answers, holds nobody up who set a timeout")
 def stuck(t):
-    t.need("curl")
+    t.need("curl", "wget", "ssh", "nc", "psql")
     for options in (["--backlog-full"], ["--greeting", "never"]):
         sim = t.sim("--socks5", "1085", *options)
-        done = t.preload("curl", "-sS", "-m", "2", f"http://{NODE1}:3000/", env={"TSPROXY_SOCKS5": "127.0.0.1:1085"})
-        assert done.bad().status == 28 and done.seconds < 4, done
+        env = {"TSPROXY_SOCKS5": "127.0.0.1:1085", "PGCONNECT_TIMEOUT": "2"}
+        for command, status in (
+                (["curl", "-sS", "--connect-timeout", "1", f"http://{NODE1}:3000/"], 28),
+                (["curl", "-sS", "-m", "2", f"http://{NODE1}:3000/"], 28),
+                (["wget", "-q", "-O", "-", "--tries=1", "--connect-timeout=1", f"http://{NODE1}:3000/"], 4),
+                (["ssh", "-o", "ConnectTimeout=1", "-o", "BatchMode=yes", NODE1, "true"], 255),
+                (["nc", "-w", "1", NODE1, "3000"], 1),
+                (["psql", "-h", NODE1, "-c", "select 1"], 2),
+                ([sys.executable, "-c", f"import socket; socket.create_connection(('{NODE1}', 3000), 1)"], 1)):
+            done = t.preload(*command, env=env)
+            assert done.bad().status == status and 0.9 < done.seconds < 4, done
         sim.process.kill()
         sim.process.wait()
 

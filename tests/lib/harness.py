@@ -5,6 +5,7 @@ A test is a function of one argument, t, marked @test("what it shows"). It runs 
 (tests/lib/private), so every port is free, nothing leaves the machine, and all that it started ends with it. Nobody
 sleeps here: until() polls a condition.
 """
+import contextlib
 import http.server
 import json
 import os
@@ -322,8 +323,8 @@ class Test:
 
 
 def echo(connection):
-    """For listen(): sends back what comes, and the end too."""
-    with connection:
+    """For listen(): sends back what comes, and the end too. Clients may go as they like."""
+    with connection, contextlib.suppress(ConnectionError):
         while data := connection.recv(65536):
             connection.sendall(data)
 

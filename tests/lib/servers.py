@@ -39,6 +39,7 @@ Port 2222
 HostKey {t.dir}/host
 AuthorizedKeysFile {t.dir}/authorized
 PidFile none
+MaxStartups 100
 UsePAM no
 StrictModes no
 PermitRootLogin yes

@@ -4,6 +4,7 @@
 /* build: cc -Wall -Wextra -o {out}/run {file} $(pkg-config --cflags --libs libcurl) */
 /* run: {out}/run http://{url}:{port}/ */
 /* server: http */
+/* set: fast */
 /* libcurl's multi interface over an epoll set of the program's own (multi_socket), and over curl_multi_poll. */
 #include <curl/curl.h>
 #include <stdio.h>

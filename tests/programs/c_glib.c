@@ -3,6 +3,7 @@
 /* needs: gcc gcc */
 /* build: cc -Wall -Wextra -o {out}/run {file} $(pkg-config --cflags --libs gio-2.0) */
 /* run: {out}/run {host} {port} */
+/* set: fast */
 /* glib: GSocketClient, synchronous and ten at once, with its time-out. */
 #include <gio/gio.h>
 #include <stdlib.h>

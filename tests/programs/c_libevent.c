@@ -3,6 +3,7 @@
 /* needs: gcc gcc */
 /* build: cc -Wall -Wextra -o {out}/run {file} $(pkg-config --cflags --libs libevent) */
 /* run: {out}/run {host} {port} */
+/* set: fast */
 /* libevent: twenty bufferevents at once that connect by name, with their time-outs; once over epoll, poll and select. */
 #include <errno.h>
 #include <event2/buffer.h>

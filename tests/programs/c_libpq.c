@@ -5,6 +5,7 @@
 /* build: cc -Wall -Wextra -o {out}/run {file} $(pkg-config --cflags --libs libpq) */
 /* run: {out}/run "user=app password=secret dbname=postgres host={host} port={port}" */
 /* server: postgres */
+/* set: fast */
 /* libpq's asynchronous interface: ten connections at once, each polled to its end, and one query. */
 #include <libpq-fe.h>
 #include <poll.h>

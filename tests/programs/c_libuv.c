@@ -3,6 +3,7 @@
 /* needs: gcc gcc */
 /* build: cc -Wall -Wextra -o {out}/run {file} $(pkg-config --cflags --libs libuv) */
 /* run: {out}/run {host} {port} */
+/* set: fast */
 /* libuv: twenty connections at once, what each callback is told, and closing while connecting. */
 #include <stdio.h>
 #include <stdlib.h>

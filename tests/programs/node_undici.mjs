@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // needs: node-undici file:/usr/share/nodejs/undici/index.js
-// run: node {file} http://{url}:{port}/
+// run: env NODE_PATH=/usr/share/nodejs node {file} http://{url}:{port}/
 // server: http
 // undici itself: a pool, pipelining, its own time-outs.
 import { createRequire } from 'module';

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # needs: perl perl
 # run: perl {file} {host} {port}
+# set: fast
 # Perl: IO::Socket::IP with and without a time-out, and twenty connections at once with IO::Select.
 use strict;
 use warnings;

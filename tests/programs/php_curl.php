@@ -4,6 +4,7 @@
 // needs: php-curl file:/usr/lib/php/*/curl.so
 // run: php {file} http://{url}:{port}/
 // server: http
+// set: fast
 // mask: after \d+ ms|\d+ milliseconds
 // PHP's curl extension, which PHP loads with RTLD_DEEPBIND: one transfer, then twenty at once.
 

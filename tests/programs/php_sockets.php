@@ -3,6 +3,7 @@
 // needs: php-cli php
 // run: php -d display_errors=stdout {file} {url} {port}
 // server: http
+// set: fast
 // PHP: fsockopen, an asynchronous stream with stream_select, file_get_contents.
 [, $host, $port] = $argv;
 

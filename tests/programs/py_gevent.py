@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # needs: python3-gevent file:/usr/lib/python3/dist-packages/gevent
 # run: /usr/bin/python3 {file} {host} {port}
+# set: fast
 """gevent: the standard library patched, thirty greenlets at once."""
 from gevent import monkey
 monkey.patch_all()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # needs: python3-trio file:/usr/lib/python3/dist-packages/trio
 # run: /usr/bin/python3 {file} {host} {port}
+# set: fast
 """trio: one connection in detail, then thirty at once; its own time-out."""
 import collections
 import sys

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # needs: python3-uvloop file:/usr/lib/python3/dist-packages/uvloop
 # run: /usr/bin/python3 {file} {host} {port}
+# set: fast
 """uvloop: asyncio over libuv, thirty connections at once."""
 import asyncio
 import collections

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # needs: ruby ruby
 # run: ruby {file} {host} {port}
+# set: fast
 # Ruby: Socket.tcp with a time-out, threads, connect_nonblock with IO.select.
 require 'socket'
 host, port = ARGV[0], ARGV[1].to_i

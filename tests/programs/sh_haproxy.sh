@@ -4,6 +4,7 @@
 # needs: curl curl
 # run: sh {file} {url} {port}
 # server: http
+# set: fast
 # haproxy as a client: requests handed on, with its connect time-out, and its log of how each session ended.
 cat > conf <<END
 global

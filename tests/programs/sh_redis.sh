@@ -4,6 +4,7 @@
 # needs: redis-server redis-server
 # run: sh {file} {host} {port}
 # server: redis
+# set: fast
 # redis-cli: a command, a pipe of a thousand; it has no time-out, so a dead host is left after a while.
 timeout 1 redis-cli -h "$1" -p "$2" ping
 echo "status $?"

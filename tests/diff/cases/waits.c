@@ -325,9 +325,9 @@ static void *poll_out(void *arg)
 	return (void *)(long)(n << 16 | (unsigned short)p.revents);
 }
 
-static void two_threads(int port)
+static void two_threads(enum host host, int port)
 {
-	int fd = pending(PEER, port);
+	int fd = pending(host, port);
 	pthread_t a = thread(poll_out, &fd), b = thread(poll_out, &fd);
 	void *x, *y;
 	int64_t t0 = now_ms();
@@ -338,8 +338,26 @@ static void two_threads(int port)
 	show_so_error(fd);
 }
 
-CASE(two_threads_ok) { two_threads(ECHO); }
-CASE(two_threads_refused) { two_threads(REFUSED); }
+CASE(two_threads_ok) { two_threads(PEER, ECHO); }
+CASE(two_threads_refused) { two_threads(PEER, REFUSED); }
+CASE(two_threads_unreachable) { two_threads(HOST_UNREACH, ECHO); }
+
+/* A failure that nobody has asked for yet is told by every poll, at once, while other threads wait as well. */
+CASE(thread_and_unreachable)
+{
+	int fd = pending(HOST_UNREACH, ECHO), other = pending(SILENT, ECHO);
+	pthread_t t = thread(poll_out, &other);
+	int64_t t0 = now_ms();
+
+	show_poll(fd, POLLOUT, LONG);
+	t0 = now_ms();
+	show_poll(fd, POLLOUT, LONG);
+	show_poll(fd, POLLIN, LONG);
+	show_select(fd, LONG);
+	say_span("at once", t0, 0, 1);
+	show_so_error(fd);
+	join(t);
+}
 
 /* A completion found by another thread's call wakes a thread that is already in poll. */
 static void *drive(void *arg)
