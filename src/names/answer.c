@@ -67,12 +67,12 @@ struct addrinfo ts_answer_hints(const struct addrinfo *hints)
 	return h;
 }
 
-/* Hints for the numeric call: no lookup, and no canonical name, which would be the number. */
+/* Hints for the numeric call: no lookup, and no canonical name, which would be the number. musl refuses the flags for IDN. */
 static struct addrinfo numeric_hints(const struct addrinfo *h)
 {
 	struct addrinfo n = *h;
 
-	n.ai_flags &= ~(AI_ADDRCONFIG | AI_CANONNAME | AI_IDN | AI_CANONIDN);
+	n.ai_flags &= ~(AI_ADDRCONFIG | AI_CANONNAME | (ts_libc_is_glibc() ? AI_IDN | AI_CANONIDN : 0));
 	n.ai_flags |= AI_NUMERICHOST;
 	return n;
 }
