@@ -125,7 +125,7 @@ static bool answer_query(const struct call *c, const char *name, bool search, in
 	struct ts_split split;
 	enum ts_ask whose;
 	bool plain;
-	int herr;
+	int herr, max = ts_libc_is_glibc() ? 65535 : 255;	/* musl refuses what is above */
 
 	if (!ts_enabled() || !name)
 		return false;
@@ -137,7 +137,7 @@ static bool answer_query(const struct call *c, const char *name, bool search, in
 		*ret = answer_split(c, whose, name, search);
 		return true;
 	}
-	if (!plain || c->len < 12 || c->class < 0 || c->class > 65535 || c->type < 0 || c->type > 65535)
+	if (!plain || c->len < 12 || c->class < 0 || c->class > max || c->type < 0 || c->type > max)
 		return false;
 	q.id = (uint16_t)(uintptr_t)&q ^ (uint16_t)ts_fnv64(TS_FNV64_INIT, q.name, strlen(q.name));
 	q.class = (uint16_t)c->class;
@@ -162,7 +162,7 @@ static bool answer_domain(const struct call *c, const char *name, const char *do
 	if (!name || len + 1 + domain_len >= sizeof(whole))
 		return false;
 	memcpy(whole, name, len + 1);
-	if (domain_len) {
+	if (domain) {
 		whole[len] = '.';
 		memcpy(whole + len + 1, domain, domain_len + 1);
 	}
