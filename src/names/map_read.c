@@ -20,6 +20,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "maps are little-endian and read as they lie in memory");
 
+#define LABEL_MAX 63
 #define GET(m, at, out) get(m, at, out, sizeof(*(out)))
 #define SECTION(m, name) section(m, offsetof(struct ts_map_header, name))
 
@@ -175,14 +176,14 @@ static int find_key(const struct ts_map *m, const char *key, size_t len, struct 
 	return 0;
 }
 
-/* True where `name` is something, a dot and `s`. */
+/* True where `name` is `s`, or something, a dot and `s`. */
 static bool under(const struct ts_map *m, struct ts_map_str s, const char *name, size_t len)
 {
 	const uint8_t *p = string_at(m, s);
 
 	if (len && name[len - 1] == '.')
 		len--;
-	if (!p || s.len == 0 || len < (size_t)s.len + 2 || name[len - s.len - 1] != '.')
+	if (!p || s.len == 0 || len < s.len || (len > s.len && (len == s.len + 1u || name[len - s.len - 1] != '.')))
 		return false;
 	for (size_t i = 0; i < s.len; i++)
 		if (ts_name_lower(name[len - s.len + i]) != (char)p[i])
@@ -202,6 +203,24 @@ static int find_via(const char *key, size_t len, struct ts_map_answer *out)
 	return 1;
 }
 
+/* The daemon asks the next name above that answers to such names, of whatever tailnet. */
+static int find_parent(const struct ts_map *m, const char *key, size_t len, struct ts_map_answer *out)
+{
+	for (size_t i = 0, label = 0; i < len; i++, label++) {
+		if (key[i] != '.')
+			continue;
+		if (label == 0 || label > LABEL_MAX || !ts_name_is_possible(key, i))
+			return 0;
+		label = (size_t)-1;
+		if (!find_key(m, key + i + 1, len - i - 1, out) || !(out->node_flags & TS_NODE_SUBDOMAINS))
+			continue;
+		memcpy(out->canon, key, len);
+		out->canon[len] = '\0';
+		return 1;
+	}
+	return 0;
+}
+
 int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struct ts_map_answer *out)
 {
 	char key[TS_NAME_MAX + 1];
@@ -213,8 +232,10 @@ int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struc
 		return 0;
 	if (find_key(m, key, len, out))
 		return 1;
-	if (under(m, suffix, key, len))
-		return find_via(key, len, out);
+	if (under(m, suffix, key, len) && find_via(key, len, out))
+		return 1;
+	if (ts_map_header(m).flags & TS_MAP_SUBDOMAINS && find_parent(m, key, len, out))
+		return 1;
 	/* One label: MagicDNS searches it under the tailnet's suffix. */
 	if (suffix.len == 0 || len + 1 + (uint64_t)suffix.len > TS_NAME_MAX || memchr(key, '.', len))
 		return 0;
@@ -324,7 +345,7 @@ size_t ts_map_name_remote(const struct ts_map *m, const char *name, size_t len)
 	size_t key_len = remotes.count ? fold(name, len, key) : 0, longest = 0;
 
 	for (uint32_t i = 0; key_len && element(m, remotes, i, &s, sizeof(s)); i++)
-		if (s.len > longest && (under(m, s, key, key_len) || str_is(m, s, key, key_len)))
+		if (s.len > longest && under(m, s, key, key_len))
 			longest = s.len;
 	return longest;
 }

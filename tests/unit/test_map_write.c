@@ -77,6 +77,7 @@ static const char names_status[] =
 	"\"e\":{\"DNSName\":\"a.b.tail1.ts.net.\",\"TailscaleIPs\":[\"100.64.0.6\"]},"
 	"\"f\":{\"DNSName\":\"bad name.tail1.ts.net.\",\"TailscaleIPs\":[\"100.64.0.7\"]},"
 	"\"g\":{\"DNSName\":\"noaddr.tail1.ts.net.\"},"
+	"\"w\":{\"DNSName\":\"wild.tail1.ts.net.\",\"TailscaleIPs\":[\"100.64.0.20\"],\"CapMap\":{\"dns-subdomain-resolve\":null}},"
 	"\"h\":{\"DNSName\":\"local.tail1.ts.net.\",\"TailscaleIPs\":[\"127.0.0.1\",\"0.0.0.0\",\"224.0.0.1\",\"::1\"]}"
 	"}}";
 
@@ -102,6 +103,11 @@ START_TEST(names)
 	ck_assert_str_eq(look_up(&m, "bad name.tail1.ts.net"), "-");
 	ck_assert_str_eq(look_up(&m, "noaddr"), "-");
 	ck_assert_str_eq(look_up(&m, "local"), "-");
+	ck_assert_str_eq(look_up(&m, "wild"), "wild.tail1.ts.net 100.64.0.20");
+	ck_assert_str_eq(look_up(&m, "A.b.wild.tail1.ts.net."), "a.b.wild.tail1.ts.net 100.64.0.20");
+	ck_assert_str_eq(look_up(&m, ".wild.tail1.ts.net"), "-");
+	ck_assert_str_eq(look_up(&m, "a.one.tail1.ts.net"), "-");
+	ck_assert_str_eq(look_up(&m, "a.wild"), "-");
 	ck_assert_str_eq(look_up(&m, "db"), "db.tail1.ts.net 100.64.0.9");
 	ck_assert_str_eq(look_up(&m, "wiki.corp.example"), "wiki.corp.example 10.1.2.3 fd00::1");
 	ck_assert_str_eq(look_up(&m, "wiki"), "-");
