@@ -47,6 +47,8 @@ bool ts_hosts_has_addr(const uint8_t ip[16]);
 /* Which libc the program runs on: glibc, or else one that behaves as musl. */
 bool ts_libc_is_glibc(void);
 
+/* `hints`, or what libc takes null hints for. musl: nothing; glibc: AI_ADDRCONFIG and AI_V4MAPPED. */
+struct addrinfo ts_answer_hints(const struct addrinfo *hints);
 /* As getaddrinfo(3) for a name that was found; `service` and `hints` as the caller gave them. */
 int ts_answer_addrinfo(const struct ts_map_answer *a, const char *service, const struct addrinfo *hints,
 		       struct addrinfo **res);

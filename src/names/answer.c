@@ -50,7 +50,6 @@ static struct addrinfo *last_of(struct addrinfo *ai)
 	return ai;
 }
 
-/* What libc takes null hints for. musl: nothing; glibc: this. */
 struct addrinfo ts_answer_hints(const struct addrinfo *hints)
 {
 	struct addrinfo h;
