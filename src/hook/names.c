@@ -78,11 +78,16 @@ bool ts_names_waits(const char *node, const struct addrinfo *hints)
  */
 static int answer_number(const char *text, const char *service, const struct addrinfo *hints, struct addrinfo **res)
 {
-	struct addrinfo h = ts_answer_hints(hints);
-	size_t len = strlen(text);
-	int family = h.ai_family, ret;
+	struct addrinfo h;
+	size_t len;
+	int family, ret;
 	struct ts_addr a, own;
 
+	if (hints && !(hints->ai_flags & AI_ADDRCONFIG))
+		return TS_NAMES_LIBC;
+	h = ts_answer_hints(hints);
+	len = strlen(text);
+	family = h.ai_family;
 	if (!(h.ai_flags & AI_ADDRCONFIG) || !ts_addr_parse(text, len, &a) || ts_route_decide(&a).verdict == TS_PASS)
 		return TS_NAMES_LIBC;
 	if (family == AF_UNSPEC)

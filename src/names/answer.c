@@ -52,18 +52,10 @@ static struct addrinfo *last_of(struct addrinfo *ai)
 
 struct addrinfo ts_answer_hints(const struct addrinfo *hints)
 {
-	struct addrinfo h;
-
-	memset(&h, 0, sizeof(h));
-	if (hints) {
-		h.ai_flags = hints->ai_flags;
-		h.ai_family = hints->ai_family;
-		h.ai_socktype = hints->ai_socktype;
-		h.ai_protocol = hints->ai_protocol;
-	} else if (ts_libc_is_glibc()) {
-		h.ai_flags = AI_V4MAPPED | AI_ADDRCONFIG;
-	}
-	return h;
+	if (!hints)
+		return (struct addrinfo){ .ai_flags = ts_libc_is_glibc() ? AI_V4MAPPED | AI_ADDRCONFIG : 0 };
+	return (struct addrinfo){ .ai_flags = hints->ai_flags, .ai_family = hints->ai_family, .ai_socktype = hints->ai_socktype,
+				  .ai_protocol = hints->ai_protocol };
 }
 
 /* Hints for the numeric call: no lookup, and no canonical name, which would be the number. musl refuses the flags for IDN. */
