@@ -225,7 +225,8 @@ static int find_parent(const struct ts_map *m, const char *key, size_t len, stru
 int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struct ts_map_answer *out)
 {
 	char key[TS_NAME_MAX + 1];
-	struct ts_map_str suffix = ts_map_header(m).suffix;
+	struct ts_map_str suffix = { 0, 0 };
+	uint32_t flags = 0;
 	size_t suffix_len;
 
 	len = fold(name, len, key);
@@ -233,9 +234,11 @@ int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struc
 		return 0;
 	if (find_key(m, key, len, out))
 		return 1;
+	GET(m, offsetof(struct ts_map_header, suffix), &suffix);
 	if (under(m, suffix, key, len) && find_via(key, len, out))
 		return 1;
-	if (ts_map_header(m).flags & TS_MAP_SUBDOMAINS && find_parent(m, key, len, out))
+	GET(m, offsetof(struct ts_map_header, flags), &flags);
+	if (flags & TS_MAP_SUBDOMAINS && find_parent(m, key, len, out))
 		return 1;
 	/* One label: MagicDNS searches it under the tailnet's suffix. */
 	if (suffix.len == 0 || len + 1 + (uint64_t)suffix.len > TS_NAME_MAX || memchr(key, '.', len))
