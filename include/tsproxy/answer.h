@@ -33,6 +33,7 @@ struct ts_ask_how {
 	int family;
 	bool hosts;	/* what comes before DNS comes first; without, as who asks DNS directly (res_query(3)) */
 	bool search;	/* short names are looked up under the tailnet's suffix */
+	bool aliases;	/* those of HOSTALIASES count */
 };
 enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out);
 /* The name server for `name` among this process's settings and its map's. 1 or 0. */
@@ -43,6 +44,11 @@ enum ts_ask ts_names_ask_addr(const uint8_t ip[16], bool hosts, struct ts_map_an
 /* Does /etc/hosts, as it is now, give `name` an address of `family`? */
 bool ts_hosts_has_name(const char *name, int family);
 bool ts_hosts_has_addr(const uint8_t ip[16]);
+
+/* What else comes before DNS with glibc. Does nsswitch.conf(5) leave `name` to what names this machine? */
+bool ts_native_names_machine(const char *name);
+/* What stands for `name` in the file of HOSTALIASES. False: nothing. */
+bool ts_native_alias(const char *name, char out[TS_NAME_MAX + 1]);
 
 /* Which libc the program runs on: glibc, or else one that behaves as musl. */
 bool ts_libc_is_glibc(void);

@@ -62,12 +62,12 @@ static int fail(struct __res_state *state, int why)
 }
 
 /* Whose is the question? NONE: ours, and there is no such name. */
-static enum ts_ask ask(const struct ts_dns_question *q, bool search, struct ts_map_answer *a)
+static enum ts_ask ask(const struct ts_dns_question *q, bool search, bool aliases, struct ts_map_answer *a)
 {
 	uint8_t ip[16];
 
 	if (!ts_dns_reverse(q->name, ip))
-		return ts_names_ask_how(q->name, &(struct ts_ask_how){ .search = search }, a);
+		return ts_names_ask_how(q->name, &(struct ts_ask_how){ .search = search, .aliases = aliases }, a);
 	return ts_names_ask_addr(ip, false, a);
 }
 
@@ -130,7 +130,8 @@ static bool answer_query(const struct call *c, const char *name, bool search, in
 	if (!ts_enabled() || !name)
 		return false;
 	plain = ts_dns_set_name(&q, name);
-	whose = plain ? ask(&q, search, &a) : ts_names_ask_how(name, &(struct ts_ask_how){ .search = search }, &a);
+	whose = plain ? ask(&q, search, search && name[strlen(q.name)] == '\0', &a) :
+			ts_names_ask_how(name, &(struct ts_ask_how){ .search = search }, &a);
 	if (whose == TS_ASK_LIBC)
 		return false;
 	if (whose == TS_ASK_SPLIT || (!plain && ts_split_find(name, strlen(name), &split))) {
@@ -181,7 +182,7 @@ static bool answer_message(const unsigned char *query, int query_len, unsigned c
 	if (!ts_enabled() || !query || query_len < 12 || !ts_dns_query_name(query, (size_t)query_len, name))
 		return false;
 	plain = ts_dns_read(query, (size_t)query_len, &q);
-	whose = plain ? ask(&q, false, &a) : ts_names_ask_how(name, &(struct ts_ask_how){ .search = false }, &a);
+	whose = plain ? ask(&q, false, false, &a) : ts_names_ask_how(name, &(struct ts_ask_how){ .search = false }, &a);
 	if (whose == TS_ASK_SPLIT) {
 		*ret = ts_split_send(name, query, query_len, answer, len);
 		return true;
