@@ -70,7 +70,8 @@ bool ts_answer_free(struct addrinfo *res);
 
 /*
  * Fills `ret` and `buf` for the addresses of `family`. 0, ERANGE where `len` is too small, or -1 where there is no
- * such address. `asked` is the name that was looked up, or null for a lookup by address.
+ * such address. `asked` is the name that was looked up, or null for a lookup by address, which is answered in
+ * `family` whichever way it is written.
  */
 struct ts_answer_host {
 	const char *canon;

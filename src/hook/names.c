@@ -326,11 +326,12 @@ EXPORT struct hostent *gethostbyname2(const char *name, int family)
 }
 
 /*
- * Looks an address up; `family` becomes IPv4 for a mapped one, as libc's DNS does it. The answer holds that address
- * alone.
+ * Looks an address up; the answer holds it alone. glibc takes an IPv6 address that is a mapped one, or has an IPv4 address in its last bytes
+ * and nothing else, for IPv4, and then `family` is changed; musl does the first, and does not tell.
  */
 static enum ts_ask ask_addr(const void *addr, socklen_t len, int *family, struct ts_map_answer *a)
 {
+	static const uint8_t zeroes[12];
 	enum ts_ask whose;
 	struct ts_addr key;
 
@@ -340,8 +341,11 @@ static enum ts_ask ask_addr(const void *addr, socklen_t len, int *family, struct
 		ts_addr_set4(&key, addr, 0);
 	else
 		ts_addr_set6(&key, addr, 0);
+	if (*family == AF_INET6 && ts_libc_is_glibc() && memcmp(addr, zeroes, sizeof(zeroes)) == 0 && !ts_ip_is_loopback(key.ip))
+		ts_addr_set4(&key, (const uint8_t *)addr + 12, 0);
 	whose = ts_names_ask_addr(key.ip, true, a);
-	*family = ts_addr_is4(&key) ? AF_INET : AF_INET6;
+	if (ts_addr_is4(&key) && ts_libc_is_glibc())
+		*family = AF_INET;
 	memcpy(a->ip[0], key.ip, sizeof(key.ip));
 	a->count = 1;
 	if (whose != TS_ASK_NONE || ts_libc_is_glibc())

@@ -313,6 +313,12 @@ static void put_aliases(struct cutter *c, char **aliases, const struct ts_answer
 	aliases[n] = NULL;
 }
 
+/* The address that was asked for is of the family in which it was. */
+static bool counts(const uint8_t ip[16], int family, const char *asked)
+{
+	return !asked || ts_ip_is4(ip) == (family == AF_INET);
+}
+
 int ts_answer_hostent_of(const struct ts_answer_host *a, int family, const char *asked, struct hostent *ret, char *buf, size_t len)
 {
 	size_t size = family == AF_INET ? 4 : 16, count = 0, pad = -(uintptr_t)buf & (sizeof(char *) - 1);
@@ -320,14 +326,14 @@ int ts_answer_hostent_of(const struct ts_answer_host *a, int family, const char 
 	char **addrs, **aliases;
 
 	for (unsigned i = 0; i < a->count; i++)
-		count += ts_ip_is4(a->ip[i]) == (family == AF_INET);
+		count += counts(a->ip[i], family, asked);
 	if (count == 0)
 		return -1;
 	cut(&c, pad);
 	aliases = cut(&c, (ts_libc_is_glibc() ? a->alias_count + 1 : 3) * sizeof(char *));
 	addrs = cut(&c, (count + 1) * sizeof(char *));
 	for (unsigned i = 0, n = 0; i < a->count; i++) {
-		char *p = ts_ip_is4(a->ip[i]) == (family == AF_INET) ? cut(&c, size) : NULL;
+		char *p = counts(a->ip[i], family, asked) ? cut(&c, size) : NULL;
 
 		if (!p)
 			continue;
