@@ -35,7 +35,7 @@ TOOL_CFLAGS := $(BASE_CFLAGS) $(SAN) $(CPPFLAGS) $(CFLAGS)
 
 OBJECT_SRC := $(wildcard src/base/*.c src/sys/*.c src/socks5/*.c src/flow/*.c src/hook/*.c) \
 	$(addprefix src/names/,map_read.c map_live.c refresh.c ask.c name_kind.c hosts.c answer.c \
-	dns_message.c dns_query.c split.c resolv_conf.c res_state.c beside.c remote.c native.c)
+	dns_message.c dns_query.c split.c resolv_conf.c res_state.c beside.c remote.c native.c words.c gai_conf.c)
 BASE_SRC := $(wildcard src/base/*.c)
 LAUNCHER_SRC := $(filter-out src/cli/cmd_%.c,$(wildcard src/cli/*.c)) $(BASE_SRC)
 # What the sub-commands share. Each src/cli/cmd_NAME.c is the program tsproxy-NAME.

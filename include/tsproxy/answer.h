@@ -50,6 +50,9 @@ bool ts_native_names_machine(const char *name);
 /* What stands for `name` in the file of HOSTALIASES. False: nothing. */
 bool ts_native_alias(const char *name, char out[TS_NAME_MAX + 1]);
 
+/* Which of two addresses glibc puts first: 1 the IPv6 one, -1 the other, 0 neither. */
+int ts_gai_compare(const uint8_t six[16], const uint8_t four[16]);
+
 /* Which libc the program runs on: glibc, or else one that behaves as musl. */
 bool ts_libc_is_glibc(void);
 

@@ -85,15 +85,24 @@ static bool has6(const struct ts_map_answer *a)
 	return a->count && !ts_ip_is4(a->ip[a->count - 1]);
 }
 
+/* Both are there: the answer's first address is the IPv4 one, and its last the other. */
+static bool six_first(const struct ts_map_answer *a, bool mapped)
+{
+	int order = has6(a) && ts_ip_is4(a->ip[0]) ? ts_gai_compare(a->ip[a->count - 1], a->ip[0]) : 1;
+
+	/* Of equals the resolver's first: it has asked for IPv4 first, unless IPv6 is what was wanted. */
+	return order > 0 || (order == 0 && mapped);
+}
+
 /*
  * Which addresses, and in which order. As natively by RFC 6724: IPv6 first where this node has such an address in the
- * tailnet; musl keeps IPv4 first. AI_ADDRCONFIG counts the families of this node in the tailnet as configured.
+ * tailnet, and gai.conf(5) does not say otherwise; musl keeps IPv4 first. AI_ADDRCONFIG counts the families of this node in the tailnet as configured.
  */
 static int plan_answer(struct plan *p, const struct ts_map_answer *a, const struct addrinfo *h)
 {
 	struct ts_addr own;
 	bool own4 = ts_live_own_addr(AF_INET, &own) == 1, own6 = ts_live_own_addr(AF_INET6, &own) == 1;
-	bool known = own4 || own6, glibc = ts_libc_is_glibc(), mapped, want4, want6;
+	bool known = own4 || own6, mapped, want4, want6, first6;
 
 	mapped = h->ai_family == AF_INET6 && h->ai_flags & AI_V4MAPPED;
 	want4 = h->ai_family != AF_INET6 || mapped;
@@ -105,11 +114,12 @@ static int plan_answer(struct plan *p, const struct ts_map_answer *a, const stru
 		want6 = want6 && own6;
 	}
 	p->count = 0;
-	if (want6 && glibc && (mapped || own6))
+	first6 = want6 && ts_libc_is_glibc() && (mapped || own6) && six_first(a, mapped);
+	if (first6)
 		plan_family(p, a, false);
 	if (want4 && !(mapped && !(h->ai_flags & AI_ALL) && has6(a)))
 		plan_family(p, a, true);
-	if (want6 && !(glibc && (mapped || own6)))
+	if (want6 && !first6)
 		plan_family(p, a, false);
 	return p->count ? 0 : EAI_NODATA;
 }
