@@ -5,7 +5,7 @@
  *
  * File format (version 1). All integers are little-endian and of fixed width; all offsets count bytes
  * from the start of the file. Every file has the same apparent size, TS_MAP_FILE_SIZE (sparse beyond
- * `data_len`) and is never truncated or written in place but for the one word `superseded`; it is replaced by
+ * `data_len`; less under a limit of the writer's, RLIMIT_FSIZE) and is never truncated or written in place but for the one word `superseded`; it is replaced by
  * rename(2). Readers copy it all the same: others may not keep to that. A file is valid only when magic, version, header_len and checksum agree and every section lies inside data_len.
  * Indexes inside sections are checked at each use: a wrong one means "not found", never a fault.
  */

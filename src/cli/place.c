@@ -35,6 +35,7 @@ static int try_dir(const char *dir)
 {
 	struct stat st;
 	int dir_fd, fd, err = 0;
+	uint64_t limit;
 	long ret;
 
 	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
@@ -51,7 +52,8 @@ static int try_dir(const char *dir)
 	if (fd < 0) {
 		err = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL ? 0 : -errno;
 	} else {
-		ret = ts_sys(SYS_fallocate, fd, 0, (off_t)0, (off_t)ROOM);
+		limit = ts_file_limit();
+		ret = limit ? ts_sys(SYS_fallocate, fd, 0, (off_t)0, (off_t)(limit < ROOM ? limit : ROOM)) : 0;
 		err = ret == -ENOSPC || ret == -EDQUOT ? (int)ret : 0;
 		close(fd);
 	}
