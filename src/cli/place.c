@@ -34,12 +34,12 @@ static bool is_private(const struct stat *st)
 static int try_dir(const char *dir)
 {
 	struct stat st;
-	int dir_fd, fd, err = 0;
+	int dir_fd, fd, err = ts_make_folder(dir);
 	uint64_t limit;
 	long ret;
 
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-		return -errno;
+	if (err)
+		return err;
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir_fd < 0)
 		return errno == ELOOP || errno == ENOTDIR ? -EPERM : -errno;
@@ -73,7 +73,8 @@ static int try_place(const char *path)
 		return err;
 	above = ts_join(dir);
 	*strrchr(above, '/') = '\0';
-	return mkdir(above, 0700) != 0 && errno != EEXIST ? -errno : try_dir(dir);
+	err = ts_make_folder(above);
+	return err ? err : try_dir(dir);
 }
 
 /* The directory for this user in `shared`, or null. */

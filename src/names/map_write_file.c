@@ -21,20 +21,18 @@
 static int make_dir(const char *dir)
 {
 	char parent[4096];
+	int err = ts_make_folder(dir);
 	char *slash;
 
-	if (mkdir(dir, 0700) == 0 || errno == EEXIST)
-		return 0;
-	if (errno != ENOENT)
-		return -errno;
+	if (err != -ENOENT)
+		return err;
 	snprintf(parent, sizeof(parent), "%s", dir);
 	slash = strrchr(parent, '/');
 	if (!slash || slash == parent)
 		return -ENOENT;
 	*slash = '\0';
-	if (mkdir(parent, 0700) != 0 && errno != EEXIST)
-		return -errno;
-	return mkdir(dir, 0700) == 0 || errno == EEXIST ? 0 : -errno;
+	err = ts_make_folder(parent);
+	return err ? err : ts_make_folder(dir);
 }
 
 int ts_map_open_dir(const char *path, const char **name)
@@ -90,7 +88,10 @@ static int write_new(int dir_fd, const char *tmp, const uint8_t *data, size_t le
 	fd = openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	err = fchmod(fd, 0600) != 0 || ftruncate(fd, (off_t)(limit < TS_MAP_FILE_SIZE ? limit : TS_MAP_FILE_SIZE)) != 0 ? -errno : write_all(fd, data, len);
+	if (fchmod(fd, 0600) != 0 || ftruncate(fd, (off_t)(limit < TS_MAP_FILE_SIZE ? limit : TS_MAP_FILE_SIZE)) != 0)
+		err = -errno;
+	else
+		err = write_all(fd, data, len);
 	if (close(fd) != 0 && !err)
 		err = -errno;
 	if (err)

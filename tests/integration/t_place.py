@@ -153,7 +153,7 @@ def planted(t):
     os.rmdir("/tmp/tsproxy-0")
 
 
-@test("limits of the shell: a file's length ends no program, and where nothing can be started that is said")
+@test("limits of the shell: a file's length ends no program, a umask closes no folder, and where nothing can be started that is said")
 def limits(t):
     prepare(t)
     t.need("bash", "setpriv")
@@ -171,6 +171,12 @@ def limits(t):
         done = t.preload("bash", "-c", program, env={"XDG_RUNTIME_DIR": run, "TSPROXY_REMOTE_NAME": "far.example"})
         assert "killed" not in done.out and done.good("end\n"), done
     if whole_user_namespace():
+        # A umask that leaves folders closed to their owner, who is not root.
+        home = t.unprivileged_dir("umask")
+        user = ["setpriv", "--reuid", "65532", "--clear-groups", "env", f"HOME={home}", "XDG_RUNTIME_DIR="]
+        for umask in "177", "022":
+            t.run([*user, "sh", "-c", f"umask {umask}; exec {tsproxy} -- getent ahostsv4 {NAME1}"]).good(NODE1)
+        assert not os.path.exists("/dev/shm/tsproxy-65532"), "its own place was not used"
         done = t.run(["bash", "-c", f"ulimit -u 1; exec setpriv --reuid 65533 --clear-groups {tsproxy} -- echo fine"],
                      env={"HOME": None, "XDG_RUNTIME_DIR": None})
         assert done.good("fine\n") and "tsproxy-sync cannot be started: Resource temporarily unavailable" in done.err, done
