@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Puts a map file in place. The file has its full (sparse) size from the start where it may, is complete before it gets its name, and is never changed afterwards but for the word `superseded`.
+ * Puts a map file in place. The file has its full (sparse) size from the start where it may, is complete before it gets its
+ * name, and is never changed afterwards but for the word `superseded`.
  *
  * The caller holds the map's lock (two writers at once could leave a replaced file unmarked), so the temporary file has
  * a fixed name and one that a killed writer left is simply taken over. Everything happens relative to the open
