@@ -73,7 +73,7 @@ bool ts_names_waits(const char *node, const struct addrinfo *hints)
 }
 
 /*
- * With AI_ADDRCONFIG, which null hints mean to it, libc asks of a number, too, whether an interface has its family. Natively the tailnet's
+ * With AI_ADDRCONFIG, which null hints mean to it, glibc asks of a number, too, whether an interface has its family. Natively the tailnet's
  * interface has those of this node.
  */
 static int answer_number(const char *text, const char *service, const struct addrinfo *hints, struct addrinfo **res)
@@ -83,7 +83,7 @@ static int answer_number(const char *text, const char *service, const struct add
 	int family, ret;
 	struct ts_addr a, own;
 
-	if (hints && !(hints->ai_flags & AI_ADDRCONFIG))
+	if ((hints && !(hints->ai_flags & AI_ADDRCONFIG)) || !ts_libc_is_glibc())
 		return TS_NAMES_LIBC;
 	h = ts_answer_hints(hints);
 	len = strlen(text);
@@ -96,7 +96,7 @@ static int answer_number(const char *text, const char *service, const struct add
 		return TS_NAMES_LIBC;
 	h.ai_flags &= ~AI_ADDRCONFIG;
 	ret = ts_real()->getaddrinfo(text, service, &h, res);
-	for (struct addrinfo *ai = ret == 0 && ts_libc_is_glibc() ? *res : NULL; ai; ai = ai->ai_next)
+	for (struct addrinfo *ai = ret == 0 ? *res : NULL; ai; ai = ai->ai_next)
 		ai->ai_flags |= AI_ADDRCONFIG;
 	return ret;
 }

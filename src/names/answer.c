@@ -58,12 +58,15 @@ struct addrinfo ts_answer_hints(const struct addrinfo *hints)
 				  .ai_protocol = hints->ai_protocol };
 }
 
-/* Hints for the numeric call: no lookup, and no canonical name, which would be the number. musl refuses the flags for IDN. */
+/*
+ * Hints for the numeric call: no lookup, and no canonical name, which would be the number. musl refuses the flags for IDN, and takes a
+ * family for configured that loopback has.
+ */
 static struct addrinfo numeric_hints(const struct addrinfo *h)
 {
 	struct addrinfo n = *h;
 
-	n.ai_flags &= ~(AI_ADDRCONFIG | AI_CANONNAME | (ts_libc_is_glibc() ? AI_IDN | AI_CANONIDN : 0));
+	n.ai_flags &= ~(AI_CANONNAME | (ts_libc_is_glibc() ? AI_ADDRCONFIG | AI_IDN | AI_CANONIDN : 0));
 	n.ai_flags |= AI_NUMERICHOST;
 	return n;
 }
@@ -107,14 +110,14 @@ static int plan_answer(struct plan *p, const struct ts_map_answer *a, const stru
 	mapped = h->ai_family == AF_INET6 && h->ai_flags & AI_V4MAPPED;
 	want4 = h->ai_family != AF_INET6 || mapped;
 	want6 = h->ai_family != AF_INET;
-	if (h->ai_flags & AI_ADDRCONFIG && known) {
+	if (h->ai_flags & AI_ADDRCONFIG && known && ts_libc_is_glibc()) {
 		if (h->ai_family == AF_INET ? !own4 : h->ai_family == AF_INET6 && !own6)
 			return EAI_NONAME;
 		want4 = want4 && (own4 || mapped);
 		want6 = want6 && own6;
 	}
 	p->count = 0;
-	first6 = want6 && ts_libc_is_glibc() && (mapped || own6) && six_first(a, mapped);
+	first6 = want6 && ts_libc_is_glibc() && (own6 || (mapped && !own4)) && six_first(a, mapped);
 	if (first6)
 		plan_family(p, a, false);
 	if (want4 && !(mapped && !(h->ai_flags & AI_ALL) && has6(a)))
