@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * names parse FILE | table MAP N | program N: what names cost, for a tailnet of nodes n2, n3... (bench/names.py).
+ * names parse FILE | table MAP N | program N | ask NAME: what names cost, for a tailnet of nodes n2, n3... (bench/names.py).
  * parse: jansson alone, in ms. table: one look-up of a name, of an address, and of neither, in ns. program: the first getaddrinfo of
- * a process, then one of a node, and one of a number, in ns.
+ * a process, then one of a node, and one of a number, in ns. ask: one of NAME, in ns, the median.
  */
 #include <jansson.h>
 #include <netdb.h>
@@ -104,6 +104,24 @@ static void program(unsigned n)
 	printf("%.0f %.0f %.0f\n", first, node / 4096, number / 4096);
 }
 
+static int order(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void ask(const char *name)
+{
+	enum { N = 2001 };
+	static double took[N];
+
+	for (int i = 0; i < N; i++)
+		took[i] = look_up(name);
+	qsort(took, N, sizeof(*took), order);
+	printf("%.0f\n", took[N / 2]);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "parse") == 0)
@@ -112,6 +130,8 @@ int main(int argc, char **argv)
 		table(argv[2], (unsigned)atoi(argv[3]));
 	else if (argc == 3 && strcmp(argv[1], "program") == 0)
 		program((unsigned)atoi(argv[2]));
+	else if (argc == 3 && strcmp(argv[1], "ask") == 0)
+		ask(argv[2]);
 	else
 		fail("wrong arguments");
 	return 0;

@@ -50,35 +50,52 @@ def median(function, rounds=5):
     return [statistics.median(column) for column in zip(*(function() for _ in range(rounds)))]
 
 
+def sync(build, env):
+    subprocess.run([os.path.join(build, "tsproxy-sync"), "-q"], check=True,
+                   env={**os.environ, **{k: v for k, v in env.items() if k != "LD_PRELOAD"}})
+
+
 def measure(build, folder, n):
     names, path, kept = os.path.join(build, "bench", "names"), os.path.join(folder, "status.json"), os.path.join(folder, "m", "m.map")
     with open(path, "w") as f:
         json.dump(status(n), f)
     env = {"TSPROXY_STATUS": path, "TSPROXY_MAP": kept}
 
-    def sync():
+    def make():
         begun = time.monotonic()
-        subprocess.run([os.path.join(build, "tsproxy-sync"), "-q"], env={**os.environ, **env}, check=True)
+        sync(build, env)
         return [(time.monotonic() - begun) * 1000]
-    (parse,), (made,) = median(lambda: numbers([names, "parse", path])), median(sync)
+    (parse,), (made,) = median(lambda: numbers([names, "parse", path])), median(make)
     name, address, other = median(lambda: numbers([names, "table", kept, str(n)]))
     # Made anew where a round takes it past its ten seconds: the background refresh would be measured.
     preloaded = {**env, "LD_PRELOAD": os.path.join(build, "libtsproxy.so")}
-    first, found, number = median(lambda: sync() and numbers([names, "program", str(n)], preloaded))
+    first, found, number = median(lambda: make() and numbers([names, "program", str(n)], preloaded))
     return {"nodes": n, "parse": parse, "sync": made, "KiB": os.stat(kept).st_blocks // 2, "name": name, "address": address,
             "other": other, "first": first / 1000, "node": found, "number": number}
 
 
-def dns(build):
-    """getaddrinfo of the same name, natively, from a DNS server on loopback."""
+def others(build, preloaded):
+    """getaddrinfo of what is no tailnet's, natively and preloaded by turns: a name of the DNS server on loopback, and numbers."""
+    names, found = os.path.join(build, "bench", "names"), {}
+    for name in "www.example.com", "192.0.2.1":
+        sync(build, preloaded)
+        rounds = [(numbers([names, "ask", name])[0], numbers([names, "ask", name], preloaded)[0]) for _ in range(3 if QUICK else 9)]
+        found[name] = [statistics.median(column) for column in zip(*rounds)]
+    return found
+
+
+def dns(build, preloaded):
+    """getaddrinfo of the same name, natively, from a DNS server on loopback; and what others() says."""
     with open("/etc/resolv.conf", "a") as f:
         f.write(f"search {SUFFIX}\n")
     server = subprocess.Popen(["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--port=53",
                                "--listen-address=127.0.0.1", "--bind-interfaces", "--user=root", "--pid-file=", "--local=/#/",
-                               *(f"--host-record=n{i}.{SUFFIX},100.64.0.{i}" for i in range(2, 12))])
+                               *(f"--host-record=n{i}.{SUFFIX},100.64.0.{i}" for i in range(2, 12)),
+                               "--host-record=www.example.com,192.0.2.2"])
     try:
         until(lambda: b":0035" in open("/proc/net/udp", "rb").read(), "dnsmasq")
-        return median(lambda: numbers([os.path.join(build, "bench", "names"), "program", "10"]), 3)[1]
+        by_dns = median(lambda: numbers([os.path.join(build, "bench", "names"), "program", "10"]), 3)[1]
+        return by_dns, others(build, preloaded)
     finally:
         server.terminate()
 
@@ -109,7 +126,7 @@ def plot(rows):
     return "\n".join(svg) + "\n"
 
 
-def report(rows, by_dns):
+def report(rows, by_dns, rest):
     lines = ["# What names cost as a tailnet grows", "",
              "Medians of five. `make bench-names` makes this file and the plot, `names.svg`.", "",
              "| nodes | jansson alone, ms | tsproxy-sync, ms | map, KiB | first look-up of a process, us | getaddrinfo of a node, ns |"
@@ -121,7 +138,10 @@ def report(rows, by_dns):
     at = next(r for r in rows if r["nodes"] == 10000)
     lines += ["", f"tsproxy-sync at 10,000 nodes: {at['sync'] / at['parse']:.2f} times jansson's time (at most 2).",
               f"A node's getaddrinfo at 10,000 nodes, against a DNS server on loopback ({by_dns:.0f} ns): "
-              f"{by_dns / at['node']:.0f} times faster (at least 20).", ""]
+              f"{by_dns / at['node']:.0f} times faster (at least 20).", "",
+              "getaddrinfo of what is no tailnet's, natively and preloaded by turns:", ""]
+    lines += [f"- {name}: {native:.0f} ns and {ours:.0f} ns ({100 * (ours / native - 1):+.1f} %)" for name, (native, ours) in rest.items()]
+    lines.append("")
     return "\n".join(lines)
 
 
@@ -132,8 +152,11 @@ def main(build):
                                stdout=subprocess.DEVNULL)
         until(lambda: listening(1080), "tsproxy-sim")
         rows = [measure(build, folder, n) for n in SIZES]
+        preloaded = {"LD_PRELOAD": os.path.abspath(os.path.join(build, "libtsproxy.so")), "TSPROXY_STATUS": os.path.join(folder, "status.json"),
+                     "TSPROXY_MAP": os.path.join(folder, "m", "m.map")}
+        by_dns, rest = dns(build, preloaded)
         sim.terminate()
-    text = report(rows, dns(build))
+    text = report(rows, by_dns, rest)
     print(text)
     if not QUICK:
         for name, content in ("names.md", text), ("names.svg", plot(rows)):

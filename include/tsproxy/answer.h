@@ -33,6 +33,7 @@ struct ts_ask_how {
 	int family;
 	bool hosts;	/* what comes before DNS comes first; without, as who asks DNS directly (res_query(3)) */
 	bool search;	/* short names are looked up under the tailnet's suffix */
+	bool aliases;	/* those of HOSTALIASES count */
 };
 enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out);
 /* The name server for `name` among this process's settings and its map's. 1 or 0. */
@@ -44,9 +45,19 @@ enum ts_ask ts_names_ask_addr(const uint8_t ip[16], bool hosts, struct ts_map_an
 bool ts_hosts_has_name(const char *name, int family);
 bool ts_hosts_has_addr(const uint8_t ip[16]);
 
+/* What else comes before DNS with glibc. Does nsswitch.conf(5) leave `name` to what names this machine? */
+bool ts_native_names_machine(const char *name);
+/* What stands for `name` in the file of HOSTALIASES. False: nothing. */
+bool ts_native_alias(const char *name, char out[TS_NAME_MAX + 1]);
+
+/* Which of two addresses glibc puts first: 1 the IPv6 one, -1 the other, 0 neither. */
+int ts_gai_compare(const uint8_t six[16], const uint8_t four[16]);
+
 /* Which libc the program runs on: glibc, or else one that behaves as musl. */
 bool ts_libc_is_glibc(void);
 
+/* `hints`, or what libc takes null hints for. musl: nothing; glibc: AI_ADDRCONFIG and AI_V4MAPPED. */
+struct addrinfo ts_answer_hints(const struct addrinfo *hints);
 /* As getaddrinfo(3) for a name that was found; `service` and `hints` as the caller gave them. */
 int ts_answer_addrinfo(const struct ts_map_answer *a, const char *service, const struct addrinfo *hints,
 		       struct addrinfo **res);
@@ -62,7 +73,8 @@ bool ts_answer_free(struct addrinfo *res);
 
 /*
  * Fills `ret` and `buf` for the addresses of `family`. 0, ERANGE where `len` is too small, or -1 where there is no
- * such address. `asked` is the name that was looked up, or null for a lookup by address.
+ * such address. `asked` is the name that was looked up, or null for a lookup by address, which is answered in
+ * `family` whichever way it is written.
  */
 struct ts_answer_host {
 	const char *canon;

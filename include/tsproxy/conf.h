@@ -46,6 +46,7 @@ struct ts_conf {
 	struct ts_prefix route[TS_CONF_PREFIXES_MAX];	/* TSPROXY_ROUTE=CIDR,CIDR... */
 	struct ts_prefix exclude[TS_CONF_PREFIXES_MAX];	/* TSPROXY_EXCLUDE=CIDR,CIDR... */
 	bool bad_path;		/* TSPROXY_STATUS or TSPROXY_SOCKET is relative: nobody knows to what; there is no map then */
+	char host_aliases[TS_CONF_PATH_MAX];	/* HOSTALIASES of hostname(7) */
 	char map_path[TS_CONF_PATH_MAX];	/* where this process finds its map; empty: it has none */
 };
 

@@ -5,7 +5,7 @@
  *
  * File format (version 1). All integers are little-endian and of fixed width; all offsets count bytes
  * from the start of the file. Every file has the same apparent size, TS_MAP_FILE_SIZE (sparse beyond
- * `data_len`) and is never truncated or written in place but for the one word `superseded`; it is replaced by
+ * `data_len`; less under a limit of the writer's, RLIMIT_FSIZE) and is never truncated or written in place but for the one word `superseded`; it is replaced by
  * rename(2). Readers copy it all the same: others may not keep to that. A file is valid only when magic, version, header_len and checksum agree and every section lies inside data_len.
  * Indexes inside sections are checked at each use: a wrong one means "not found", never a fault.
  */
@@ -38,6 +38,7 @@ enum ts_map_flag {
 	TS_MAP_NO_SHORT_NAMES = 4,
 	TS_MAP_EXIT_NODE = 8,	/* settings say: carry the selected exit node's default route */
 	TS_MAP_REFUSES_ROUTES = 16,	/* the daemon takes no subnet routes: none is among the ranges */
+	TS_MAP_SUBDOMAINS = 32,	/* some node is TS_NODE_SUBDOMAINS */
 };
 
 struct ts_map_section {
@@ -84,6 +85,7 @@ enum ts_node_flag {
 	TS_NODE_SHAREE = 16,	/* shared in from another tailnet */
 	TS_NODE_EXPIRED = 32,
 	TS_NODE_ONLINE_KNOWN = 64,	/* the source said whether it is online */
+	TS_NODE_SUBDOMAINS = 128,	/* answers to every name under its own */
 };
 
 struct ts_map_node {
@@ -172,7 +174,8 @@ struct ts_map_header ts_map_header(const struct ts_map *m);
 
 /*
  * Looks a name up: any case, with or without one trailing dot, short or full, as asked. 1 found, 0 not.
- * `len` excludes any NUL. Names over TS_NAME_MAX bytes are not found. Finds A-B-C-D-via-SITE as well (ts_name_via).
+ * `len` excludes any NUL. Names over TS_NAME_MAX bytes are not found. Finds A-B-C-D-via-SITE as well (ts_name_via),
+ * and names under one whose node answers to them.
  */
 int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struct ts_map_answer *out);
 /* The node that owns `ip`; `out` gets its addresses, flags and FQDN ("" where it has none). 1 or 0. */
@@ -185,7 +188,7 @@ int ts_map_find_range(const struct ts_map *m, const uint8_t ip[16], struct ts_ma
 int ts_map_endpoint(const struct ts_map *m, unsigned i, struct ts_endpoint *out);
 /* The tailnet's MagicDNS suffix, NUL-terminated, "" where unknown. */
 void ts_map_suffix(const struct ts_map *m, char out[TS_NAME_MAX + 1]);
-/* True where `name` ends with ".SUFFIX" of this tailnet (any case, trailing dot allowed). */
+/* True where `name` is this tailnet's suffix or ends with it and a dot before (any case, trailing dot allowed). */
 bool ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t len);
 /* The length of the longest configured remote-name suffix that `name` is, or lies under; 0: none. */
 size_t ts_map_name_remote(const struct ts_map *m, const char *name, size_t len);

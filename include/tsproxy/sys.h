@@ -52,6 +52,27 @@ static inline long ts_syscall6(long n, long a, long b, long c, long d, long e, l
 /* ts_sys(SYS_read, fd, buf, len): up to six arguments of any scalar type. */
 #define ts_sys(...) TS_SYSCALL_PICK(__VA_ARGS__, TS_S6, TS_S5, TS_S4, TS_S3, TS_S2, TS_S1, TS_S0)(__VA_ARGS__)
 
+/* A folder of this user's alone, whatever the umask. 0 where it was made or is there, or -errno. */
+static inline int ts_make_folder(const char *path)
+{
+	enum { CWD = -100, EXISTS = 17 };
+	long ret = ts_sys(SYS_mkdirat, CWD, path, 0700);
+
+	if (ret == 0)
+		ret = ts_sys(SYS_fchmodat, CWD, path, 0700);
+	return ret == -EXISTS ? 0 : (int)ret;
+}
+
+/* How long a file may become by this process' writing (RLIMIT_FSIZE): who writes beyond it is killed by a signal. */
+static inline uint64_t ts_file_limit(void)
+{
+	enum { FSIZE = 1 };
+	uint64_t limit[2] = { UINT64_MAX, UINT64_MAX };
+
+	ts_sys(SYS_prlimit64, 0, FSIZE, 0, limit);
+	return limit[0];
+}
+
 /*
  * Whether a pointer that the program gave can be one at all. A wrong pointer is the kernel's to refuse (EFAULT), so a hook that
  * looks at memory before the kernel does asks first. It costs nothing, and finds null and small numbers taken for pointers.

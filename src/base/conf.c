@@ -269,5 +269,8 @@ void ts_conf_load(struct ts_conf *conf, char *const envp[])
 	s = ts_env_get(envp, "TSPROXY_DNS_ROUTE");
 	if (s)
 		take_dns_routes(conf, s);
+	s = ts_env_get(envp, "HOSTALIASES");
+	if (s && strlen(s) < sizeof(conf->host_aliases))
+		memcpy(conf->host_aliases, s, strlen(s) + 1);
 	map_path(conf, envp);
 }

@@ -34,11 +34,12 @@ static bool is_private(const struct stat *st)
 static int try_dir(const char *dir)
 {
 	struct stat st;
-	int dir_fd, fd, err = 0;
+	int dir_fd, fd, err = ts_make_folder(dir);
+	uint64_t limit;
 	long ret;
 
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-		return -errno;
+	if (err)
+		return err;
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir_fd < 0)
 		return errno == ELOOP || errno == ENOTDIR ? -EPERM : -errno;
@@ -51,7 +52,8 @@ static int try_dir(const char *dir)
 	if (fd < 0) {
 		err = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL ? 0 : -errno;
 	} else {
-		ret = ts_sys(SYS_fallocate, fd, 0, (off_t)0, (off_t)ROOM);
+		limit = ts_file_limit();
+		ret = limit ? ts_sys(SYS_fallocate, fd, 0, (off_t)0, (off_t)(limit < ROOM ? limit : ROOM)) : 0;
 		err = ret == -ENOSPC || ret == -EDQUOT ? (int)ret : 0;
 		close(fd);
 	}
@@ -71,7 +73,8 @@ static int try_place(const char *path)
 		return err;
 	above = ts_join(dir);
 	*strrchr(above, '/') = '\0';
-	return mkdir(above, 0700) != 0 && errno != EEXIST ? -errno : try_dir(dir);
+	err = ts_make_folder(above);
+	return err ? err : try_dir(dir);
 }
 
 /* The directory for this user in `shared`, or null. */

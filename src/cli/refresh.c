@@ -196,13 +196,15 @@ static bool orphans_are_ours(void)
 /* True where it was waited for and has ended. */
 static bool run_sync(const char *sync, const struct ts_environ *env, bool wait)
 {
+	static const char *const unable = "tsproxy-sync cannot be started: ";
 	bool keep = orphans_are_ours(), ended = false;
 	int fds[2] = { -1, -1 };
 	pid_t pid;
 
-	if ((wait || keep) && high_pipe(fds) != 0)
-		return false;
-	pid = fork();
+	errno = wait || keep ? -high_pipe(fds) : 0;
+	pid = errno ? -1 : fork();
+	if (pid < 0)
+		ts_say(unable, strerror(errno));
 	if (pid == 0) {
 		if (!keep && fork() != 0)
 			_exit(0);

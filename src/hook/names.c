@@ -13,8 +13,10 @@
 #include "split.h"
 #include "tsproxy/answer.h"
 #include "tsproxy/guard.h"
+#include "tsproxy/name_kind.h"
 #include "tsproxy/names.h"
 #include "tsproxy/real.h"
+#include "tsproxy/route.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -47,11 +49,16 @@ static int hosts_family(const struct addrinfo *hints)
 	return hints && !(hints->ai_family == AF_INET6 && hints->ai_flags & AI_V4MAPPED) ? hints->ai_family : AF_UNSPEC;
 }
 
+/* Whether such a call asks for addresses that we have anything to do with. */
+static bool is_call(const char *node, const struct addrinfo *hints)
+{
+	return ts_enabled() && node && !(hints && hints->ai_family != AF_UNSPEC && !is_family(hints->ai_family));
+}
+
 /* Whether such a call looks a name up that may be ours. */
 static bool is_lookup(const char *node, const struct addrinfo *hints)
 {
-	return ts_enabled() && node &&
-	       !(hints && (hints->ai_flags & AI_NUMERICHOST || (hints->ai_family != AF_UNSPEC && !is_family(hints->ai_family))));
+	return is_call(node, hints) && !(hints && hints->ai_flags & AI_NUMERICHOST);
 }
 
 bool ts_names_waits(const char *node, const struct addrinfo *hints)
@@ -66,6 +73,35 @@ bool ts_names_waits(const char *node, const struct addrinfo *hints)
 }
 
 /*
+ * With AI_ADDRCONFIG, which null hints mean to it, glibc asks of a number, too, whether an interface has its family. Natively the tailnet's
+ * interface has those of this node.
+ */
+static int answer_number(const char *text, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+{
+	struct addrinfo h;
+	size_t len;
+	int family, ret;
+	struct ts_addr a, own;
+
+	if ((hints && !(hints->ai_flags & AI_ADDRCONFIG)) || !ts_libc_is_glibc())
+		return TS_NAMES_LIBC;
+	h = ts_answer_hints(hints);
+	len = strlen(text);
+	family = h.ai_family;
+	if (!(h.ai_flags & AI_ADDRCONFIG) || !ts_addr_parse(text, len, &a) || ts_route_decide(&a).verdict == TS_PASS)
+		return TS_NAMES_LIBC;
+	if (family == AF_UNSPEC)
+		family = memchr(text, ':', len) ? AF_INET6 : AF_INET;
+	if (ts_live_own_addr(family, &own) == 0)
+		return TS_NAMES_LIBC;
+	h.ai_flags &= ~AI_ADDRCONFIG;
+	ret = ts_real()->getaddrinfo(text, service, &h, res);
+	for (struct addrinfo *ai = ret == 0 ? *res : NULL; ai; ai = ai->ai_next)
+		ai->ai_flags |= AI_ADDRCONFIG;
+	return ret;
+}
+
+/*
  * With AI_IDN a name may be in the letters of any language. libc turns it into what DNS knows, in the same way in which it would for
  * itself.
  */
@@ -76,6 +112,8 @@ int ts_names_answer(const char *node, const char *service, const struct addrinfo
 	int ret = TS_NAMES_LIBC;
 	char *ace = NULL;
 
+	if (is_call(node, hints) && ts_name_is_number(node))
+		return answer_number(node, service, hints, res);
 	if (!is_lookup(node, hints))
 		return ret;
 	if (hints && hints->ai_flags & AI_IDN && !is_ascii(node) && ts_real_has(real->__idna_to_dns_encoding) &&
@@ -288,11 +326,12 @@ EXPORT struct hostent *gethostbyname2(const char *name, int family)
 }
 
 /*
- * Looks an address up; `family` becomes IPv4 for a mapped one, as libc's DNS does it. The answer holds that address
- * alone.
+ * Looks an address up; the answer holds it alone. glibc takes an IPv6 address that is a mapped one, or has an IPv4 address in its last bytes
+ * and nothing else, for IPv4, and then `family` is changed; musl does the first, and does not tell.
  */
 static enum ts_ask ask_addr(const void *addr, socklen_t len, int *family, struct ts_map_answer *a)
 {
+	static const uint8_t zeroes[12];
 	enum ts_ask whose;
 	struct ts_addr key;
 
@@ -302,8 +341,11 @@ static enum ts_ask ask_addr(const void *addr, socklen_t len, int *family, struct
 		ts_addr_set4(&key, addr, 0);
 	else
 		ts_addr_set6(&key, addr, 0);
+	if (*family == AF_INET6 && ts_libc_is_glibc() && memcmp(addr, zeroes, sizeof(zeroes)) == 0 && !ts_ip_is_loopback(key.ip))
+		ts_addr_set4(&key, (const uint8_t *)addr + 12, 0);
 	whose = ts_names_ask_addr(key.ip, true, a);
-	*family = ts_addr_is4(&key) ? AF_INET : AF_INET6;
+	if (ts_addr_is4(&key) && ts_libc_is_glibc())
+		*family = AF_INET;
 	memcpy(a->ip[0], key.ip, sizeof(key.ip));
 	a->count = 1;
 	if (whose != TS_ASK_NONE || ts_libc_is_glibc())

@@ -62,12 +62,12 @@ static int fail(struct __res_state *state, int why)
 }
 
 /* Whose is the question? NONE: ours, and there is no such name. */
-static enum ts_ask ask(const struct ts_dns_question *q, bool search, struct ts_map_answer *a)
+static enum ts_ask ask(const struct ts_dns_question *q, bool search, bool aliases, struct ts_map_answer *a)
 {
 	uint8_t ip[16];
 
 	if (!ts_dns_reverse(q->name, ip))
-		return ts_names_ask_how(q->name, &(struct ts_ask_how){ .search = search }, a);
+		return ts_names_ask_how(q->name, &(struct ts_ask_how){ .search = search, .aliases = aliases }, a);
 	return ts_names_ask_addr(ip, false, a);
 }
 
@@ -125,19 +125,20 @@ static bool answer_query(const struct call *c, const char *name, bool search, in
 	struct ts_split split;
 	enum ts_ask whose;
 	bool plain;
-	int herr;
+	int herr, max = ts_libc_is_glibc() ? 65535 : 255;	/* musl refuses what is above */
 
 	if (!ts_enabled() || !name)
 		return false;
 	plain = ts_dns_set_name(&q, name);
-	whose = plain ? ask(&q, search, &a) : ts_names_ask_how(name, &(struct ts_ask_how){ .search = search }, &a);
+	whose = plain ? ask(&q, search, search && name[strlen(q.name)] == '\0', &a) :
+			ts_names_ask_how(name, &(struct ts_ask_how){ .search = search }, &a);
 	if (whose == TS_ASK_LIBC)
 		return false;
 	if (whose == TS_ASK_SPLIT || (!plain && ts_split_find(name, strlen(name), &split))) {
 		*ret = answer_split(c, whose, name, search);
 		return true;
 	}
-	if (!plain || c->len < 12 || c->class < 0 || c->class > 65535 || c->type < 0 || c->type > 65535)
+	if (!plain || c->len < 12 || c->class < 0 || c->class > max || c->type < 0 || c->type > max)
 		return false;
 	q.id = (uint16_t)(uintptr_t)&q ^ (uint16_t)ts_fnv64(TS_FNV64_INIT, q.name, strlen(q.name));
 	q.class = (uint16_t)c->class;
@@ -162,7 +163,7 @@ static bool answer_domain(const struct call *c, const char *name, const char *do
 	if (!name || len + 1 + domain_len >= sizeof(whole))
 		return false;
 	memcpy(whole, name, len + 1);
-	if (domain_len) {
+	if (domain) {
 		whole[len] = '.';
 		memcpy(whole + len + 1, domain, domain_len + 1);
 	}
@@ -181,7 +182,7 @@ static bool answer_message(const unsigned char *query, int query_len, unsigned c
 	if (!ts_enabled() || !query || query_len < 12 || !ts_dns_query_name(query, (size_t)query_len, name))
 		return false;
 	plain = ts_dns_read(query, (size_t)query_len, &q);
-	whose = plain ? ask(&q, false, &a) : ts_names_ask_how(name, &(struct ts_ask_how){ .search = false }, &a);
+	whose = plain ? ask(&q, false, false, &a) : ts_names_ask_how(name, &(struct ts_ask_how){ .search = false }, &a);
 	if (whose == TS_ASK_SPLIT) {
 		*ret = ts_split_send(name, query, query_len, answer, len);
 		return true;

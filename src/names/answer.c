@@ -50,29 +50,23 @@ static struct addrinfo *last_of(struct addrinfo *ai)
 	return ai;
 }
 
-/* What libc takes null hints for. musl: nothing; glibc: this. */
 struct addrinfo ts_answer_hints(const struct addrinfo *hints)
 {
-	struct addrinfo h;
-
-	memset(&h, 0, sizeof(h));
-	if (hints) {
-		h.ai_flags = hints->ai_flags;
-		h.ai_family = hints->ai_family;
-		h.ai_socktype = hints->ai_socktype;
-		h.ai_protocol = hints->ai_protocol;
-	} else if (ts_libc_is_glibc()) {
-		h.ai_flags = AI_V4MAPPED | AI_ADDRCONFIG;
-	}
-	return h;
+	if (!hints)
+		return (struct addrinfo){ .ai_flags = ts_libc_is_glibc() ? AI_V4MAPPED | AI_ADDRCONFIG : 0 };
+	return (struct addrinfo){ .ai_flags = hints->ai_flags, .ai_family = hints->ai_family, .ai_socktype = hints->ai_socktype,
+				  .ai_protocol = hints->ai_protocol };
 }
 
-/* Hints for the numeric call: no lookup, and no canonical name, which would be the number. */
+/*
+ * Hints for the numeric call: no lookup, and no canonical name, which would be the number. musl refuses the flags for IDN, and takes a
+ * family for configured that loopback has.
+ */
 static struct addrinfo numeric_hints(const struct addrinfo *h)
 {
 	struct addrinfo n = *h;
 
-	n.ai_flags &= ~(AI_ADDRCONFIG | AI_CANONNAME | AI_IDN | AI_CANONIDN);
+	n.ai_flags &= ~(AI_CANONNAME | (ts_libc_is_glibc() ? AI_ADDRCONFIG | AI_IDN | AI_CANONIDN : 0));
 	n.ai_flags |= AI_NUMERICHOST;
 	return n;
 }
@@ -94,31 +88,41 @@ static bool has6(const struct ts_map_answer *a)
 	return a->count && !ts_ip_is4(a->ip[a->count - 1]);
 }
 
+/* Both are there: the answer's first address is the IPv4 one, and its last the other. */
+static bool six_first(const struct ts_map_answer *a, bool mapped)
+{
+	int order = has6(a) && ts_ip_is4(a->ip[0]) ? ts_gai_compare(a->ip[a->count - 1], a->ip[0]) : 1;
+
+	/* Of equals the resolver's first: it has asked for IPv4 first, unless IPv6 is what was wanted. */
+	return order > 0 || (order == 0 && mapped);
+}
+
 /*
  * Which addresses, and in which order. As natively by RFC 6724: IPv6 first where this node has such an address in the
- * tailnet; musl keeps IPv4 first. AI_ADDRCONFIG counts the families of this node in the tailnet as configured.
+ * tailnet, and gai.conf(5) does not say otherwise; musl keeps IPv4 first. AI_ADDRCONFIG counts the families of this node in the tailnet as configured.
  */
 static int plan_answer(struct plan *p, const struct ts_map_answer *a, const struct addrinfo *h)
 {
 	struct ts_addr own;
 	bool own4 = ts_live_own_addr(AF_INET, &own) == 1, own6 = ts_live_own_addr(AF_INET6, &own) == 1;
-	bool known = own4 || own6, glibc = ts_libc_is_glibc(), mapped, want4, want6;
+	bool known = own4 || own6, mapped, want4, want6, first6;
 
 	mapped = h->ai_family == AF_INET6 && h->ai_flags & AI_V4MAPPED;
 	want4 = h->ai_family != AF_INET6 || mapped;
 	want6 = h->ai_family != AF_INET;
-	if (h->ai_flags & AI_ADDRCONFIG && known) {
+	if (h->ai_flags & AI_ADDRCONFIG && known && ts_libc_is_glibc()) {
 		if (h->ai_family == AF_INET ? !own4 : h->ai_family == AF_INET6 && !own6)
 			return EAI_NONAME;
 		want4 = want4 && (own4 || mapped);
 		want6 = want6 && own6;
 	}
 	p->count = 0;
-	if (want6 && glibc && (mapped || own6))
+	first6 = want6 && ts_libc_is_glibc() && (own6 || (mapped && !own4)) && six_first(a, mapped);
+	if (first6)
 		plan_family(p, a, false);
 	if (want4 && !(mapped && !(h->ai_flags & AI_ALL) && has6(a)))
 		plan_family(p, a, true);
-	if (want6 && !(glibc && (mapped || own6)))
+	if (want6 && !first6)
 		plan_family(p, a, false);
 	return p->count ? 0 : EAI_NODATA;
 }
@@ -322,6 +326,12 @@ static void put_aliases(struct cutter *c, char **aliases, const struct ts_answer
 	aliases[n] = NULL;
 }
 
+/* The address that was asked for is of the family in which it was. */
+static bool counts(const uint8_t ip[16], int family, const char *asked)
+{
+	return !asked || ts_ip_is4(ip) == (family == AF_INET);
+}
+
 int ts_answer_hostent_of(const struct ts_answer_host *a, int family, const char *asked, struct hostent *ret, char *buf, size_t len)
 {
 	size_t size = family == AF_INET ? 4 : 16, count = 0, pad = -(uintptr_t)buf & (sizeof(char *) - 1);
@@ -329,14 +339,14 @@ int ts_answer_hostent_of(const struct ts_answer_host *a, int family, const char 
 	char **addrs, **aliases;
 
 	for (unsigned i = 0; i < a->count; i++)
-		count += ts_ip_is4(a->ip[i]) == (family == AF_INET);
+		count += counts(a->ip[i], family, asked);
 	if (count == 0)
 		return -1;
 	cut(&c, pad);
 	aliases = cut(&c, (ts_libc_is_glibc() ? a->alias_count + 1 : 3) * sizeof(char *));
 	addrs = cut(&c, (count + 1) * sizeof(char *));
 	for (unsigned i = 0, n = 0; i < a->count; i++) {
-		char *p = ts_ip_is4(a->ip[i]) == (family == AF_INET) ? cut(&c, size) : NULL;
+		char *p = counts(a->ip[i], family, asked) ? cut(&c, size) : NULL;
 
 		if (!p)
 			continue;

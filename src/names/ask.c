@@ -98,6 +98,7 @@ enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, str
 {
 	size_t len = strlen(name);
 	struct ts_map_header h = { .flags = 0 };
+	char alias[TS_NAME_MAX + 1];
 	bool under, one, remote, has_map, shorts = ts_conf.short_names && how->search;
 	struct ts_split split;
 	int ret;
@@ -107,6 +108,11 @@ enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, str
 	if (len == 0 || len > TS_NAME_MAX + 1 || (how->hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len))))
 		return TS_ASK_LIBC;
 	one = ts_name_is_short(name, len);
+	/* glibc searches for what an alias stands for where it asks for a host, and does not in res_search. */
+	if (one && how->aliases && ts_native_alias(name, alias))
+		return how->hosts && ts_hosts_has_name(name, how->family)
+			       ? TS_ASK_LIBC
+			       : ts_names_ask_how(alias, &(struct ts_ask_how){ .family = how->family, .search = how->hosts }, out);
 	if (one && !shorts)
 		return TS_ASK_LIBC;
 	ret = ts_live_find_name(name, len, out);
@@ -121,7 +127,8 @@ enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, str
 		return TS_ASK_LIBC;
 	if (one && h.flags & TS_MAP_NO_SHORT_NAMES)
 		return TS_ASK_LIBC;
-	if (how->hosts && ts_hosts_has_name(name, how->family))
+	if (how->hosts && (ts_hosts_has_name(name, how->family) ||
+			   (ret == 1 && out->node_flags & TS_NODE_SELF && ts_native_names_machine(name))))
 		return TS_ASK_LIBC;
 	if ((ret == 1 || remote) && ts_program_is_go) {
 		ts_debug("%s: not told to a Go program, whose connections cannot be carried from here", name);
@@ -137,7 +144,7 @@ enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, str
 
 enum ts_ask ts_names_ask(const char *name, int family, struct ts_map_answer *out)
 {
-	return ts_names_ask_how(name, &(struct ts_ask_how){ .family = family, .hosts = true, .search = true }, out);
+	return ts_names_ask_how(name, &(struct ts_ask_how){ .family = family, .hosts = true, .search = true, .aliases = true }, out);
 }
 
 static enum ts_ask ask_addr_split(const uint8_t ip[16], bool hosts)

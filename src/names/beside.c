@@ -64,7 +64,7 @@ static void make_folders(char *path)
 		if (!slash[i])
 			continue;
 		*slash[i] = '\0';
-		ts_sys(SYS_mkdirat, AT_FDCWD, path, 0700);
+		ts_make_folder(path);
 		*slash[i] = '/';
 	}
 }

@@ -8,18 +8,15 @@
  * of fixed size cost nothing: the compiler makes loads of them.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "tsproxy/hash.h"
 #include "tsproxy/map.h"
 #include "tsproxy/name_kind.h"
-#include "tsproxy/sys.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "maps are little-endian and read as they lie in memory");
 
+#define LABEL_MAX 63
 #define GET(m, at, out) get(m, at, out, sizeof(*(out)))
 #define SECTION(m, name) section(m, offsetof(struct ts_map_header, name))
 
@@ -175,14 +172,14 @@ static int find_key(const struct ts_map *m, const char *key, size_t len, struct 
 	return 0;
 }
 
-/* True where `name` is something, a dot and `s`. */
+/* True where `name` is `s`, or something, a dot and `s`. */
 static bool under(const struct ts_map *m, struct ts_map_str s, const char *name, size_t len)
 {
 	const uint8_t *p = string_at(m, s);
 
 	if (len && name[len - 1] == '.')
 		len--;
-	if (!p || s.len == 0 || len < (size_t)s.len + 2 || name[len - s.len - 1] != '.')
+	if (!p || s.len == 0 || len < s.len || (len > s.len && (len == s.len + 1u || name[len - s.len - 1] != '.')))
 		return false;
 	for (size_t i = 0; i < s.len; i++)
 		if (ts_name_lower(name[len - s.len + i]) != (char)p[i])
@@ -202,10 +199,29 @@ static int find_via(const char *key, size_t len, struct ts_map_answer *out)
 	return 1;
 }
 
+/* The daemon asks the next name above that answers to such names, of whatever tailnet. */
+static int find_parent(const struct ts_map *m, const char *key, size_t len, struct ts_map_answer *out)
+{
+	for (size_t i = 0, label = 0; i < len; i++, label++) {
+		if (key[i] != '.')
+			continue;
+		if (label == 0 || label > LABEL_MAX || !ts_name_is_possible(key, i))
+			return 0;
+		label = (size_t)-1;
+		if (!find_key(m, key + i + 1, len - i - 1, out) || !(out->node_flags & TS_NODE_SUBDOMAINS))
+			continue;
+		memcpy(out->canon, key, len);
+		out->canon[len] = '\0';
+		return 1;
+	}
+	return 0;
+}
+
 int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struct ts_map_answer *out)
 {
 	char key[TS_NAME_MAX + 1];
-	struct ts_map_str suffix = ts_map_header(m).suffix;
+	struct ts_map_str suffix = { 0, 0 };
+	uint32_t flags = 0;
 	size_t suffix_len;
 
 	len = fold(name, len, key);
@@ -213,8 +229,12 @@ int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struc
 		return 0;
 	if (find_key(m, key, len, out))
 		return 1;
-	if (under(m, suffix, key, len))
-		return find_via(key, len, out);
+	GET(m, offsetof(struct ts_map_header, suffix), &suffix);
+	if (under(m, suffix, key, len) && find_via(key, len, out))
+		return 1;
+	GET(m, offsetof(struct ts_map_header, flags), &flags);
+	if (flags & TS_MAP_SUBDOMAINS && find_parent(m, key, len, out))
+		return 1;
 	/* One label: MagicDNS searches it under the tailnet's suffix. */
 	if (suffix.len == 0 || len + 1 + (uint64_t)suffix.len > TS_NAME_MAX || memchr(key, '.', len))
 		return 0;
@@ -324,91 +344,7 @@ size_t ts_map_name_remote(const struct ts_map *m, const char *name, size_t len)
 	size_t key_len = remotes.count ? fold(name, len, key) : 0, longest = 0;
 
 	for (uint32_t i = 0; key_len && element(m, remotes, i, &s, sizeof(s)); i++)
-		if (s.len > longest && (under(m, s, key, key_len) || str_is(m, s, key, key_len)))
+		if (s.len > longest && under(m, s, key, key_len))
 			longest = s.len;
 	return longest;
-}
-
-int ts_map_open(const char *path, struct stat *st)
-{
-	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	int ret;
-
-	if (fd < 0)
-		return fd == -ELOOP ? -EPERM : fd;
-	/* newfstatat with an empty path is fstat on every machine that we know, by one number and one layout. */
-	ret = (int)ts_sys(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
-	if (ret == 0 && (!S_ISREG(st->st_mode) || (st->st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
-			 (st->st_uid != 0 && st->st_uid != (uid_t)ts_sys(SYS_geteuid))))
-		ret = -EPERM;
-	if (ret == 0 && (uint64_t)st->st_size < sizeof(struct ts_map_header))
-		ret = -EMSGSIZE;
-	if (ret == 0)
-		return fd;
-	ts_sys(SYS_close, fd);
-	return ret;
-}
-
-/* Reads `len` bytes from the start of the file. 0, -EMSGSIZE where there are fewer, or -errno. */
-int ts_map_read(int fd, void *buf, size_t len)
-{
-	for (size_t done = 0; done < len;) {
-		long n = ts_sys(SYS_pread64, fd, (char *)buf + done, len - done, done);
-
-		if (n == -EINTR)
-			continue;
-		if (n <= 0)
-			return n ? (int)n : -EMSGSIZE;
-		done += (size_t)n;
-	}
-	return 0;
-}
-
-/*
- * Copies the file, whatever its size: the end of a mapped one can move beneath a reader (cut short, a hole on a full
- * tmpfs, a server that is gone), and then the reader's program dies of SIGBUS. What lies behind the data reads as zeros.
- */
-int ts_map_attach(int fd, const struct stat *st, struct ts_map *out)
-{
-	struct ts_map_header h;
-	long p;
-	int ret = ts_map_read(fd, &h, sizeof(h));
-
-	if (ret)
-		return ret;
-	out->len = h.data_len < st->st_size ? h.data_len : (size_t)st->st_size;
-	if (out->len < sizeof(h) || out->len > TS_MAP_FILE_SIZE)
-		return -EBADMSG;
-	p = ts_sys(SYS_mmap, 0, TS_MAP_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		   -1, 0);
-	if (p < 0 && p > -4096)
-		return (int)p;
-	out->base = (const uint8_t *)p;
-	ret = ts_map_read(fd, (void *)p, out->len);
-	if (ret == 0)
-		ret = ts_map_check(out);
-	out->len = TS_MAP_FILE_SIZE;
-	if (ret)
-		ts_map_unload(out);
-	return ret;
-}
-
-int ts_map_load(const char *path, struct ts_map *out)
-{
-	struct stat st;
-	int fd = ts_map_open(path, &st), ret;
-
-	if (fd < 0)
-		return fd;
-	ret = ts_map_attach(fd, &st, out);
-	ts_sys(SYS_close, fd);
-	return ret;
-}
-
-void ts_map_unload(struct ts_map *m)
-{
-	if (m->base)
-		ts_sys(SYS_munmap, m->base, TS_MAP_FILE_SIZE);
-	m->base = NULL;
-	m->len = 0;
 }

@@ -49,6 +49,7 @@ struct ts_build {
 	size_t dns_route_count;
 	struct ts_ranges ranges;
 	uint32_t node_count, addr_count, addr_cap, name_count;
+	uint32_t node_flags;	/* of all nodes together */
 	struct ts_table name_hash, addr_hash;
 	uint8_t *strings;
 	size_t strings_len, strings_cap;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Puts a map file in place. Readers map it and must never fault, so the file has its full (sparse) size from the start,
- * is complete before it gets its name, and is never changed afterwards but for the word `superseded`.
+ * Puts a map file in place. The file has its full (sparse) size from the start where it may, is complete before it gets its
+ * name, and is never changed afterwards but for the word `superseded`.
  *
  * The caller holds the map's lock (two writers at once could leave a replaced file unmarked), so the temporary file has
  * a fixed name and one that a killed writer left is simply taken over. Everything happens relative to the open
@@ -16,25 +16,24 @@
 #include <unistd.h>
 
 #include "map_write.h"
+#include "tsproxy/sys.h"
 
 /* Makes the last two levels where they are missing: ~/.cache may not exist yet in a fresh home. */
 static int make_dir(const char *dir)
 {
 	char parent[4096];
+	int err = ts_make_folder(dir);
 	char *slash;
 
-	if (mkdir(dir, 0700) == 0 || errno == EEXIST)
-		return 0;
-	if (errno != ENOENT)
-		return -errno;
+	if (err != -ENOENT)
+		return err;
 	snprintf(parent, sizeof(parent), "%s", dir);
 	slash = strrchr(parent, '/');
 	if (!slash || slash == parent)
 		return -ENOENT;
 	*slash = '\0';
-	if (mkdir(parent, 0700) != 0 && errno != EEXIST)
-		return -errno;
-	return mkdir(dir, 0700) == 0 || errno == EEXIST ? 0 : -errno;
+	err = ts_make_folder(parent);
+	return err ? err : ts_make_folder(dir);
 }
 
 int ts_map_open_dir(const char *path, const char **name)
@@ -81,13 +80,19 @@ static int write_all(int fd, const uint8_t *p, size_t len)
 
 static int write_new(int dir_fd, const char *tmp, const uint8_t *data, size_t len)
 {
+	uint64_t limit = ts_file_limit();
 	int fd, err;
 
+	if (len > limit)
+		return -EFBIG;
 	unlinkat(dir_fd, tmp, 0);
 	fd = openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	err = fchmod(fd, 0600) != 0 || ftruncate(fd, TS_MAP_FILE_SIZE) != 0 ? -errno : write_all(fd, data, len);
+	if (fchmod(fd, 0600) != 0 || ftruncate(fd, (off_t)(limit < TS_MAP_FILE_SIZE ? limit : TS_MAP_FILE_SIZE)) != 0)
+		err = -errno;
+	else
+		err = write_all(fd, data, len);
 	if (close(fd) != 0 && !err)
 		err = -errno;
 	if (err)

@@ -185,6 +185,7 @@ void ts_build_add_node(struct ts_build *b, const struct ts_status_node *n)
 
 	memset(out, 0, sizeof(*out));
 	out->flags = n->flags;
+	b->node_flags |= n->flags;
 	if (len == 0 && (label = ts_build_normalise(n->label, name)) != 0) {
 		len = label;
 		if (b->suffix_len && label + 1 + b->suffix_len <= TS_NAME_MAX && !memchr(name, '.', label)) {

@@ -110,7 +110,8 @@ static enum claim claim(int fd)
 			return CLAIM_NO;
 	}
 	said = TS_REFRESH_BEGUN;
-	ts_sys(SYS_pwrite64, fd, &said, 1, 0);
+	if (ts_file_limit() >= 1)
+		ts_sys(SYS_pwrite64, fd, &said, 1, 0);
 	times[1] = (struct timespec){ now / TS_NS_PER_S, now % TS_NS_PER_S };
 	ts_sys(SYS_utimensat, fd, NULL, times, 0);
 	return CLAIM_OURS;

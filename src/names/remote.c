@@ -93,7 +93,9 @@ static int take(int fd, const struct slot *wanted, unsigned *index)
 	if (ret)
 		return ret;
 	ret = search(fd, wanted, index);
-	if (ret == 0) {
+	if (ret == 0 && (*index + 1) * sizeof(*wanted) > ts_file_limit()) {
+		ret = -EFBIG;
+	} else if (ret == 0) {
 		n = ts_sys(SYS_pwrite64, fd, wanted, sizeof(*wanted), (off_t)(*index * sizeof(*wanted)));
 		ret = n == sizeof(*wanted) ? 1 : n < 0 ? (int)n : -ENOSPC;
 	}

@@ -69,6 +69,9 @@ static const struct {
 	{ "Expired", TS_NODE_EXPIRED },
 };
 
+/* What the daemon goes by (its tailcfg.NodeAttrDNSSubdomainResolve); no value belongs to it. */
+#define CAP_SUBDOMAINS "dns-subdomain-resolve"
+
 static int add_node(struct ts_tailnet *tn, const json_t *peer, uint32_t flags)
 {
 	struct ts_status_node *n = ts_tailnet_add_node(tn);
@@ -83,6 +86,8 @@ static int add_node(struct ts_tailnet *tn, const json_t *peer, uint32_t flags)
 	n->flags = flags;
 	if (json_is_boolean(online))
 		n->flags |= TS_NODE_ONLINE_KNOWN | (json_is_true(online) ? TS_NODE_ONLINE : 0);
+	if (json_object_get(json_object_get(peer, "CapMap"), CAP_SUBDOMAINS))
+		n->flags |= TS_NODE_SUBDOMAINS;
 	for (size_t i = 0; i < sizeof(node_flags) / sizeof(*node_flags); i++)
 		if (json_is_true(json_object_get(peer, node_flags[i].key)))
 			n->flags |= node_flags[i].flag;

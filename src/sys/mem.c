@@ -42,7 +42,12 @@ void *memmove(void *dst, const void *src, size_t n)
 void *memset(void *dst, int c, size_t n)
 {
 	unsigned char *d = dst;
+	unsigned long word = (unsigned char)c * (~0ul / 255);
 
+	for (; n >= sizeof(word); n -= sizeof(word), d += sizeof(word)) {
+		__builtin_memcpy(d, &word, sizeof(word));
+		KEEP(d);
+	}
 	for (; n; n--) {
 		*d++ = (unsigned char)c;
 		KEEP(d);
@@ -53,7 +58,14 @@ void *memset(void *dst, int c, size_t n)
 int memcmp(const void *a, const void *b, size_t n)
 {
 	const unsigned char *p = a, *q = b;
+	unsigned long x, y;
 
+	for (; n >= sizeof(x); n -= sizeof(x), p += sizeof(x), q += sizeof(x)) {
+		__builtin_memcpy(&x, p, sizeof(x));
+		__builtin_memcpy(&y, q, sizeof(y));
+		if (x != y)
+			break;
+	}
 	for (; n; n--, p++, q++)
 		if (*p != *q)
 			return *p - *q;

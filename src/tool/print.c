@@ -36,6 +36,7 @@ void ts_walk_node_flags(uint32_t flags, void (*put)(const char *word, void *arg)
 		{ TS_NODE_EXIT_OPTION, "exit-node-option" },
 		{ TS_NODE_SHAREE, "shared" },
 		{ TS_NODE_EXPIRED, "expired" },
+		{ TS_NODE_SUBDOMAINS, "subdomains" },
 	};
 
 	if (flags & TS_NODE_ONLINE_KNOWN)

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static void look_up(const struct ts_map *m)
 {
 	static const char long_label[TS_NAME_MAX + 1] = { [0 ... TS_NAME_MAX - 1] = 'a' };
-	static const char *const names[] = { "jawnsy-tailscale-1", "a.tail1234.ts.net.", "x", "",
+	static const char *const names[] = { "jawnsy-tailscale-1", "a.tail1234.ts.net.", "b.a.tail1234.ts.net", "x", "",
 					     long_label,           long_label + 1 };
 	char text[TS_NAME_MAX + 1], small[4];
 	struct ts_map_answer a;

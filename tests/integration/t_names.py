@@ -120,6 +120,9 @@ KINDS = {
         "4": {"HostName": "John's Phone", "DNSName": "", "TailscaleIPs": ["100.64.0.5"]},
         "5": {"HostName": "1", "DNSName": f"1.{SUFFIX}.", "TailscaleIPs": ["100.64.0.6"]},
         "6": {"HostName": "0x7f.1", "DNSName": f"0x7f.{SUFFIX}.", "TailscaleIPs": ["100.64.0.7"]},
+        "8": {"HostName": "wild", "DNSName": f"wild.{SUFFIX}.", "TailscaleIPs": ["100.64.0.10"], "CapMap": {"dns-subdomain-resolve": None}},
+        "9": {"HostName": "wilder", "DNSName": "wilder.tailbeef.ts.net.", "TailscaleIPs": ["100.64.0.11"],
+              "CapMap": {"dns-subdomain-resolve": []}},
         "7": {"HostName": "off", "DNSName": f"off.{SUFFIX}.", "TailscaleIPs": ["100.64.0.8"], "Online": False},
     },
 }
@@ -127,13 +130,16 @@ ANSWERED = [    # by the map alone
     ("me", "100.64.0.1"), (f"ME.{SUFFIX}", "100.64.0.1"), ("cert.example", "100.64.0.1"), (f"cert.{SUFFIX}", "100.64.0.1"),
     ("host", "100.64.0.2"), ("host-1", "100.64.0.3"), (f"host-1.{SUFFIX}.", "100.64.0.3"), ("HOST", "100.64.0.2"),
     ("shared.tailbeef.ts.net", "100.64.0.4"), ("db.corp.example", "100.64.0.9"), ("DB.corp.example.", "100.64.0.9"),
+    (f"a.wild.{SUFFIX}", "100.64.0.10"), (f"A.b.Wild.{SUFFIX}.", "100.64.0.10"), ("c.wilder.tailbeef.ts.net", "100.64.0.11"),
     ("off", "100.64.0.8"), (f"1.{SUFFIX}", "100.64.0.6"),
     # Numbers are never names, though here nodes have these very ones.
     ("1", "0.0.0.1"), ("0x7f.1", "127.0.0.1"), ("127.1", "127.0.0.1"), ("0x7f", "0.0.0.127"), ("017700000001", "127.0.0.1"),
 ]
-DENIED = [f"nobody.{SUFFIX}", f"Nobody.{SUFFIX}.", f"a.host.{SUFFIX}", f"me.{SUFFIX}.{SUFFIX}", f"db.corp.example.{SUFFIX}",
+DENIED = [SUFFIX, f"{SUFFIX}.", f"a.wild-1.{SUFFIX}", f"nobody.{SUFFIX}", f"Nobody.{SUFFIX}.", f"a.host.{SUFFIX}", f"me.{SUFFIX}.{SUFFIX}",
+          f"db.corp.example.{SUFFIX}",
           f"10-1-2-3-via-.{SUFFIX}", f"10-1-2-300-via-7.{SUFFIX}"]
-ASKED = ["shared", "johns-phone", SUFFIX, "other.tailbeef.ts.net", "corp.example", "me.example"]     # those go to the resolver
+ASKED = ["shared", "johns-phone", "other.tailbeef.ts.net", "a.shared.tailbeef.ts.net", f"not{SUFFIX}", "corp.example",
+         "me.example"]     # those go to the resolver
 
 
 @test("what counts as a name: own, shared, duplicate, extra and certificate names do, numbers never; none of them is asked elsewhere")
@@ -197,3 +203,20 @@ def joins(t):
     until(lambda: time.time() - os.stat(path).st_mtime > 2.1, "old map")
     out, _ = shell.communicate("go\n", timeout=20)
     assert "100.64.0.5" in out, out
+
+
+@test("a process that asks nothing of the tailnet never opens the map")
+def asks_nothing(t):
+    t.need("strace", "bash")
+    t.tailnet()
+    t.page(3000)
+    t.tsproxy("true").good()
+
+    def opened(*argv):
+        done = t.tsproxy("strace", "-f", "-e", "trace=%file", *argv)
+        assert done.status == 0, done
+        return "default.map" in done.err
+    assert opened("getent", "hosts", NAME1), "the test sees nothing"
+    for argv in (("true",), ("sh", "-c", "ls / | cat"), ("getent", "passwd", "root"),
+                 ("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/3000; echo >&3")):
+        assert not opened(*argv), argv

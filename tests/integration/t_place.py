@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-from harness import NAME1, NODE1, test, whole_user_namespace
+from harness import NAME1, NODE1, SUFFIX, test, whole_user_namespace
 
 
 def mount(path, *options):
@@ -151,3 +151,32 @@ def planted(t):
     assert os.listdir(run) == ["tsproxy"]
     subprocess.run(["umount", "/tmp/tsproxy-0"], check=True)
     os.rmdir("/tmp/tsproxy-0")
+
+
+@test("limits of the shell: a file's length ends no program, a umask closes no folder, and where nothing can be started that is said")
+def limits(t):
+    prepare(t)
+    t.need("bash", "setpriv")
+    tsproxy = t.build("tsproxy")
+    for limit in "0", "1", "100":
+        run = os.path.join(t.dir, f"limit-{limit}")
+        os.mkdir(run, 0o700)
+        done = t.run(["bash", "-c", f"ulimit -f {limit}; exec {tsproxy} -- getent ahostsv4 {NAME1}"], env={"XDG_RUNTIME_DIR": run})
+        done.bad("File too large", status=2) if limit == "0" else done.good(NODE1)
+        # A map that is old, a library that would have it made anew, and placeholders, whose table is long.
+        t.tsproxy("true", env={"XDG_RUNTIME_DIR": run}).good()
+        os.utime(os.path.join(run, "tsproxy", "default.map"), (1, 1))
+        program = (f"ulimit -f {limit}; getent ahostsv4 {NAME1} && getent hosts missing.{SUFFIX}; for i in 1 2 3 4 5 6 7 8 9; do "
+                   "getent hosts $i.far.example > /dev/null; [ $? -lt 128 ] || echo killed; done; echo end")
+        done = t.preload("bash", "-c", program, env={"XDG_RUNTIME_DIR": run, "TSPROXY_REMOTE_NAME": "far.example"})
+        assert "killed" not in done.out and done.good("end\n"), done
+    if whole_user_namespace():
+        # A umask that leaves folders closed to their owner, who is not root.
+        home = t.unprivileged_dir("umask")
+        user = ["setpriv", "--reuid", "65532", "--clear-groups", "env", f"HOME={home}", "XDG_RUNTIME_DIR="]
+        for umask in "177", "022":
+            t.run([*user, "sh", "-c", f"umask {umask}; exec {tsproxy} -- getent ahostsv4 {NAME1}"]).good(NODE1)
+        assert not os.path.exists("/dev/shm/tsproxy-65532"), "its own place was not used"
+        done = t.run(["bash", "-c", f"ulimit -u 1; exec setpriv --reuid 65533 --clear-groups {tsproxy} -- echo fine"],
+                     env={"HOME": None, "XDG_RUNTIME_DIR": None})
+        assert done.good("fine\n") and "tsproxy-sync cannot be started: Resource temporarily unavailable" in done.err, done

@@ -10,7 +10,7 @@
 
 int main(void)
 {
-	static const char *const addrs[] = { "100.64.0.2", "fd7a:115c:a1e0::2", "127.0.0.1" };
+	static const char *const addrs[] = { "100.64.0.2", "fd7a:115c:a1e0::2", "127.0.0.1", "::ffff:100.64.0.2" };
 	static const int flags[] = {
 		0, NI_NAMEREQD, NI_NUMERICHOST, NI_NUMERICSERV, NI_DGRAM, NI_NUMERICHOST | NI_NUMERICSERV,
 		NI_NAMEREQD | NI_NUMERICSERV, NI_NAMEREQD | NI_NUMERICHOST, NI_NOFQDN, 32 /* NI_IDN */, 0x4000,

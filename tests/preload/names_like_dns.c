@@ -56,5 +56,7 @@ int main(void)
 	print_by_addr("fd7a:115c:a1e0::2");
 	print_by_addr("100.64.0.1");
 	print_by_addr("fd7a:115c:a1e0::4");
+	print_by_addr("::ffff:100.64.0.2");
+	print_by_addr("::100.64.0.2");
 	return 0;
 }

@@ -221,7 +221,7 @@ START_TEST(knows_suffixes)
 {
 	static const struct { const char *name; bool under, remote; } cases[] = {
 		{ "x.tail1.ts.net", true, false }, { "X.TAIL1.ts.net.", true, false }, { "a.b.tail1.ts.net", true, false },
-		{ "tail1.ts.net", false, false }, { ".tail1.ts.net", false, false }, { "xtail1.ts.net", false, false },
+		{ "tail1.ts.net", true, false }, { "Tail1.TS.net.", true, false }, { "ts.net", false, false }, { ".tail1.ts.net", false, false }, { "xtail1.ts.net", false, false },
 		{ "x.tail2.ts.net", false, false }, { "a.remote.example", false, true }, { "remote.example", false, true },
 		{ "Remote.Example.", false, true }, { "xremote.example", false, false },
 		{ "", false, false }, { ".", false, false },

@@ -4,7 +4,7 @@
  * place, sizes.
  */
 #include <errno.h>
-#include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include "names/map_write.h"
@@ -77,6 +77,7 @@ static const char names_status[] =
 	"\"e\":{\"DNSName\":\"a.b.tail1.ts.net.\",\"TailscaleIPs\":[\"100.64.0.6\"]},"
 	"\"f\":{\"DNSName\":\"bad name.tail1.ts.net.\",\"TailscaleIPs\":[\"100.64.0.7\"]},"
 	"\"g\":{\"DNSName\":\"noaddr.tail1.ts.net.\"},"
+	"\"w\":{\"DNSName\":\"wild.tail1.ts.net.\",\"TailscaleIPs\":[\"100.64.0.20\"],\"CapMap\":{\"dns-subdomain-resolve\":null}},"
 	"\"h\":{\"DNSName\":\"local.tail1.ts.net.\",\"TailscaleIPs\":[\"127.0.0.1\",\"0.0.0.0\",\"224.0.0.1\",\"::1\"]}"
 	"}}";
 
@@ -102,6 +103,11 @@ START_TEST(names)
 	ck_assert_str_eq(look_up(&m, "bad name.tail1.ts.net"), "-");
 	ck_assert_str_eq(look_up(&m, "noaddr"), "-");
 	ck_assert_str_eq(look_up(&m, "local"), "-");
+	ck_assert_str_eq(look_up(&m, "wild"), "wild.tail1.ts.net 100.64.0.20");
+	ck_assert_str_eq(look_up(&m, "A.b.wild.tail1.ts.net."), "a.b.wild.tail1.ts.net 100.64.0.20");
+	ck_assert_str_eq(look_up(&m, ".wild.tail1.ts.net"), "-");
+	ck_assert_str_eq(look_up(&m, "a.one.tail1.ts.net"), "-");
+	ck_assert_str_eq(look_up(&m, "a.wild"), "-");
 	ck_assert_str_eq(look_up(&m, "db"), "db.tail1.ts.net 100.64.0.9");
 	ck_assert_str_eq(look_up(&m, "wiki.corp.example"), "wiki.corp.example 10.1.2.3 fd00::1");
 	ck_assert_str_eq(look_up(&m, "wiki"), "-");
@@ -569,18 +575,33 @@ START_TEST(no_room)
 {
 	struct ts_map m = build(small, NULL), old;
 	struct rlimit was, limit;
-	const char *path = unit_path("x.map");
+	const char *path = unit_path("x.map"), *limited = unit_path("limited.map"), *full = unit_path("full");
+	static const char page[4096];
+	int just, over;
 
 	ck_assert_int_eq(ts_map_install(path, m.base, m.len), 0);
 	ck_assert_int_eq(ts_map_install(path, m.base, TS_MAP_FILE_SIZE + 1ul), -EFBIG);
-	/* A file size limit stands for a full disk. */
-	signal(SIGXFSZ, SIG_IGN);
+	/* Not one byte beyond the limit is written, which would be a signal. (Check writes a file of its own at each assertion.) */
 	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &was), 0);
 	limit = was;
-	limit.rlim_cur = 4096;
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	ck_assert_int_eq(ts_map_install(path, m.base, m.len), -EFBIG);
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &was), 0);
+	limit.rlim_cur = m.len;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	just = ts_map_install(limited, m.base, m.len);
+	limit.rlim_cur--;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	over = ts_map_install(path, m.base, m.len);
+	setrlimit(RLIMIT_FSIZE, &was);
+	ck_assert_int_eq(just, 0);
+	ck_assert_int_eq(over, -EFBIG);
+	ck_assert_int_eq(ts_map_load(limited, &old), 0);
+	ts_map_unload(&old);
+	/* A full disk. */
+	ck_assert_int_eq(mkdir(full, 0700), 0);
+	ck_assert_int_eq(mount("none", full, "tmpfs", 0, "size=4k,mode=700"), 0);
+	unit_file("full/filler", page, sizeof(page));
+	ck_assert_int_eq(ts_map_install(unit_path("full/x.map"), m.base, m.len), -ENOSPC);
+	ck_assert_int_ne(access(unit_path("full/x.map.new"), F_OK), 0);
+	ck_assert_int_eq(umount(full), 0);
 	/* The old one stays as it was, and nothing is left lying about. */
 	ck_assert_int_eq(ts_map_load(path, &old), 0);
 	ck_assert_uint_eq(ts_map_header(&old).superseded, 0);
