@@ -35,6 +35,11 @@ void ts_tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* `s` made fit for a terminal: what is no printable UTF-8 becomes '?'. Returns `out`. */
 const char *ts_tool_printable(const char *s, size_t len, char *out, size_t cap);
 
+/*
+ * Standard descriptors that the caller has closed are taken, the wrong way round: the map or a lock would be opened as one of them
+ * otherwise, and written into. Using them fails as it did, and what is executed finds them closed.
+ */
+void ts_tool_standard_fds(void);
 /* Ends standard output: 0, or 1 where it did not take everything (said). */
 int ts_tool_flush(void);
 

@@ -12,10 +12,12 @@
 #include "../command/up.h"
 
 static const char usage[] =
-	"usage: tsproxy up [options] [--own] [--ephemeral] [--systemd|--foreground] [--] [flags of tailscale up]\n"
-	"Starts a tailscaled without root where none runs, logs in, and makes the map. May be said again and again.\n"
-	"  --authkey KEY         log in without being asked (or TS_AUTHKEY); --hostname, --login-server,\n"
-	"                        --advertise-routes, ... are passed on to tailscale up; behind -- all are\n"
+	"usage: tsproxy up [options] [--] [flags of tailscale up]\n"
+	"Starts a tailscaled without root where none runs, logs in, and makes the map.\n"
+	"May be said again and again.\n"
+	"  --authkey KEY         log in without being asked (or TS_AUTHKEY); --hostname,\n"
+	"                        --login-server, --advertise-routes and so on are passed\n"
+	"                        on to tailscale up, and so is all that is behind --\n"
 	"  --own                 a daemon of one's own, also where the system has one\n"
 	"  --ephemeral           keep no state: the node goes with the daemon\n"
 	"  --systemd             under systemd's user manager, from each login on\n"

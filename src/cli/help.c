@@ -10,7 +10,7 @@
 static const char help_text[] =
 	"Usage: tsproxy [options] [--] command [arguments]\n"
 	"Runs a command so that it reaches the tailnet through a userspace tailscaled.\n"
-	"  --socks5 HOST:PORT      the daemon's SOCKS5 proxy (else found on 1055 or 1080)\n"
+	"  --socks5 HOST:PORT      the daemon's SOCKS5 proxy (else found: 1055, 1080)\n"
 	"  --http-proxy HOST:PORT  the daemon's HTTP proxy, where there is no SOCKS5\n"
 	"  --status FILE|-         names from this `tailscale status` output\n"
 	"  --socket PATH           the daemon's socket\n"

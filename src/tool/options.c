@@ -12,13 +12,14 @@
 
 const char ts_options_help[] =
 	"Settings, as in tsproxy(1):\n"
-	"  --status FILE|-       read the tailnet's status from a file or standard input\n"
+	"  --status FILE|-       the tailnet's status from a file or standard input\n"
 	"  --socket PATH         tailscaled's socket\n"
 	"  -p, --profile NAME    use another profile's settings and map\n"
-	"  --socks5 HOST:PORT    the SOCKS5 proxy ([USER:PASSWORD@] before it where it wants one)\n"
-	"  --http-proxy HOST:PORT  the HTTP proxy\n"
+	"  --socks5 [USER:PASSWORD@]HOST:PORT   the SOCKS5 proxy\n"
+	"  --http-proxy [USER:PASSWORD@]HOST:PORT   the HTTP proxy\n"
 	"  --map PATH            keep the map there\n"
-	"  --route CIDR, --exclude CIDR, --remote-name SUFFIX, --dns-route SUFFIX=SERVER, --exit-node\n"
+	"  --route CIDR, --exclude CIDR, --exit-node, --remote-name SUFFIX,\n"
+	"  --dns-route SUFFIX=SERVER\n"
 	"  -q, --quiet           no warnings\n"
 	"  -h, --help   --version\n";
 
@@ -235,13 +236,14 @@ int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, stru
 	extern char **environ;
 
 	shed_object(argv);
+	ts_tool_standard_fds();
 	if (ts_options_flag(argc, argv, "--help") || ts_options_flag(argc, argv, "-h")) {
 		printf("%s\n%s", usage, ts_options_help);
-		return -1;
+		return ts_tool_flush() ? 1 : -1;
 	}
 	if (ts_options_flag(argc, argv, "--version")) {
 		printf("tsproxy %s\n", TSPROXY_VERSION);
-		return -1;
+		return ts_tool_flush() ? 1 : -1;
 	}
 	if (ts_options_take(argc, argv))
 		return 2;
