@@ -216,6 +216,7 @@ int ts_sync(const struct ts_conf *conf)
 
 int ts_sync_load(const struct ts_conf *conf, struct ts_map *out)
 {
+	extern char **environ;
 	int64_t now = now_ns(CLOCK_REALTIME), age = INT64_MAX;
 	const char *status = getenv("TSPROXY_STATUS");
 	bool stream = status && ts_conf_stream(status) >= 0;
@@ -226,7 +227,8 @@ int ts_sync_load(const struct ts_conf *conf, struct ts_map *out)
 	if (!err) {
 		age = now - ts_map_header(out).made_ns;
 		/* A daemon that was down may be up a moment later. */
-		if (age >= 0 && age <= FRESH_NS && ts_map_header(out).state < TS_STATE_STOPPED)
+		if (age >= 0 && age <= FRESH_NS && ts_map_header(out).state < TS_STATE_STOPPED &&
+		    !ts_conf_files_newer(environ, ts_map_header(out).made_ns))
 			return 0;
 		ts_map_unload(out);
 	}
