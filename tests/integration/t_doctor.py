@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: MIT
 """tsproxy doctor: each thing that can be wrong is found, told with its remedy, and decides the exit status."""
 import json
-import os
-import pty
 import shutil
 
-from harness import API, FQDN1, NAME1, NODE1, test
+from harness import API, FQDN1, NAME1, NODE1, NODE1_V6, test
 
 
 def findings(t, *words, status, **more):
@@ -123,24 +121,44 @@ def output(t):
         assert done.err.startswith("tsproxy: ") and done.err.count("\n") == 1, done
     for command in "doctor", "status":
         assert "\033" not in t.launcher(command).good()
-        assert "\033[" in on_terminal(t, command)
-        assert "\033" not in on_terminal(t, command, NO_COLOR="1")
-        assert "\033" not in on_terminal(t, command, TERM="dumb")
+        for env, coloured in ({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False):
+            status, out = t.on_terminal([t.build("tsproxy"), command], env)
+            assert status == 0 and ("\033[" in out) == coloured, out
 
 
-def on_terminal(t, command, **env):
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execve(t.build("tsproxy"), ["tsproxy", command], {**t.env, "TERM": "xterm", **env})
-    out = b""
-    while True:
-        try:
-            data = os.read(fd, 65536)
-        except OSError:
-            break
-        if not data:
-            break
-        out += data
-    os.close(fd)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, out
-    return out.decode()
+@test("doctor: a carrier that is not there, or is no proxy, is no carrier, and then a refused connect proves nothing")
+def carriers(t):
+    t.tailnet()
+    conf = "home/.config/tsproxy/tsproxy.conf"
+    for text, why in (("socks5 = 127.0.0.1:9\n", "nobody listens"), ("socks5 = 127.0.0.1:3128\n", "does not say a word"),
+                      ("http-proxy = 127.0.0.1:1080\n", "no such proxy")):
+        t.file(conf, text)
+        found = findings(t, status=3)
+        one(found, "carrier", "warn", why, "tsproxy config")
+        one(found, "carrier", "fail", "tsproxy up")
+        assert "connect" not in found, found
+    # The other one takes over.
+    t.file(conf, "socks5 = 127.0.0.1:9\nhttp-proxy = 127.0.0.1:3128\n")
+    found = findings(t, status=1)
+    one(found, "carrier", "warn", "127.0.0.1:9")
+    one(found, "carrier", "ok", "http 127.0.0.1:3128")
+    one(found, "connect", "ok")
+    # What was just corrected counts at once.
+    t.file(conf, "")
+    one(findings(t, status=0), "carrier", "ok", "socks5 127.0.0.1:1080")
+    one(findings(t, status=1, env={"ALL_PROXY": "socks5://localhost:9"}), "environment", "warn", "nobody listens")
+
+
+@test("doctor takes a node, a node and a port, an IPv6 address with one; anything else is one line")
+def nodes(t):
+    t.tailnet()
+    t.page(3000, host="::1")
+    t.page(3000)
+    for text in f"{NAME1}:3000", f"{NODE1}:3000", f"[{NODE1_V6}]:3000":
+        one(findings(t, text, status=0), "connect", "ok", "port 3000")
+    for text in NAME1, NODE1_V6, f"[{NODE1_V6}]":
+        one(findings(t, text, status=0), "connect", "ok", "port 22")
+    for text in "", ":22", f"{NAME1}:", f"{NAME1}:0", f"{NAME1}:65536", f"{NAME1}:ssh", "[::1", "[::1]x", "a:b:c", "x" * 300:
+        done = t.launcher("doctor", text).bad("want NODE", status=2)
+        assert done.err.count("\n") == 1 and not done.out, done
+    t.launcher("--status", "-", "doctor", stdin="{}").bad("read once", status=2)
