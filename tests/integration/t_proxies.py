@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Other carriers: proxies that are no tailscaled, passwords, HTTP CONNECT, and programs that use a proxy themselves."""
+import json
 import subprocess
 import sys
 
@@ -91,6 +92,7 @@ def sim_kinds(t):
     t.need("curl")
     t.page(3000)
     for options, socks in ((["--user", "me", "--pass", "secret"], "me:secret@127.0.0.1:1085"),
+                           ([], "nobody:asked@127.0.0.1:1085"), (["--no-pipeline"], "nobody:asked@127.0.0.1:1085"),
                            (["--no-pipeline"], "127.0.0.1:1085"), (["--one-write"], "127.0.0.1:1085"),
                            (["--honest-codes"], "127.0.0.1:1085")):
         sim = t.sim("--socks5", "1085", *options)
@@ -371,3 +373,20 @@ socket.create_connection((sys.argv[1], 3000)).close()
     t.tsproxy(sys.executable, program, NODE1, options=both).good()
     assert f"{NODE1}:3000" not in http.stats()["targets"] and f"{NODE1}:3999" not in http.stats()["targets"], http.stats()
     assert socks.stats()["targets"][f"{NODE1}:3000"]["connections"] == 1
+
+
+@test("proxy variables of any shape: what can be read is used, what cannot leaves the usual ports, and nothing hangs or crashes")
+def odd_variables(t):
+    t.tailnet()
+    usable = ("localhost:1080", "SOCKS5://LOCALHOST:1080/", "socks5://127.0.0.1:1080/path?x", "socks5://localhost", "socks5h://127.0.0.1:1080",
+              "socks5://user:p%40ss@localhost:1080", "socks://localhost:1080")
+    others = ("socks5://", "socks5://:1080", "socks4://localhost:1080", "http://[::1]:3128", "unix:///x", "socks5h://nohost.invalid:1080",
+              "socks5://127.0.0.1:99999", "socks5://127.0.0.1:0", " socks5://127.0.0.1:1080", "socks5://[::1", "socks5://\033[31m:1",
+              "https://localhost:3128", "socks5://a b:1", "@", ":", "x" * 5000, "%", "socks5://" + "u" * 300 + "@localhost:1080")
+    for i, value in enumerate(usable + others):
+        env = {"ALL_PROXY": value, "http_proxy": value, "TSPROXY_PROFILE": f"p{i}"}
+        done = t.launcher("status", "--json", env=env)
+        carrier = json.loads(done.good())["carriers"][0]
+        assert (carrier["kind"], carrier["address"], carrier["udp"]) == ("socks5", "127.0.0.1:1080", True), (value, done)
+        done = t.launcher("doctor", env=env)
+        assert done.status in (0, 1) and "\033" not in done.out and done.seconds < 10, (value, done)
