@@ -16,6 +16,11 @@ lint: man-lint ## include layers, shell scripts, man pages, what style forbids
 man-lint: ## mandoc over the man pages
 	mandoc -Tlint -W warning man/*.[157]
 
+.PHONY: pictures
+pictures: all ## docs/*.svg and bench/results.svg anew, from real output and bench/results.md
+	scripts/record $(B)
+	bench/plot.py
+
 dist: ## build/tsproxy-VERSION.tar.gz from the last commit
 	@mkdir -p $(B)
 	git archive --prefix=tsproxy-$(VERSION)/ -o $(B)/tsproxy-$(VERSION).tar.gz HEAD
