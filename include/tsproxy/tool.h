@@ -58,6 +58,12 @@ void ts_settings_free(struct ts_map_settings *set);
 /* `key` as in the config file; false where `value` cannot be read. */
 bool ts_settings_put(struct ts_map_settings *set, const char *key, const char *value, bool *known);
 bool ts_settings_add_endpoint(struct ts_map_settings *set, const struct ts_endpoint *e);
+/*
+ * A proxy is named and no source of the status is: the daemon may well be in another container, out of reach, and the proxy all there is.
+ */
+bool ts_settings_proxy_alone(const struct ts_map_settings *set);
+/* What is the tailnet's then: Tailscale's own ranges, and names under ts.net, which the far side resolves. False: no memory. */
+bool ts_settings_assume_tailnet(struct ts_map_settings *set);
 /* One file, for profile `profile` ("" or null: "default"). 0, -ENOENT, -EACCES... (nothing said), or -ENOMEM. */
 int ts_settings_read_file(struct ts_map_settings *set, const char *path, const char *profile);
 

@@ -181,6 +181,8 @@ static void print_rest(const struct ts_map *m, const char *path)
 		       e.flags & TS_PROXY_UDP ? ", UDP" : "");
 	if (h.endpoints.count == 0)
 		printf("# carrier: %s\n", h.flags & TS_MAP_TUN ? "the kernel (TUN)" : "none");
+	if (h.nodes.count == 0 && h.state == TS_STATE_UNKNOWN && h.endpoints.count)
+		puts("# nodes: not known, as no daemon can be asked: the proxy's far side resolves names under ts.net");
 	printf("# tailnet: %s%s%s\n", ts_walk_state(h.state), h.suffix.len ? ", " : "",
 	       ts_walk_text(m, h.suffix, text, sizeof(text)));
 	if (h.flags & TS_MAP_REFUSES_ROUTES)

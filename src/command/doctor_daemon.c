@@ -88,6 +88,13 @@ void ts_doctor_daemon(struct ts_doctor *d)
 	json_t *root;
 	int err = ts_source_text(&d->set, &text, &len, &from, why);
 
+	if (err == -ENOENT && ts_settings_proxy_alone(&d->set)) {
+		ts_doctor_add(d, TS_NOTE, "daemon", "no daemon can be asked from here, only its proxy: nodes have no short names\n"
+						    "share its socket and name that (--socket), or give a file with its status"
+						    " (--status)");
+		d->reachable = true;
+		return;
+	}
 	if (err) {
 		ts_doctor_add(d, TS_FAIL, "daemon", "%s\n%s", why,
 			      is_installed() ? START_DAEMON : "install tailscale, then: tsproxy up");

@@ -216,6 +216,19 @@ bool ts_settings_add_endpoint(struct ts_map_settings *set, const struct ts_endpo
 	return true;
 }
 
+bool ts_settings_proxy_alone(const struct ts_map_settings *set)
+{
+	const char *socket = getenv("TS_SOCKET");
+
+	return ((set->socks5 && *set->socks5) || (set->http_proxy && *set->http_proxy)) && !(set->status && *set->status) &&
+	       !(set->socket && *set->socket) && !(socket && *socket);
+}
+
+bool ts_settings_assume_tailnet(struct ts_map_settings *set)
+{
+	return put_prefixes(&set->route, &set->route_count, "100.64.0.0/10 fd7a:115c:a1e0::/48") && put_remotes(set, "ts.net");
+}
+
 void ts_settings_free(struct ts_map_settings *set)
 {
 	for (size_t i = 0; i < set->remote_count; i++)

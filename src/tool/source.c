@@ -260,7 +260,8 @@ int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out)
 	memset(out, 0, sizeof(*out));
 	err = fetch(set, &text, &len, &d, &from, why);
 	if (err) {
-		ts_tool_error("%s", why);
+		if (err != -ENOENT || !ts_settings_proxy_alone(set))
+			ts_tool_error("%s", why);
 		return err;
 	}
 	err = ts_status_parse(text, len, out, bad);

@@ -5,7 +5,7 @@
  *
  * Where the status cannot be had, the old map stays as it is: an old tailnet is better than none. Where there is a
  * status but no proxy, the map is made without one: names then still resolve and connects fail at once, instead of both
- * leaving in the clear.
+ * leaving in the clear. Where there is no daemon to ask, but a proxy is named, the map is made of what that implies.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -161,6 +161,12 @@ static int make(const struct ts_conf *conf, struct ts_map_settings *set, const s
 	/* The map is as old as what was asked: a status file changed while we work makes it an old one. */
 	set->made_ns = now_ns(CLOCK_REALTIME);
 	err = ts_source_read(set, &tn);
+	if (err == -ENOENT && ts_settings_proxy_alone(set)) {
+		if (old->base && ts_map_header(old).nodes.count)
+			ts_tool_error("no tailscaled found: the nodes that were known stay");
+		else
+			err = ts_settings_assume_tailnet(set) ? 0 : -ENOMEM;
+	}
 	if (err)
 		goto out;
 	if (wants_proxy(&tn))
