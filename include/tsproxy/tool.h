@@ -219,9 +219,11 @@ void ts_print_map(const struct ts_map *m, const char *path);
 /*
  * What every sub-command does first: --help and --version, the settings' options ("--name value" or "--name=value";
  * they become the environment variables they stand for), --json where `json` is not null, then the settings of the
- * environment to `conf`. *argc and argv keep the rest. 0 go on, -1 all is done, 2 wrong (said).
+ * environment to `conf`. *argc and argv keep the rest. 0 go on, -1 all is done, 1 or 2 wrong (said).
  */
 int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, struct ts_conf *conf);
+/* Whether TSPROXY_DISABLE was set, which sub-commands take no notice of but to tell. */
+bool ts_options_disabled(void);
 int ts_options_take(int *argc, char **argv);
 /* Removes `name` from argv; true where it was there. */
 bool ts_options_flag(int *argc, char **argv, const char *name);

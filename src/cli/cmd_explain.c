@@ -108,7 +108,7 @@ static void print_text(struct story *s)
 	ts_tool_printable(s->program.culprit, strlen(s->program.culprit), safe, sizeof(safe));
 	printf("\nverdict  %s%s%s%s%s\n", direct ? "" : safe, direct ? "" : " ",
 	       ts_verdict_text(s->program.verdict), *remedy ? "; " : "", remedy);
-	printf("library  %s\n", !object ? "libtsproxy.so is missing: not run" : exit_status(s) ? "not loaded: not run" : object);
+	printf("library  %s\n", ts_options_disabled() ? "not loaded: TSPROXY_DISABLE is set, and it runs as it is" : !object ? "libtsproxy.so is missing: not run" : exit_status(s) ? "not loaded: not run" : object);
 	if (!s->have_map) {
 		printf("map      none can be made: its connections are the kernel's\n");
 		return;
@@ -150,7 +150,7 @@ static void print_json(struct story *s)
 		      ts_tool_printable(s->file, strlen(s->file), file, sizeof(file)), "runs",
 		      ts_tool_printable(s->program.runs, strlen(s->program.runs), runs, sizeof(runs)), "culprit",
 		      ts_tool_printable(s->program.culprit, strlen(s->program.culprit), culprit, sizeof(culprit)),
-		      "served", exit_status(s) == 0, "verdict", ts_verdict_text(s->program.verdict), "library", object, "map",
+		      "served", exit_status(s) == 0 && !ts_options_disabled(), "verdict", ts_verdict_text(s->program.verdict), "library", object, "map",
 		      s->have_map ? s->conf.map_path : NULL, "carrier", s->have_map ? text : NULL, "targets", list);
 	json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');

@@ -101,7 +101,7 @@ static void proxy_variables(struct ts_doctor *d)
 	}
 	if (getenv("PROXYCHAINS_CONF_FILE") && getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "proxychains"))
 		ts_doctor_add(d, TS_WARN, "conflict", "this shell runs under proxychains\nleave it: tsproxy takes its place");
-	if (getenv("TSPROXY_DISABLE"))
+	if (ts_options_disabled())
 		ts_doctor_add(d, TS_WARN, "environment", "TSPROXY_DISABLE is set: nothing is served here\nunset it");
 }
 

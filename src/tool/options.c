@@ -217,23 +217,33 @@ int ts_options_end(int *argc, char **argv)
 	return 0;
 }
 
+#define SHED "shed" /* in TSPROXY_DISABLE: not the user's word */
+
 /*
  * In a preloaded shell our own object sits in this process too, and would carry the connections that look for a proxy.
  * Started again it stays out.
  */
 static void shed_object(char **argv)
 {
-	const char *preload = getenv("LD_PRELOAD");
+	const char *preload = getenv("LD_PRELOAD"), *off = getenv("TSPROXY_DISABLE");
 
-	if (!preload || !strstr(preload, "libtsproxy") || getenv("TSPROXY_DISABLE"))
+	if (!preload || !strstr(preload, "libtsproxy") || (off && *off && strcmp(off, "0") != 0))
 		return;
-	if (setenv("TSPROXY_DISABLE", "1", 1) == 0)
+	if (setenv("TSPROXY_DISABLE", SHED, 1) == 0)
 		execv("/proc/self/exe", argv);
+}
+
+static bool disabled;
+
+bool ts_options_disabled(void)
+{
+	return disabled;
 }
 
 int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, struct ts_conf *conf)
 {
 	extern char **environ;
+	const char *switched;
 
 	shed_object(argv);
 	ts_tool_standard_fds();
@@ -249,6 +259,8 @@ int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, stru
 		return 2;
 	if (json)
 		*json = ts_options_flag(argc, argv, "--json");
+	switched = getenv("TSPROXY_DISABLE");
+	disabled = switched && *switched && strcmp(switched, "0") != 0 && strcmp(switched, SHED) != 0;
 	unsetenv("TSPROXY_DISABLE");
 	if (make_absolute("TSPROXY_STATUS") != 0 || make_absolute("TSPROXY_SOCKET") != 0) {
 		ts_tool_error("TSPROXY_STATUS or TSPROXY_SOCKET is relative to a folder that is gone");

@@ -63,6 +63,8 @@ def explain(t):
     told = json.loads(t.launcher("--dry-run", "--json", "--", "curl", f"[{NODE1}]").good())
     assert told["served"] and told["targets"][0]["target"] == NODE1, told
     t.launcher("explain", "ls").good("none of its words")
+    t.launcher("explain", "ls", env={"TSPROXY_DISABLE": "1"}).good("TSPROXY_DISABLE is set")
+    assert "TSPROXY_DISABLE" not in t.launcher("explain", "ls", env={"LD_PRELOAD": t.build("libtsproxy.so")}).good()
 
 
 @test("explain ends as the launcher would: 126 for what cannot be served, 127 for what is not there, 2 for wrong words")

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """tsproxy doctor: each thing that can be wrong is found, told with its remedy, and decides the exit status."""
 import json
+import os
 import shutil
+import sys
 
 from harness import API, FQDN1, NAME1, NODE1, NODE1_V6, test
 
@@ -162,3 +164,51 @@ def nodes(t):
         done = t.launcher("doctor", text).bad("want NODE", status=2)
         assert done.err.count("\n") == 1 and not done.out, done
     t.launcher("--status", "-", "doctor", stdin="{}").bad("read once", status=2)
+
+
+# Refuses one system call of the programs below with EPERM, as a container's seccomp profile does (seccomp(2), classic BPF).
+REFUSE = """
+import ctypes, os, struct, sys
+number, words = int(sys.argv[1]), sys.argv[2:]
+filter_ = struct.pack("HBBIHBBIHBBIHBBI", 0x20, 0, 0, 0, 0x15, 0, 1, number, 0x06, 0, 0, 0x50001, 0x06, 0, 0, 0x7fff0000)
+buffer = ctypes.create_string_buffer(filter_)
+program = struct.pack("HxxxxxxQ", 4, ctypes.addressof(buffer))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.c_char_p(program), 0, 0) == 0
+os.execv(words[0], words)
+"""
+
+
+@test("doctor: what a supervisor of static programs would miss, and who confines programs")
+def machine(t):
+    t.tailnet()
+    seccomp, getfd = {"x86_64": (317, 438), "aarch64": (277, 438)}[os.uname().machine]
+    for number, level, *parts in ((None, "ok", "would allow"), (seccomp, "note", "user notification is refused", "container"),
+                                  (getfd, "note", "pidfd_getfd does not", "SYS_PTRACE")):
+        refuse = [sys.executable, "-c", REFUSE, number] if number else []
+        done = t.run([*refuse, t.build("tsproxy"), "doctor", "--json"])
+        found = [c for c in json.loads(done.good())["checks"] if c["check"] == "supervisor"]
+        assert len(found) == 1 and found[0]["level"] == level, done
+        assert all(part in found[0]["text"] + (found[0]["fix"] or "") for part in parts), done
+    t.run(["mount", "-t", "tmpfs", "none", "/sys/fs"]).good()
+    os.mkdir("/sys/fs/selinux")
+    for enforce in "0", "1":
+        with open("/sys/fs/selinux/enforce", "w") as f:
+            f.write(enforce)
+        found = findings(t, status=0)
+        assert ("selinux" in found) == (enforce == "1"), found
+    one(found, "selinux", "note", "restorecon", "ausearch", "libtsproxy.so")
+
+
+@test("doctor: other preloaded libraries are told, rivals as a conflict; its own switch, and that nothing is served here")
+def others(t):
+    t.need("gcc")
+    t.tailnet()
+    source = t.file("other.c", "int other;\n")
+    for name, check, level in (("libother.so", "preload", "note"), ("libproxychains.so.4", "conflict", "warn"),
+                               ("libtorsocks.so", "conflict", "warn"), ("libtsocks.so", "conflict", "warn")):
+        t.run(["gcc", "-shared", "-fPIC", "-o", name, source]).good()
+        found = findings(t, status=level == "warn", env={"LD_PRELOAD": f"{t.dir}/{name}"})
+        one(found, check, level, name)
+        one(found, "connect", "ok")
+    one(findings(t, status=1, env={"TSPROXY_DISABLE": "1"}), "environment", "warn", "TSPROXY_DISABLE")

@@ -111,3 +111,4 @@ def mistyped(t):
     assert done.err.count("\n") == 1, done
     assert "--help" not in t.launcher("--", "stauts").bad(status=127).err
     assert NODE1 in t.launcher("--status", t.status_file(), "resolve", NODE1).out
+    t.launcher("--status", t.status_file(), "resolve", NODE1, "").bad("no name", status=2)
