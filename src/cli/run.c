@@ -30,7 +30,7 @@ static int find(const char *name, bool literal, const char *path, char file[PATH
 	if (ret == 0)
 		return 0;
 	if (ret == -ENOENT || ret == -ENOTDIR) {
-		ts_say(name, ": command not found",
+		ts_say(*name ? name : "''", ": command not found",
 		       literal || strchr(name, '/') ? "" : " (the sub-commands: tsproxy --help)");
 		return TS_EXIT_NOT_FOUND;
 	}

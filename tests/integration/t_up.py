@@ -166,3 +166,29 @@ def errors(t):
     # A daemon that is logged out, and no tailscale command.
     t.sim("--socks5", "1080", "--state", "NeedsLogin", api=API)
     t.launcher("up", env={"PATH": "/nonexistent"}).bad("tailscale command is missing", status=1)
+
+
+@test("up: a folder that is a link is used and left as it is, unless others may write there; a full disk is told by its name")
+def places(t):
+    install(t)
+    os.makedirs(f"{t.home}/.local/share")
+    elsewhere = os.path.join(t.dir, "volume")
+    os.mkdir(elsewhere, 0o755)
+    os.symlink(elsewhere, own(t).rstrip("/"))
+    t.launcher("up").good("by a daemon of its own")
+    assert os.stat(elsewhere).st_mode & 0o777 == 0o755 and os.path.exists(f"{elsewhere}/tailscaled.log")
+    t.launcher("down").good()
+    os.chmod(elsewhere, 0o777)
+    done = t.launcher("up").bad("others may write", status=1)
+    assert done.err.count("\n") == 1 and os.stat(elsewhere).st_mode & 0o777 == 0o777, done
+    os.unlink(own(t).rstrip("/"))
+    os.mkdir(own(t), 0o777)
+    os.chmod(own(t), 0o777)
+    t.launcher("up").good()
+    assert os.stat(own(t)).st_mode & 0o777 == 0o700
+    t.launcher("down").good()
+    full = os.path.join(t.dir, "full")
+    os.mkdir(full)
+    t.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", full]).good()
+    t.run(["sh", "-c", f"mkdir -p {full}/.local/share/tsproxy; head -c 100000 /dev/zero > {full}/x"])
+    t.launcher("up", env={"HOME": full}).bad("No space left", "failed", status=1)
