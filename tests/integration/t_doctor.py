@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 
-from harness import API, FQDN1, NAME1, NODE1, NODE1_V6, test
+from harness import API, FQDN1, NAME1, NODE1, NODE1_V6, ROOT, test
 
 
 def findings(t, *words, status, **more):
@@ -101,7 +101,7 @@ def environment(t):
     one(findings(t, status=1, env={"ALL_PROXY": "ftp://x"}), "environment", "warn", "ALL_PROXY")
 
 
-@test("doctor judges programs: dynamic, script, static, missing")
+@test("doctor judges programs: dynamic, script, static, missing, set-user-ID, Go")
 def programs(t):
     t.need("gcc")
     t.tailnet()
@@ -113,6 +113,19 @@ def programs(t):
     found = findings(t, "--", "./static", "nowhere", status=3)
     one(found, "program", "fail", "static program", "does not start it")
     one(found, "program", "fail", "nowhere", "not found")
+    # As a user: what root owns and sets the user ID.
+    place = t.unprivileged_dir("programs")
+    shutil.copy("/bin/true", f"{place}/privileged")
+    os.chmod(f"{place}/privileged", 0o4755)
+    cli = os.path.join(ROOT, "tests", "cli")
+    t.run(["gcc", "-DGO_NOTE", "-o", f"{place}/go", f"{cli}/empty.c", f"{cli}/go-mark.S"]).good()
+    user = {"XDG_RUNTIME_DIR": None, "HOME": place}
+    for name, word in ("privileged", "set-user-ID"), ("go", "Go program"):
+        done = t.run(t.unprivileged([t.build("tsproxy"), "doctor", "--json", "--", f"{place}/{name}"]), env=user)
+        one({"program": [(c["level"], c["text"], c["fix"] or "") for c in json.loads(done.out)["checks"] if c["check"] == "program"]},
+            "program", "fail", word)
+        for words in ["explain"], ["--"]:
+            done = t.run(t.unprivileged([t.build("tsproxy"), *words, f"{place}/{name}"]), env=user).bad(word, "not run", status=126)
 
 
 @test("doctor refuses what it does not know; colours on a terminal only, none with NO_COLOR")
