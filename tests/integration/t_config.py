@@ -3,7 +3,7 @@
 import json
 import os
 
-from harness import FQDN1, NAME1, NODE1, SUFFIX, test
+from harness import FQDN1, NAME1, NODE1, SUFFIX, test, until
 
 
 def conf(t, text):
@@ -143,6 +143,10 @@ def at_once(t):
         assert "socks5 127.0.0.1:9" in t.launcher("status").good()
         conf(t, "")
         assert t.tsproxy("curl", "-sS", f"http://{NODE1}:3000/").good() == "a page\n"
+        # Programs that run, or start without the launcher, have it soon.
+        conf(t, f"exclude = {NODE1}\n")
+        until(lambda: t.preload("curl", "-sS", "-m", "5", f"http://{NODE1}:3000/").status == 7, "map without the node", 20)
+        conf(t, "")
         assert watched is False or watch.poll() is None
 
 
