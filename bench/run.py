@@ -432,6 +432,7 @@ class Bench:
         if not QUICK and not ONLY:
             with open(os.path.join(HERE, "results.md"), "w") as f:
                 f.write("\n".join(self.lines) + "\n")
+            subprocess.run([os.path.join(HERE, "plot.py")], check=True)
 
 
 def established(port):

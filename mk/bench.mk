@@ -24,6 +24,10 @@ $(BENCH)/bare.so: bench/empty.c
 bench: all $(BENCH_BUILT) ## what it costs, beside its peers (QUICK=1: fewer rounds, ONLY=starts: parts)
 	@QUICK='$(QUICK)' ONLY='$(ONLY)' bench/run.py $(B)
 
+.PHONY: bench-behaviours
+bench-behaviours: all $(BENCH_BUILT) ## what a program sees, beside the peers: bench/behaviours.md
+	@bench/behaviours.py $(B)
+
 $(BENCH)/names: bench/names.c $(B)/tool/libtool.a
 	@mkdir -p $(@D)
 	$(call say,CC)

@@ -3,14 +3,15 @@
 LAUNCHER_LDFLAGS += -Wl,-z,noseparate-code -Wl,--gc-sections -Wl,--build-id=none
 
 # Where an installation keeps its parts, should they not lie beside the launcher. Rebuilt when these change.
-FOLDERS := -DTSPROXY_LIBDIR='"$(libdir)"' -DTSPROXY_LIBEXECDIR='"$(libexecdir)"' -DTSPROXY_BINDIR='"$(bindir)"'
+FOLDERS := -DTSPROXY_LIBDIR='"$(libdir)"' -DTSPROXY_LIBEXECDIR='"$(libexecdir)"' -DTSPROXY_BINDIR='"$(bindir)"' \
+	-DTSPROXY_MANDIR='"$(mandir)"'
 $(B)/launcher/cli/parts.o: BASE_CFLAGS += $(FOLDERS)
 $(B)/tool/cli/parts.o: TOOL_CFLAGS += $(FOLDERS)
 $(B)/object/names/refresh.o: OBJECT_CFLAGS += $(FOLDERS)
 $(B)/launcher/cli/parts.o $(B)/tool/cli/parts.o $(B)/object/names/refresh.o: $(B)/launcher/folders
 $(B)/launcher/folders: FORCE
 	@mkdir -p $(@D)
-	@echo '$(libdir) $(libexecdir) $(bindir)' | cmp -s - $@ || echo '$(libdir) $(libexecdir) $(bindir)' > $@
+	@echo '$(libdir) $(libexecdir) $(bindir) $(mandir)' | cmp -s - $@ || echo '$(libdir) $(libexecdir) $(bindir) $(mandir)' > $@
 
 .PHONY: FORCE
 FORCE:

@@ -7,14 +7,20 @@ SCRIPTS = $(shell grep -lE '^\#!/(usr/)?bin/(env )?(ba)?sh' scripts/* tests/*/* 
 format: ## lay out C files as .clang-format says (F=files)
 	clang-format -i $(F)
 
-lint: man-lint ## include layers, shell scripts, man pages, what style forbids
+lint: man-lint ## include layers, documentation, shell scripts, man pages, what style forbids
 	scripts/check-layers
+	scripts/check-docs
 	shellcheck -S warning -s bash completions/tsproxy.bash
 	shellcheck -S warning $(SCRIPTS)
 	! git grep -nIwE 'TODO|FIXME|XXX' -- '*.c' '*.h' '*.S' '*.sh' '*.py' Makefile
 
 man-lint: ## mandoc over the man pages
 	mandoc -Tlint -W warning man/*.[157]
+
+.PHONY: pictures
+pictures: all ## docs/*.svg and bench/results.svg anew, from real output and bench/results.md
+	scripts/record $(B)
+	bench/plot.py
 
 dist: ## build/tsproxy-VERSION.tar.gz from the last commit
 	@mkdir -p $(B)

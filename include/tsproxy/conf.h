@@ -62,6 +62,13 @@ struct ts_conf {
  */
 void ts_conf_load(struct ts_conf *conf, char *const envp[]);
 
+#define TS_CONF_SYSTEM_FILE "/etc/tsproxy.conf"
+
+/* The user's config file; false where there is no place for one. (conf_files.c, as the next) */
+bool ts_conf_user_file(char *const envp[], char *out, size_t cap);
+/* Whether what a map is made from (the status file that is set, the config files) has changed since: it is an old one then. */
+bool ts_conf_files_newer(char *const envp[], int64_t since_ns);
+
 /* The value of `name` in `envp`, or null. */
 const char *ts_env_get(char *const envp[], const char *name);
 /* Parses a comma-separated list of prefixes. Returns false where one is wrong or there are more than `max`. */

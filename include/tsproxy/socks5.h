@@ -38,7 +38,7 @@ struct ts_socks5_reply {
 };
 
 /* Each writes a message to `out` and returns its length; 0 where it does not fit in `cap`. */
-size_t ts_socks5_greeting(uint8_t *out, size_t cap, bool auth);	/* auth: offers user/password only */
+size_t ts_socks5_greeting(uint8_t *out, size_t cap, bool auth);	/* auth: offers user/password too */
 size_t ts_socks5_auth(uint8_t *out, size_t cap, const char *user, const char *pass);
 size_t ts_socks5_request(uint8_t *out, size_t cap, uint8_t cmd, const struct ts_addr *to);
 /* The far side resolves `host` (at most 255 bytes). */

@@ -35,6 +35,11 @@ void ts_tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* `s` made fit for a terminal: what is no printable UTF-8 becomes '?'. Returns `out`. */
 const char *ts_tool_printable(const char *s, size_t len, char *out, size_t cap);
 
+/*
+ * Standard descriptors that the caller has closed are taken, the wrong way round: the map or a lock would be opened as one of them
+ * otherwise, and written into. Using them fails as it did, and what is executed finds them closed.
+ */
+void ts_tool_standard_fds(void);
 /* Ends standard output: 0, or 1 where it did not take everything (said). */
 int ts_tool_flush(void);
 
@@ -53,6 +58,12 @@ void ts_settings_free(struct ts_map_settings *set);
 /* `key` as in the config file; false where `value` cannot be read. */
 bool ts_settings_put(struct ts_map_settings *set, const char *key, const char *value, bool *known);
 bool ts_settings_add_endpoint(struct ts_map_settings *set, const struct ts_endpoint *e);
+/*
+ * A proxy is named and no source of the status is: the daemon may well be in another container, out of reach, and the proxy all there is.
+ */
+bool ts_settings_proxy_alone(const struct ts_map_settings *set);
+/* What is the tailnet's then: Tailscale's own ranges, and names under ts.net, which the far side resolves. False: no memory. */
+bool ts_settings_assume_tailnet(struct ts_map_settings *set);
 /* One file, for profile `profile` ("" or null: "default"). 0, -ENOENT, -EACCES... (nothing said), or -ENOMEM. */
 int ts_settings_read_file(struct ts_map_settings *set, const char *path, const char *profile);
 
@@ -208,9 +219,11 @@ void ts_print_map(const struct ts_map *m, const char *path);
 /*
  * What every sub-command does first: --help and --version, the settings' options ("--name value" or "--name=value";
  * they become the environment variables they stand for), --json where `json` is not null, then the settings of the
- * environment to `conf`. *argc and argv keep the rest. 0 go on, -1 all is done, 2 wrong (said).
+ * environment to `conf`. *argc and argv keep the rest. 0 go on, -1 all is done, 1 or 2 wrong (said).
  */
 int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, struct ts_conf *conf);
+/* Whether TSPROXY_DISABLE was set, which sub-commands take no notice of but to tell. */
+bool ts_options_disabled(void);
 int ts_options_take(int *argc, char **argv);
 /* Removes `name` from argv; true where it was there. */
 bool ts_options_flag(int *argc, char **argv, const char *name);

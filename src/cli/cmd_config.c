@@ -7,10 +7,12 @@
 
 #include "tsproxy/tool.h"
 
-static const char usage[] = "usage: tsproxy config [options] [--json]\n"
-			    "Prints every setting that is in force and where it comes from: an option or variable, a\n"
-			    "line of a config file, or nowhere. What a config file has wrong is told on standard error.\n"
-			    "  --json                one array\n";
+static const char usage[] =
+	"usage: tsproxy config [options] [--json]\n"
+	"Prints every setting that is in force and where it comes from: an option or\n"
+	"variable, a line of a config file, or nowhere. What a config file has wrong is\n"
+	"told on standard error.\n"
+	"  --json                one array\n";
 
 static const struct setting {
 	const char *key, *variable, *unset;

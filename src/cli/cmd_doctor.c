@@ -11,9 +11,10 @@
 
 static const char usage[] =
 	"usage: tsproxy doctor [options] [--json] [NODE[:PORT]] [-- PROGRAM...]\n"
-	"Checks everything that a connection to the tailnet depends on, and says what to do about what is wrong.\n"
-	"NODE[:PORT] is connected to (else a node that is online); each PROGRAM is judged whether it can be served.\n"
-	"Exit status: 0 all is well, 1 a warning, 3 something does not work, 2 wrong option.\n"
+	"Checks everything that a connection to the tailnet depends on, and says what to\n"
+	"do about what is wrong. NODE[:PORT] is connected to, else one that is online;\n"
+	"each PROGRAM is judged whether it can be served.\n"
+	"Exit status: 0 all is well, 1 a warning, 3 something fails, 2 wrong option.\n"
 	"  --json                one object\n";
 
 static const char *const levels[] = { "ok", "note", "warn", "fail" };
@@ -132,7 +133,14 @@ int main(int argc, char **argv)
 		ts_tool_error("doctor connects to one node; programs stand behind --; see --help");
 		return 2;
 	}
-	d.node = argv[1];
+	if (argv[1] && !ts_doctor_take_node(&d, argv[1])) {
+		ts_tool_error("doctor %s: want NODE, NODE:PORT or [ADDRESS]:PORT", argv[1]);
+		return 2;
+	}
+	if (getenv("TSPROXY_STATUS") && ts_conf_stream(getenv("TSPROXY_STATUS")) >= 0) {
+		ts_tool_error("--status %s can be read once, and doctor reads it twice: name a file", getenv("TSPROXY_STATUS"));
+		return 2;
+	}
 	ret = ts_settings_load(&d.set, NULL);
 	if (ret)
 		return 2;

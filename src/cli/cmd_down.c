@@ -6,9 +6,11 @@
 
 #include "../command/up.h"
 
-static const char usage[] = "usage: tsproxy down [options] [--logout]\n"
-			    "Ends the daemon that tsproxy up started. The node stays logged in for the next time.\n"
-			    "  --logout              log it out as well\n";
+static const char usage[] =
+	"usage: tsproxy down [options] [--logout]\n"
+	"Ends the daemon that tsproxy up started. The node stays logged in for the next\n"
+	"time.\n"
+	"  --logout              log it out as well\n";
 
 static void say_other(const struct ts_map_settings *set)
 {

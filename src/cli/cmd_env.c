@@ -18,8 +18,9 @@
 
 static const char usage[] = "usage: tsproxy env [options] [--shell bash|zsh|fish|sh] [--off]\n"
 			    "Prints what makes a shell serve all the programs that it starts:\n"
-			    "    eval \"$(tsproxy env)\"          bash, zsh, sh; in .bashrc behind: command -v tsproxy >/dev/null &&\n"
+			    "    eval \"$(tsproxy env)\"          bash, zsh, sh\n"
 			    "    tsproxy env | source           fish\n"
+			    "In .bashrc put in front: command -v tsproxy >/dev/null &&\n"
 			    "  --shell NAME          for that shell (else for the one that asks)\n"
 			    "  --off                 what undoes it\n";
 

@@ -14,10 +14,12 @@
 #include "parts.h"
 #include "tsproxy/tool.h"
 
-static const char usage[] = "usage: tsproxy explain [options] [--json] [--] COMMAND [ARGUMENT...]\n"
-			    "Says what would be done for a command, and why, without running it.\n"
-			    "Exit status: 0 it would run and be served, 126 not, 127 there is none, 2 wrong option.\n"
-			    "  --json                one object\n";
+static const char usage[] =
+	"usage: tsproxy explain [options] [--json] [--] COMMAND [ARGUMENT...]\n"
+	"Says what would be done for a command, and why, without running it.\n"
+	"Exit status: 0 it would run and be served, 126 not, 127 there is none, 2 wrong\n"
+	"option.\n"
+	"  --json                one object\n";
 
 #define TARGETS_MAX 16
 
@@ -97,13 +99,16 @@ static void carrier(const struct story *s, char *out, size_t cap)
 static void print_text(struct story *s)
 {
 	const char *object = ts_parts_object(), *remedy = ts_verdict_remedy(s->program.verdict);
-	char text[512], ip[TS_ADDR_TEXT_MAX];
+	char text[512], ip[TS_ADDR_TEXT_MAX], safe[PATH_MAX];
 	bool direct = !s->program.culprit[0] || strcmp(s->program.culprit, s->file) == 0;
 
-	printf("program  %s\n", s->file);
-	printf("verdict  %s%s%s%s%s\n", direct ? "" : s->program.culprit, direct ? "" : " ",
+	printf("program  %s", ts_tool_printable(s->file, strlen(s->file), safe, sizeof(safe)));
+	if (s->program.runs[0] && strcmp(s->program.runs, s->file) != 0)
+		printf(", run by %s", ts_tool_printable(s->program.runs, strlen(s->program.runs), safe, sizeof(safe)));
+	ts_tool_printable(s->program.culprit, strlen(s->program.culprit), safe, sizeof(safe));
+	printf("\nverdict  %s%s%s%s%s\n", direct ? "" : safe, direct ? "" : " ",
 	       ts_verdict_text(s->program.verdict), *remedy ? "; " : "", remedy);
-	printf("library  %s\n", !object ? "libtsproxy.so is missing: not run" : exit_status(s) ? "not loaded: not run" : object);
+	printf("library  %s\n", ts_options_disabled() ? "not loaded: TSPROXY_DISABLE is set, and it runs as it is" : !object ? "libtsproxy.so is missing: not run" : exit_status(s) ? "not loaded: not run" : object);
 	if (!s->have_map) {
 		printf("map      none can be made: its connections are the kernel's\n");
 		return;
@@ -113,7 +118,7 @@ static void print_text(struct story *s)
 	for (unsigned i = 0; i < s->count; i++) {
 		const struct target *t = &s->targets[i];
 
-		printf("target   %s", t->text);
+		printf("target   %s", ts_tool_printable(t->text, strlen(t->text), safe, sizeof(safe)));
 		for (unsigned a = 0; a < t->e.answer.count; a++) {
 			ts_ip_format(t->e.answer.ip[a], ip);
 			if (strcmp(ip, t->text) != 0)
@@ -128,18 +133,24 @@ static void print_text(struct story *s)
 static void print_json(struct story *s)
 {
 	const char *object = ts_parts_object();
-	char text[512] = "";
+	char text[512] = "", target[512], file[PATH_MAX], runs[PATH_MAX], culprit[PATH_MAX];
 	json_t *list = json_array(), *o;
 
 	for (unsigned i = 0; i < s->count; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s}", "target", s->targets[i].text, "text",
+		json_array_append_new(list, json_pack("{s:s, s:s}", "target",
+						      ts_tool_printable(s->targets[i].text, strlen(s->targets[i].text), target,
+									sizeof(target)),
+						      "text",
 						      ts_explain_text(&s->map, &s->targets[i].e, text, sizeof(text))));
 	if (s->have_map)
 		carrier(s, text, sizeof(text));
 	else
 		text[0] = '\0';
-	o = json_pack("{s:s, s:s, s:b, s:s, s:s?, s:s?, s:s?, s:o}", "program", s->file, "culprit", s->program.culprit,
-		      "served", exit_status(s) == 0, "verdict", ts_verdict_text(s->program.verdict), "library", object, "map",
+	o = json_pack("{s:s, s:s, s:s, s:b, s:s, s:s?, s:s?, s:s?, s:o}", "program",
+		      ts_tool_printable(s->file, strlen(s->file), file, sizeof(file)), "runs",
+		      ts_tool_printable(s->program.runs, strlen(s->program.runs), runs, sizeof(runs)), "culprit",
+		      ts_tool_printable(s->program.culprit, strlen(s->program.culprit), culprit, sizeof(culprit)),
+		      "served", exit_status(s) == 0 && !ts_options_disabled(), "verdict", ts_verdict_text(s->program.verdict), "library", object, "map",
 		      s->have_map ? s->conf.map_path : NULL, "carrier", s->have_map ? text : NULL, "targets", list);
 	json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');

@@ -14,12 +14,15 @@
 #include "parts.h"
 #include "tsproxy/tool.h"
 
-static const char usage[] = "usage: proxychains4 [-q] [-f FILE] COMMAND [ARGUMENT...]\n"
-			    "This is tsproxy: it runs a command so that it reaches the tailnet. The SOCKS5 and HTTP proxies of\n"
-			    "proxychains' configuration carry it, and localnet stays direct; so does all that is not the tailnet's.\n"
-			    "  -q                    no warnings\n"
-			    "  -f FILE               instead of $PROXYCHAINS_CONF_FILE, ./proxychains.conf,\n"
-			    "                        ~/.proxychains/proxychains.conf, /etc/proxychains4.conf, /etc/proxychains.conf\n";
+static const char usage[] =
+	"usage: proxychains4 [-q] [-f FILE] COMMAND [ARGUMENT...]\n"
+	"This is tsproxy: it runs a command so that it reaches the tailnet. The SOCKS5\n"
+	"and HTTP proxies of proxychains' configuration carry it, and localnet stays\n"
+	"direct; so does all that is not the tailnet's.\n"
+	"  -q                    no warnings\n"
+	"  -f FILE               instead of $PROXYCHAINS_CONF_FILE, ./proxychains.conf,\n"
+	"                        ~/.proxychains/proxychains.conf,\n"
+	"                        /etc/proxychains4.conf, /etc/proxychains.conf\n";
 
 /* The configuration, opened; null where there is none, or it cannot be read (`*err`). */
 static FILE *find(const char *named, char path[4096], int *err)
@@ -103,6 +106,7 @@ int main(int argc, char **argv)
 	const char *quiet = getenv("PROXYCHAINS_QUIET_MODE"), *file = NULL;
 	int at = 1, ret;
 
+	ts_tool_standard_fds();
 	if (quiet && *quiet)
 		ts_tool_quiet();
 	for (; at < argc && argv[at][0] == '-'; at++) {

@@ -84,6 +84,11 @@ int main(int argc, char **argv)
 		ts_tool_error("resolve wants a name or an address; see --help");
 		return 2;
 	}
+	for (int i = 1; i < argc; i++)
+		if (!argv[i][0]) {
+			ts_tool_error("resolve '': that is no name");
+			return 2;
+		}
 	ret = ts_sync_load(&conf, &map);
 	if (ret)
 		return ret;

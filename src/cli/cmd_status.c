@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* tsproxy-status: the tailnet as programs see it through the map: nodes, carrier, age. */
 #include <jansson.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <wchar.h>
 
 #include "tsproxy/tool.h"
 
-static const char usage[] = "usage: tsproxy status [options] [--json]\n"
-			    "Shows the tailnet's nodes, the proxy that carries connections, and the map's age.\n"
-			    "  --json                one object\n";
+static const char usage[] =
+	"usage: tsproxy status [options] [--json]\n"
+	"Shows the tailnet's nodes, the proxy that carries connections, and the map's\n"
+	"age.\n"
+	"  --json                one object\n";
 
 #define PLAIN "\033[0m"
 #define NAME_MAX_TEXT (TS_NAME_MAX + 3)
@@ -81,13 +85,22 @@ static const char *via(const struct ts_map *m, char *out, size_t cap)
 	return ts_walk_endpoint(&e, out, cap);
 }
 
-/* Columns as wide as they need, counted in characters. */
+/* Columns that a terminal takes; characters, where no locale knows UTF-8. */
 static int width(const char *s)
 {
 	int n = 0;
 
-	for (; *s; s++)
-		n += (*s & 0xc0) != 0x80;
+	while (*s) {
+		wchar_t c;
+		size_t len = mbrtowc(&c, s, strlen(s), &(mbstate_t){ 0 });
+
+		if (len <= strlen(s)) {
+			n += wcwidth(c) > 0 ? wcwidth(c) : 0;
+			s += len;
+		} else {
+			n += (*s++ & 0xc0) != 0x80;
+		}
+	}
 	return n;
 }
 
@@ -168,6 +181,8 @@ static void print_rest(const struct ts_map *m, const char *path)
 		       e.flags & TS_PROXY_UDP ? ", UDP" : "");
 	if (h.endpoints.count == 0)
 		printf("# carrier: %s\n", h.flags & TS_MAP_TUN ? "the kernel (TUN)" : "none");
+	if (h.nodes.count == 0 && h.state == TS_STATE_UNKNOWN && h.endpoints.count)
+		puts("# nodes: not known, as no daemon can be asked: the proxy's far side resolves names under ts.net");
 	printf("# tailnet: %s%s%s\n", ts_walk_state(h.state), h.suffix.len ? ", " : "",
 	       ts_walk_text(m, h.suffix, text, sizeof(text)));
 	if (h.flags & TS_MAP_REFUSES_ROUTES)
@@ -248,7 +263,7 @@ static void print_json(const struct ts_map *m, const char *path)
 			 "tun", (h.flags & TS_MAP_TUN) != 0, "accept-routes",
 			 (h.flags & TS_MAP_REFUSES_ROUTES) == 0, "carriers", endpoints, "nodes", nodes, "ranges",
 			 ranges_json(m), "map", path, "age", age_s(m));
-	json_dumpf(root, stdout, JSON_INDENT(2));
+	json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 	putchar('\n');
 	json_decref(root);
 }
@@ -272,6 +287,7 @@ int main(int argc, char **argv)
 	ret = ts_sync_load(&conf, &map);
 	if (ret)
 		return ret;
+	setlocale(LC_CTYPE, "C.UTF-8");	/* names are UTF-8, whatever the user's locale is */
 	if (json) {
 		print_json(&map, conf.map_path);
 	} else {

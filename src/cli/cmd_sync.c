@@ -44,5 +44,5 @@ int main(int argc, char **argv)
 	}
 	ts_print_map(&map, conf.map_path);
 	ts_map_unload(&map);
-	return ret;
+	return ts_tool_flush() ? 1 : ret;
 }

@@ -24,10 +24,12 @@
 #include "parts.h"
 #include "tsproxy/tool.h"
 
-static const char usage[] = "usage: tsproxy trace [--json] [options] [--] COMMAND [ARGUMENT...]\n"
-			    "Runs a command and prints a line on standard error for each connection it makes, and another when it\n"
-			    "is closed. The options are those of tsproxy. Exit status: the command's.\n"
-			    "  --json                one object a line\n";
+static const char usage[] =
+	"usage: tsproxy trace [--json] [options] [--] COMMAND [ARGUMENT...]\n"
+	"Runs a command and prints a line on standard error for each connection it\n"
+	"makes, and another when it is closed. The options are those of tsproxy.\n"
+	"Exit status: the command's.\n"
+	"  --json                one object a line\n";
 
 static char folder[4096], fifo[4200];
 static struct ts_trace_style style;
@@ -177,8 +179,10 @@ static int trace(char **words)
 	sigemptyset(&set);
 	for (const int *s = (const int[]){ SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, 0 }; *s; s++)
 		sigaddset(&set, *s);
-	sigprocmask(SIG_BLOCK, &set, &before);
 	signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	/* Who reads the lines may go: the command goes on, and what was made for it has to be taken away at its end. */
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, &before);
 	pid = signals < 0 ? -1 : start(words, &before);
 	if (pid > 0)
 		status = follow(pid, fd, signals);
@@ -191,6 +195,7 @@ int main(int argc, char **argv)
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 	int at = 1;
 
+	ts_tool_standard_fds();
 	for (; at < argc && argv[at][0] == '-'; at++) {
 		if (strcmp(argv[at], "--json") == 0) {
 			style.json = true;

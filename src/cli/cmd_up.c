@@ -3,19 +3,24 @@
  * tsproxy-up: a daemon for this user where none runs, logged in, and the map made. Each step looks first whether it is
  * done already, so it may be said again and again. A daemon that runs already is used and never started anew.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../command/up.h"
 
 static const char usage[] =
-	"usage: tsproxy up [options] [--own] [--ephemeral] [--systemd|--foreground] [--] [flags of tailscale up]\n"
-	"Starts a tailscaled without root where none runs, logs in, and makes the map. May be said again and again.\n"
-	"  --authkey KEY         log in without being asked (or TS_AUTHKEY); --hostname, --login-server,\n"
-	"                        --advertise-routes, ... are passed on to tailscale up; behind -- all are\n"
+	"usage: tsproxy up [options] [--] [flags of tailscale up]\n"
+	"Starts a tailscaled without root where none runs, logs in, and makes the map.\n"
+	"May be said again and again.\n"
+	"  --authkey KEY         log in without being asked (or TS_AUTHKEY); --hostname,\n"
+	"                        --login-server, --advertise-routes and so on are passed\n"
+	"                        on to tailscale up, and so is all that is behind --\n"
 	"  --own                 a daemon of one's own, also where the system has one\n"
 	"  --ephemeral           keep no state: the node goes with the daemon\n"
 	"  --systemd             under systemd's user manager, from each login on\n"
@@ -99,12 +104,31 @@ static bool wait_running(const struct ts_up *up, struct ts_up_state *state)
 	return false;
 }
 
+/* tailscaled does not bear two logins at once. Held until this process ends; a second one finds the first one's done. */
+static void one_at_a_time(const struct ts_up *up, struct ts_up_state *state)
+{
+	char path[TS_UP_PATH_MAX + 16];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/login.lock", up->dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		return;
+	ts_up_step("another tsproxy up logs in; waiting for it");
+	while (flock(fd, LOCK_EX) != 0 && errno == EINTR)
+		;
+	ts_up_end(ts_up_ask(up, state) ? "done" : "failed");
+}
+
 static int log_in(struct ts_up *up, char **flags, struct ts_up_state *state)
 {
-	bool running = strcmp(state->backend, "Running") == 0;
-	bool stopped = strcmp(state->backend, "Stopped") == 0 && !flags[0];
+	bool running, stopped;
 	int ret;
 
+	if (strcmp(state->backend, "Running") != 0 || flags[0])
+		one_at_a_time(up, state);
+	running = strcmp(state->backend, "Running") == 0;
+	stopped = strcmp(state->backend, "Stopped") == 0 && !flags[0];
 	if (running && !flags[0])
 		return 0;
 	ts_up_step(running ? "changing its settings" : stopped ? "it is stopped; bringing it up as it was" : "logging in");

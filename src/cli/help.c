@@ -10,7 +10,7 @@
 static const char help_text[] =
 	"Usage: tsproxy [options] [--] command [arguments]\n"
 	"Runs a command so that it reaches the tailnet through a userspace tailscaled.\n"
-	"  --socks5 HOST:PORT      the daemon's SOCKS5 proxy (else found on 1055 or 1080)\n"
+	"  --socks5 HOST:PORT      the daemon's SOCKS5 proxy (else found: 1055, 1080)\n"
 	"  --http-proxy HOST:PORT  the daemon's HTTP proxy, where there is no SOCKS5\n"
 	"  --status FILE|-         names from this `tailscale status` output\n"
 	"  --socket PATH           the daemon's socket\n"
@@ -23,13 +23,12 @@ static const char help_text[] =
 	"  --mode auto|preload     how a program is reached;  --dry-run: only say it\n"
 	"  --log LEVEL[:FILE]      error, warn, info or debug, to standard error or FILE\n"
 	"  --json  where a sub-command prints      -h, --help      -V, --version\n"
-	"Sub-commands (after -- a first word is always a program):\n"
+	"Sub-commands (beside run, help, version; after -- a first word is a program):\n"
 	"  up       a daemon without root      down     end it\n"
 	"  doctor   find what is wrong         status   the tailnet's nodes\n"
 	"  sync     ask the daemon now         resolve  what a name stands for, and why\n"
 	"  env      serve a whole shell        explain  what would be done for a command\n"
 	"  trace    a line for each connection config   the settings' origins\n"
-	"  run, help, version\n"
 	"Exit status: the command's; 127 not found, 126 cannot be served, 2 wrong use.\n"
 	"TSPROXY_DISABLE=1 switches everything off. More: help COMMAND, man tsproxy.\n";
 

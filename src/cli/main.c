@@ -12,6 +12,7 @@
 #include "options.h"
 #include "parts.h"
 #include "place.h"
+#include "program.h"
 #include "run.h"
 
 static const char *const commands[] = {
@@ -76,14 +77,33 @@ static int explain(struct ts_options *opt, struct ts_environ *env)
 	return exec_command("explain", args, opt->json, env);
 }
 
-static int help(char **args, struct ts_environ *env)
+/* A sub-command that is a program of its own. */
+static bool is_program(const char *word)
+{
+	return is_command(word) && strcmp(word, "run") != 0 && strcmp(word, "help") != 0 && strcmp(word, "version") != 0;
+}
+
+static int summary(const char *word, struct ts_environ *env)
 {
 	static char *ask[] = { (char *)"--help", NULL };
 
-	if (args[0] && is_command(args[0]) && strcmp(args[0], "run") != 0 && strcmp(args[0], "help") != 0 &&
-	    strcmp(args[0], "version") != 0)
-		return exec_command(args[0], ask, false, env);
-	return ts_help_print();
+	return word && is_program(word) ? exec_command(word, ask, false, env) : ts_help_print();
+}
+
+/* The manual page, where there is one and somebody to show it; else the summary. */
+static int help(const char *word, struct ts_environ *env)
+{
+	const char *page = word && is_program(word) ? ts_parts_page(word) : NULL;
+	char *argv[] = { (char *)"man", (char *)page, NULL };
+	char man[PATH_MAX];
+
+	if (word && !is_command(word)) {
+		ts_say("help: there is no sub-command ", word, "; see tsproxy --help");
+		return TS_EXIT_USAGE;
+	}
+	if (page && ts_program_find(argv[0], ts_env_get(env->v, "PATH"), man) == 0)
+		execve(man, argv, env->v);
+	return summary(word, env);
 }
 
 static int command_line(struct ts_options *opt, char **args, struct ts_environ *env)
@@ -94,12 +114,12 @@ static int command_line(struct ts_options *opt, char **args, struct ts_environ *
 	if (ret)
 		return ret;
 	if (opt->help)
-		return help(opt->words, env);
+		return summary(opt->words[0], env);
 	if (opt->version)
 		return ts_help_version(opt->json);
 	word = opt->words[0];
 	if (word && !opt->literal && strcmp(word, "help") == 0)
-		return help(opt->words + 1, env);
+		return help(opt->words[1], env);
 	if (word && !opt->literal && strcmp(word, "version") == 0)
 		return ts_help_version(opt->json || (opt->words[1] && strcmp(opt->words[1], "--json") == 0));
 	if (word && !opt->literal && strcmp(word, "run") == 0) {

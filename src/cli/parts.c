@@ -64,6 +64,21 @@ const char *ts_parts_command(const char *command)
 	return look(ts_join("tsproxy-", command), "libexec/tsproxy/", TSPROXY_LIBEXECDIR, X_OK);
 }
 
+const char *ts_parts_page(const char *command)
+{
+	/* As installed, as distributions compress it, in the source tree. */
+	static const char *const forms[][3] = {
+		{ "share/man/man1/", TSPROXY_MANDIR "/man1", ".1" },
+		{ "share/man/man1/", TSPROXY_MANDIR "/man1", ".1.gz" },
+		{ "man/", TSPROXY_MANDIR "/man1", ".1" },
+	};
+	const char *file = NULL;
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms) && !file; i++)
+		file = look(ts_join("tsproxy-", command, forms[i][2]), forms[i][0], forms[i][1], R_OK);
+	return file;
+}
+
 const char *ts_parts_launcher(void)
 {
 	return look("tsproxy", "bin/", TSPROXY_BINDIR, X_OK);

@@ -15,6 +15,8 @@ const char *ts_parts_object(void);
 const char *ts_parts_preload(const char *object, const char *map_path);
 /* The absolute name of the program tsproxy-`command`, or null where there is none. */
 const char *ts_parts_command(const char *command);
+/* The manual page of that sub-command, or null where it is not installed. */
+const char *ts_parts_page(const char *command);
 /* The absolute name of the launcher, or null where there is none. */
 const char *ts_parts_launcher(void);
 

@@ -195,25 +195,35 @@ static char *split_script_line(char *line, char **arg)
 
 static void check(const char *file, const char *path, unsigned depth, struct ts_program *out);
 
-static void check_script(const uint8_t *head, size_t n, const char *path, unsigned depth, struct ts_program *out)
+/* False where the kernel takes the line for none: it names nothing, or its name goes on behind what is read. */
+static bool check_script(const uint8_t *head, size_t n, const char *path, unsigned depth, struct ts_program *out)
 {
 	char line[SCRIPT_LINE_MAX + 1], target[PATH_MAX], *arg, *interpreter;
 	const char *base, *name;
+
+	bool cut = n >= SCRIPT_LINE_MAX && !memchr(head, '\n', SCRIPT_LINE_MAX - 1);
 
 	if (n > SCRIPT_LINE_MAX)
 		n = SCRIPT_LINE_MAX;
 	memcpy(line, head, n);
 	line[n] = '\0';
 	interpreter = split_script_line(line, &arg);
-	if (!interpreter)
-		return;
+	if (!interpreter || (cut && interpreter + strlen(interpreter) >= line + SCRIPT_LINE_MAX - 1))
+		return false;
 	check(interpreter, path, depth + 1, out);
 	base = strrchr(interpreter, '/');
 	if (out->verdict != TS_PROGRAM_OK || strcmp(base ? base + 1 : interpreter, "env") != 0)
-		return;
+		return true;
 	name = env_target(arg);
 	if (name && ts_program_find(name, path, target) == 0)
 		check(target, path, depth + 1, out);
+	return true;
+}
+
+static void keep(char to[PATH_MAX], const char *file)
+{
+	if (strlen(file) < PATH_MAX)
+		memcpy(to, file, strlen(file) + 1);
 }
 
 static void check(const char *file, const char *path, unsigned depth, struct ts_program *out)
@@ -222,31 +232,40 @@ static void check(const char *file, const char *path, unsigned depth, struct ts_
 	ssize_t n;
 	int fd;
 
-	if (depth > DEPTH_MAX)
-		return;
+	keep(out->runs, file);
+	if (depth > DEPTH_MAX) {
+		out->verdict = TS_PROGRAM_BROKEN;
+		goto out;
+	}
 	/* Never stops at a FIFO, never takes a terminal: PATH may hold anything. */
 	fd = (int)ts_sys(SYS_openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0) {
 		if (fd == -EACCES && access(file, X_OK) == 0)
 			out->verdict = TS_PROGRAM_UNREADABLE;
+		else if (depth && (fd == -ENOENT || fd == -ENOTDIR))
+			out->verdict = TS_PROGRAM_NO_INTERPRETER;
 		goto out;
 	}
 	n = pread(fd, head, sizeof(head), 0);
 	if (n >= 4 && memcmp(head, "\177ELF", 4) == 0)
 		out->verdict = judge_elf(file, fd, head, (size_t)n);
 	close(fd);
-	if (n >= 2 && memcmp(head, "#!", 2) == 0) {
-		check_script(head, (size_t)n, path, depth, out);
+	if (n >= 2 && memcmp(head, "#!", 2) == 0 && check_script(head, (size_t)n, path, depth, out))
+		return;
+	/* What no kernel format claims is given to sh (run.c). */
+	if (depth == 0 && n >= 0 && (n < 4 || memcmp(head, "\177ELF", 4) != 0)) {
+		check("/bin/sh", path, 1, out);
 		return;
 	}
 out:
-	if (out->verdict != TS_PROGRAM_OK && strlen(file) < sizeof(out->culprit))
-		memcpy(out->culprit, file, strlen(file) + 1);
+	if (out->verdict != TS_PROGRAM_OK)
+		keep(out->culprit, file);
 }
 
 void ts_program_check(const char *file, const char *path, struct ts_program *out)
 {
 	out->verdict = TS_PROGRAM_OK;
 	out->culprit[0] = '\0';
+	out->runs[0] = '\0';
 	check(file, path, 0, out);
 }

@@ -8,7 +8,8 @@
 
 enum ts_verdict {
 	TS_PROGRAM_OK,
-	TS_PROGRAM_BROKEN,	/* has the ELF magic, but the kernel will not take it */
+	TS_PROGRAM_BROKEN,	/* has the ELF magic, but the kernel will not take it; or scripts that run scripts without end */
+	TS_PROGRAM_NO_INTERPRETER,	/* a script, and what its #! line names is not there */
 	TS_PROGRAM_FOREIGN,	/* of another class or machine */
 	TS_PROGRAM_STATIC,
 	TS_PROGRAM_GO,
@@ -19,6 +20,7 @@ enum ts_verdict {
 struct ts_program {
 	enum ts_verdict verdict;
 	char culprit[PATH_MAX];	/* the file that the verdict is about: the program, or the interpreter of a script */
+	char runs[PATH_MAX];	/* the file that runs in the end: the program, or what interprets it */
 };
 
 /*

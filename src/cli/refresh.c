@@ -42,7 +42,6 @@
 #define OLD_NS (10 * INT64_C(1000000000))
 #define DOWN_OLD_NS (INT64_C(1000000000) / 4)
 #define WAIT_MS 1000
-#define MTIME_GRAIN_NS (10 * INT64_C(1000000))	/* file times follow the tick, up to 10 ms behind the clock */
 #define DAY_S 86400
 
 enum age { AGE_FRESH, AGE_OLD, AGE_MISSING };
@@ -100,18 +99,16 @@ static bool is_watched(const char *path)
 	return held;
 }
 
-static enum age age_of(const char *path, const char *source)
+static enum age age_of(const char *path, const char *source, const struct ts_environ *env)
 {
 	int64_t now = clock_ns(CLOCK_REALTIME), made;
-	struct stat st;
 	bool down;
 
 	made = made_ns(path, &down);
 	/* A daemon that was down may be up a moment later, and with it the command would fail for no reason. */
 	if (!made || (down && !source && now - made > DOWN_OLD_NS))
 		return AGE_MISSING;
-	if (source && stat(source, &st) == 0 &&
-	    st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec + MTIME_GRAIN_NS > made)
+	if (ts_conf_files_newer(env->v, made))
 		return AGE_MISSING;
 	return (made <= now && now - made <= OLD_NS) || is_watched(path) ? AGE_FRESH : AGE_OLD;
 }
@@ -235,10 +232,10 @@ int ts_refresh_map(struct ts_conf *conf, struct ts_environ *env)
 	/* What came from a stream cannot be asked again. */
 	if (ts_refresh_is_stream(env))
 		return 0;
-	age = conf->map_path[0] ? age_of(conf->map_path, file) : AGE_MISSING;
+	age = conf->map_path[0] ? age_of(conf->map_path, file, env) : AGE_MISSING;
 	/* Nobody is to be shut out by a place that tsproxy-sync would fail with; it then says why. */
 	if (age != AGE_FRESH && ts_place_find(conf, env))
-		age = age_of(conf->map_path, file);
+		age = age_of(conf->map_path, file, env);
 	if (age == AGE_FRESH || !conf->map_path[0])
 		return 0;
 	sync = ts_parts_command("sync");

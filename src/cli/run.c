@@ -23,14 +23,15 @@
 #define OBJECT_NAME "libtsproxy.so"
 #define ASAN_OPTION "verify_asan_link_order=0"
 
-static int find(const char *name, const char *path, char file[PATH_MAX])
+static int find(const char *name, bool literal, const char *path, char file[PATH_MAX])
 {
 	int ret = ts_program_find(name, path, file);
 
 	if (ret == 0)
 		return 0;
 	if (ret == -ENOENT || ret == -ENOTDIR) {
-		ts_say(name, ": command not found");
+		ts_say(*name ? name : "''", ": command not found",
+		       literal || strchr(name, '/') ? "" : " (the sub-commands: tsproxy --help)");
 		return TS_EXIT_NOT_FOUND;
 	}
 	ts_say(name, ": ", strerror(-ret));
@@ -52,6 +53,9 @@ static int judge(const char *name, const struct ts_program *p)
 		return 0;
 	case TS_PROGRAM_BROKEN:
 		ts_say(via, colon, p->culprit, ": cannot execute binary file");
+		break;
+	case TS_PROGRAM_NO_INTERPRETER:
+		ts_say(name, ": its interpreter ", p->culprit, " is not there");
 		break;
 	case TS_PROGRAM_FOREIGN:
 		ts_say(via, colon, p->culprit, " is for another kind of processor than " OBJECT_NAME
@@ -174,7 +178,7 @@ int ts_run(const struct ts_options *opt, struct ts_environ *env)
 	char file[PATH_MAX];
 	int ret;
 
-	ret = find(opt->words[0], path, file);
+	ret = find(opt->words[0], opt->literal, path, file);
 	if (ret)
 		return ret;
 	ts_conf_load(&conf, env->v);

@@ -6,6 +6,14 @@
 #include "tsproxy/buf.h"
 #include "tsproxy/sys.h"
 
+/* What a message quotes may be a file's name that somebody else chose: nothing in it may drive the terminal. */
+static void tame(char *s, size_t n)
+{
+	for (; n--; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			*s = '?';
+}
+
 #define PART_MAX 400	/* of one string in a message: a name without end leaves room for what is wrong with it */
 
 void ts_say_parts(const char *const *parts)
@@ -21,6 +29,7 @@ void ts_say_parts(const char *const *parts)
 		if (n > PART_MAX)
 			ts_wr_str(&w, "...");
 	}
+	tame(line, w.len);
 	line[w.len++] = '\n';
 	ts_sys(SYS_write, 2, line, w.len);
 }

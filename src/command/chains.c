@@ -143,16 +143,20 @@ int ts_chains_read(FILE *f, const char *path, struct ts_chains *out)
 {
 	struct reader r = { .path = path, .out = out, .chain_len = 1 };
 	bool one_of_many;
-	char *line = NULL;
-	size_t cap = 0;
+	char line[1024];
 	int err = 0;
 
 	memset(out, 0, sizeof(*out));
-	while (!err && getline(&line, &cap, f) >= 0) {
+	/* It may be a pipe, and a device by mistake. */
+	while (!err && fgets(line, sizeof(line), f)) {
 		r.line++;
-		err = take_line(&r, line);
+		err = strlen(line) < sizeof(line) - 1 && (strchr(line, '\n') || feof(f)) ? take_line(&r, line) :
+			      refuse(&r, "line", "too long, or no text");
 	}
-	free(line);
+	if (!err && ferror(f)) {
+		ts_tool_error("%s: %s", path, strerror(errno));
+		err = -EIO;
+	}
 	one_of_many = r.mode >= MODE_ROUND_ROBIN && r.chain_len == 1;
 	if (!err && r.proxies > 1 && !one_of_many) {
 		ts_tool_error("%s: %s through %u proxies: tsproxy goes through one; leave one in [ProxyList]", path, modes[r.mode],

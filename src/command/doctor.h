@@ -25,10 +25,12 @@ struct ts_doctor {
 	struct ts_map_settings set;
 	struct ts_map map;
 	bool have_map;
+	bool carrier_dead; /* nothing can be carried: what a connect comes to says nothing of the node */
 	bool reachable; /* running, and the kernel does not do it all: programs need us */
 	const char *object; /* libtsproxy.so, or null */
 	bool object_loads;
-	const char *node; /* the node to connect to that was named, or null */
+	char node[TS_NAME_MAX + 3]; /* the node to connect to that was named, or "" */
+	uint16_t port; /* and its port, or 0 */
 	char api_node[256]; /* an online peer's address, and the port that its daemon answers at, where that is told */
 	uint16_t api_port;
 	struct ts_finding findings[TS_FINDINGS_MAX];
@@ -48,6 +50,8 @@ void ts_doctor_proxies(struct ts_doctor *d);
 void ts_doctor_map(struct ts_doctor *d);
 /* doctor_dns.c: which name servers are asked, and whether they can be. */
 void ts_doctor_dns(struct ts_doctor *d);
+/* "NODE", "NODE:PORT", "[ADDRESS]:PORT"; false where it is none of these. */
+bool ts_doctor_take_node(struct ts_doctor *d, const char *text);
 /* doctor_try.c: programs with the library loaded, that is, this one again. */
 void ts_doctor_load(struct ts_doctor *d);
 void ts_doctor_reach(struct ts_doctor *d);

@@ -45,10 +45,11 @@ static void find_peer(struct ts_doctor *d, json_t *root)
 static void judge_state(struct ts_doctor *d, json_t *root)
 {
 	const char *state = text_of(root, "BackendState");
-	json_t *me = json_object_get(root, "Self");
+	const char *name = text_of(json_object_get(root, "Self"), "DNSName");
 
 	if (strcmp(state, "Running") == 0)
-		ts_doctor_add(d, TS_OK, "login", "logged in as %s\n", text_of(me, "DNSName"));
+		ts_doctor_add(d, TS_OK, "login", "logged in as %.*s\n", (int)strlen(name) - (*name && name[strlen(name) - 1] == '.'),
+			      name);
 	else if (strcmp(state, "NeedsLogin") == 0 || strcmp(state, "NoState") == 0)
 		ts_doctor_add(d, TS_FAIL, "login", "not logged in\ntsproxy up, or tailscale up");
 	else if (strcmp(state, "NeedsMachineAuth") == 0)
@@ -87,6 +88,13 @@ void ts_doctor_daemon(struct ts_doctor *d)
 	json_t *root;
 	int err = ts_source_text(&d->set, &text, &len, &from, why);
 
+	if (err == -ENOENT && ts_settings_proxy_alone(&d->set)) {
+		ts_doctor_add(d, TS_NOTE, "daemon", "no daemon can be asked from here, only its proxy: nodes have no short names\n"
+						    "share its socket and name that (--socket), or give a file with its status"
+						    " (--status)");
+		d->reachable = true;
+		return;
+	}
 	if (err) {
 		ts_doctor_add(d, TS_FAIL, "daemon", "%s\n%s", why,
 			      is_installed() ? START_DAEMON : "install tailscale, then: tsproxy up");
@@ -169,7 +177,7 @@ static void read_listeners(struct ts_doctor *d, const char *path, struct listene
 		fclose(f);
 }
 
-static bool describe(struct ts_doctor *d, const struct ts_addr *at)
+static void describe(struct ts_doctor *d, const struct ts_addr *at)
 {
 	struct ts_endpoint e = { .addr = *at, .kind = TS_PROXY_SOCKS5, .flags = TS_PROXY_CONFIGURED };
 	enum ts_probe_result socks = ts_probe(&e), http;
@@ -191,7 +199,27 @@ static bool describe(struct ts_doctor *d, const struct ts_addr *at)
 						  "name it: --socks5 USER:PASSWORD@%s", text, text);
 	else
 		ts_doctor_add(d, TS_NOTE, "port", "%s listens, but is no proxy\n", text);
-	return socks == TS_PROBE_OK || http == TS_PROBE_OK;
+}
+
+/* One that the map has: does it answer just now? On another host it may take longer, which is no fault. */
+static bool carries(struct ts_doctor *d, struct ts_endpoint *e, bool first)
+{
+	enum ts_probe_result r = ts_probe(e);
+	char text[80];
+
+	ts_walk_endpoint(e, text, sizeof(text));
+	if (r == TS_PROBE_OK || (r == TS_PROBE_TIMEOUT && !ts_ip_is_loopback(e->addr.ip))) {
+		ts_doctor_add(d, TS_OK, "carrier", first ? "connections go through %s%s%s\n" : "%s%s%s takes over\n", text,
+			      e->user[0] ? ", with user and password" : "",
+			      r == TS_PROBE_OK ? "" : ", which is slow to answer");
+		return true;
+	}
+	ts_doctor_add(d, TS_WARN, "carrier", "%s %s\n%s", text,
+		      r == TS_PROBE_NOBODY ? "is not there: nobody listens" :
+		      r == TS_PROBE_AUTH ? "refuses the user and password" :
+		      r == TS_PROBE_TIMEOUT ? "does not say a word" : "is no such proxy",
+		      e->flags & TS_PROXY_CONFIGURED ? "tsproxy config says who named it" : START_DAEMON);
+	return false;
 }
 
 void ts_doctor_proxies(struct ts_doctor *d)
@@ -199,16 +227,15 @@ void ts_doctor_proxies(struct ts_doctor *d)
 	struct listeners l = { .count = 0 };
 	struct ts_endpoint e;
 	bool found = false;
-	char text[80];
 
 	read_listeners(d, "/proc/net/tcp", &l);
 	read_listeners(d, "/proc/net/tcp6", &l);
 	for (unsigned i = 0; i < l.count; i++)
-		found |= describe(d, &l.at[i]);
-	if (d->have_map && ts_map_endpoint(&d->map, 0, &e) == 1 && (found || !ts_ip_is_loopback(e.addr.ip)))
-		ts_doctor_add(d, TS_OK, "carrier", "connections go through %s%s\n", ts_walk_endpoint(&e, text, sizeof(text)),
-			      e.user[0] ? ", with user and password" : "");
-	else if (d->reachable)
+		describe(d, &l.at[i]);
+	for (unsigned i = 0; d->reachable && d->have_map && ts_map_endpoint(&d->map, i, &e) == 1; i++)
+		found |= carries(d, &e, !found);
+	d->carrier_dead = !found;
+	if (d->reachable && !found)
 		ts_doctor_add(d, TS_FAIL, "carrier", "no proxy is known that could carry a connection%s\n%s",
 			      l.count ? "" : " (127.0.0.1:1055, 1080 and 3128 are closed)",
 			      START_DAEMON " --outbound-http-proxy-listen=localhost:3128");
@@ -227,7 +254,9 @@ void ts_doctor_map(struct ts_doctor *d)
 	}
 	/* What it warns about is found and told here, each with its remedy. */
 	ts_tool_mute(true);
-	ret = ts_sync_load(&d->conf, &d->map);
+	ret = ts_sync(&d->conf);
+	if (ts_map_load(d->conf.map_path, &d->map) == 0)
+		ret = 0;
 	ts_tool_mute(false);
 	if (ret) {
 		ts_doctor_add(d, TS_FAIL, "map", "%s could not be made: %s\n", d->conf.map_path, ts_tool_muted());

@@ -86,7 +86,10 @@ static void proxy_variables(struct ts_doctor *d)
 			continue;
 		}
 		ts_addr_format(&e.addr, at);
-		if (is_carrier(d, &e) || ts_ip_is_loopback(e.addr.ip))
+		if (!is_carrier(d, &e) && ts_ip_is_loopback(e.addr.ip) && ts_probe(&e) == TS_PROBE_NOBODY)
+			ts_doctor_add(d, TS_WARN, "environment", "%s is %s, where nobody listens: programs that read it reach"
+				      " nothing\nunset it, or let a proxy listen there", names[i], at);
+		else if (is_carrier(d, &e) || ts_ip_is_loopback(e.addr.ip))
 			ts_doctor_add(d, TS_OK, "environment", "%s is %s: programs that read it go there by themselves,"
 							       " once\n", names[i], at);
 		else if (left_out(d))
@@ -98,7 +101,7 @@ static void proxy_variables(struct ts_doctor *d)
 	}
 	if (getenv("PROXYCHAINS_CONF_FILE") && getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "proxychains"))
 		ts_doctor_add(d, TS_WARN, "conflict", "this shell runs under proxychains\nleave it: tsproxy takes its place");
-	if (getenv("TSPROXY_DISABLE"))
+	if (ts_options_disabled())
 		ts_doctor_add(d, TS_WARN, "environment", "TSPROXY_DISABLE is set: nothing is served here\nunset it");
 }
 
@@ -135,5 +138,5 @@ void ts_doctor_answers(struct ts_doctor *d)
 	ts_doctor_add(d, TS_NOTE, "ping", "ping NODE cannot work: no proxy carries ICMP, and ping is privileged\n"
 					  "tailscale ping NODE, or tsproxy doctor NODE:PORT");
 	ts_doctor_add(d, TS_NOTE, "dig", "dig and nslookup ask DNS servers themselves, which know nothing of the tailnet\n"
-					 "tsproxy resolve NODE, or getent hosts NODE");
+					 "tsproxy resolve NODE, or tsproxy -- getent hosts NODE");
 }

@@ -279,20 +279,45 @@ static void reach_connect(struct ts_doctor *d, const char *name, unsigned port, 
 			      name, port, strerror(err), ms);
 }
 
+bool ts_doctor_take_node(struct ts_doctor *d, const char *text)
+{
+	const char *colon = strchr(text, ':'), *end = text + strlen(text), *port = NULL;
+	struct ts_addr a;
+
+	if (*text == '[') {
+		end = strchr(++text, ']');
+		if (!end || (end[1] && end[1] != ':'))
+			return false;
+		port = end[1] ? end + 2 : NULL;
+	} else if (colon && !strchr(colon + 1, ':')) {
+		end = colon;
+		port = colon + 1;
+	} else if (colon && !ts_addr_parse(text, strlen(text), &a)) {
+		return false;
+	}
+	if (port) {
+		char *last;
+		unsigned long n = strtoul(port, &last, 10);
+
+		if (*port < '0' || *port > '9' || *last || n == 0 || n > 65535)
+			return false;
+		d->port = (uint16_t)n;
+	}
+	if (end == text || (size_t)(end - text) >= sizeof(d->node))
+		return false;
+	memcpy(d->node, text, (size_t)(end - text));
+	return true;
+}
+
 void ts_doctor_reach(struct ts_doctor *d)
 {
 	char name[TS_NAME_MAX + 3] = "";
 	struct ts_addr numeric;
-	unsigned port = 0;
 
 	if (!d->reachable || !d->have_map || !d->object_loads)
 		return;
-	if (d->node) {
-		const char *colon = strrchr(d->node, ':');
-
-		if (colon && strchr(d->node, ':') == colon)
-			port = (unsigned)strtoul(colon + 1, NULL, 10);
-		snprintf(name, sizeof(name), "%.*s", port ? (int)(colon - d->node) : 253, d->node);
+	if (d->node[0]) {
+		memcpy(name, d->node, sizeof(name));
 	} else if (!pick_node(&d->map, name)) {
 		ts_doctor_add(d, TS_NOTE, "connect", "no other node is online: nothing to resolve and to connect to\n"
 						     "tsproxy doctor NODE:PORT tries one of your choice");
@@ -300,8 +325,10 @@ void ts_doctor_reach(struct ts_doctor *d)
 	}
 	if (!ts_addr_parse(name, strlen(name), &numeric) && !reach_name(d, name))
 		return;
-	if (!port && !d->node && d->api_node[0])
+	if (d->carrier_dead)
+		return;
+	if (!d->node[0] && d->api_node[0])
 		reach_connect(d, d->api_node, d->api_port, false);
 	else
-		reach_connect(d, name, port ? port : DEFAULT_PORT, port != 0);
+		reach_connect(d, name, d->port ? d->port : DEFAULT_PORT, d->port != 0);
 }

@@ -106,7 +106,7 @@ static void json_line(const struct record *r, char *out, size_t cap)
 		json_object_set_new(o, "received", json_integer(r->received));
 		json_object_set_new(o, "ms", json_real((double)r->took_us / 1e3));
 	}
-	n = json_dumpb(o, out, cap - 2, JSON_COMPACT);
+	n = json_dumpb(o, out, cap - 2, JSON_COMPACT | JSON_REAL_PRECISION(6));
 	json_decref(o);
 	n = n <= cap - 2 ? n : 0;
 	out[n] = n ? '\n' : '\0';

@@ -25,6 +25,8 @@ struct ts_up {
 /* A step that takes time: "tsproxy: WHAT ...", then how it ended. On a terminal a dot for each second. */
 void ts_up_step(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void ts_up_tick(void);
+/* A line of its own in between. */
+void ts_up_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void ts_up_end(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* up_find.c */
@@ -61,6 +63,9 @@ int ts_up_login(const struct ts_up *up, char **flags);
 /* One that was stopped and is logged in goes on as it was: no setting of its changes. */
 int ts_up_resume(const struct ts_up *up);
 void ts_up_logout(const struct ts_up *up);
+
+/* up_follow.c: runs `tailscale` with these words (the first is its name), shows the link and what it says. 0, or 1 (said). */
+int ts_up_tailscale(const struct ts_up *up, char **argv);
 
 /* up_unit.c: the same under systemd's user manager. */
 int ts_up_unit_start(const struct ts_up *up);

@@ -29,6 +29,7 @@
 static int make_folders(const char *dir)
 {
 	char path[TS_UP_PATH_MAX];
+	struct stat st;
 
 	for (size_t i = 1; dir[i - 1]; i++) {
 		if (dir[i] != '/' && dir[i] != '\0')
@@ -37,7 +38,12 @@ static int make_folders(const char *dir)
 		if (mkdir(path, 0700) != 0 && errno != EEXIST)
 			return -errno;
 	}
-	return chmod(dir, 0700) == 0 ? 0 : -errno;
+	if (lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid())
+		return chmod(dir, 0700) == 0 ? 0 : -errno;
+	/* A link, as to a volume: what it leads to is not ours to change, but has to be nobody else's. */
+	if (stat(dir, &st) != 0)
+		return -errno;
+	return !S_ISDIR(st.st_mode) ? -ENOTDIR : st.st_uid != geteuid() || st.st_mode & 022 ? -EPERM : 0;
 }
 
 int ts_up_prepare(struct ts_up *up)
@@ -57,7 +63,7 @@ int ts_up_prepare(struct ts_up *up)
 	}
 	err = make_folders(up->dir);
 	if (err)
-		ts_tool_error("%s: %s", up->dir, strerror(-err));
+		ts_tool_error("%s: %s", up->dir, err == -EPERM ? "belongs to somebody else, or others may write there" : strerror(-err));
 	return err;
 }
 
@@ -217,6 +223,17 @@ static void supervise(const struct ts_up *up, const struct ts_own_ports *ports, 
 	}
 }
 
+/* In the log, which may be what fails, and to the command that waits. */
+static void say_why(int ready_fd, const char *colon, const char *what, const char *why)
+{
+	char text[TS_UP_PATH_MAX + 128];
+	int n = snprintf(text, sizeof(text), "%s%s%s", what, colon, why);
+
+	ts_tool_error("%s", text);
+	if (ready_fd >= 0 && write(ready_fd, text, (size_t)n) < 0)
+		return;
+}
+
 int ts_up_supervise(const struct ts_up *up, int ready_fd)
 {
 	struct ts_own_ports ports = { .socks5 = 0 };
@@ -224,13 +241,13 @@ int ts_up_supervise(const struct ts_up *up, int ready_fd)
 	int fd = open_lock(up), err, ret = 1;
 
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		ts_tool_error("%s/daemon.lock: %s", up->dir,
-			      fd >= 0 && errno == EWOULDBLOCK ? "another tsproxy up is at work" : strerror(errno));
+		say_why(ready_fd, "/daemon.lock: ", up->dir,
+			fd >= 0 && errno == EWOULDBLOCK ? "another tsproxy up is at work" : strerror(errno));
 		goto out;
 	}
 	err = ts_up_choose_ports(&ports) ? ts_own_ports_write(&ports) : -EADDRINUSE;
 	if (err || ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
-		ts_tool_error("%s: %s", up->dir, strerror(err ? -err : errno));
+		say_why(ready_fd, ": ", up->dir, strerror(err ? -err : errno));
 		goto out;
 	}
 	if (ready_fd >= 0)
@@ -269,7 +286,9 @@ static void leave_caller(const struct ts_up *up)
 int ts_up_start(const struct ts_up *up)
 {
 	int ready[2], status = 0;
-	char c;
+	char why[512];
+	size_t have = 0;
+	ssize_t n;
 	pid_t pid;
 
 	if (pipe2(ready, O_CLOEXEC) != 0)
@@ -290,9 +309,13 @@ int ts_up_start(const struct ts_up *up)
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	/* The other end closes when the supervisor holds the lock, or is gone. */
-	while (read(ready[0], &c, 1) < 0 && errno == EINTR)
-		;
+	while (have < sizeof(why) - 1 && ((n = read(ready[0], why + have, sizeof(why) - 1 - have)) > 0 || (n < 0 && errno == EINTR)))
+		have += n > 0 ? (size_t)n : 0;
 	close(ready[0]);
+	why[have] = '\0';
+	/* Two that begin at once: the other one's daemon is as good. */
+	if (have && !(pid > 0 && ts_up_supervisor(up)))
+		ts_up_say("%s", why);
 	return pid > 0 && ts_up_supervisor(up) ? 0 : -EAGAIN;
 }
 

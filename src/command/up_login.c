@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Talking to the daemon: what state it is in, and `tailscale up`, whose --json tells the link to log in with. An auth
- * key reaches it through a file without a name, never through its command line, which every user can read.
+ * Talking to the daemon: what state it is in, and `tailscale up` (up_follow.c runs it). An auth key reaches it through a file without a name, never through its command line, which every user can read.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,30 +19,45 @@
 #define POLL_MS 50
 
 static bool step_open;
+static char step[128];
 
 void ts_up_step(const char *fmt, ...)
 {
 	va_list ap;
 
-	fputs("tsproxy: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(step, sizeof(step), fmt, ap);
 	va_end(ap);
-	fputs(" ...", stderr);
+	fprintf(stderr, "tsproxy: %s ...", step);
 	step_open = true;
 }
 
 void ts_up_tick(void)
 {
-	if (isatty(STDERR_FILENO))
+	if (step_open && isatty(STDERR_FILENO))
 		fputc('.', stderr);
+}
+
+void ts_up_say(const char *fmt, ...)
+{
+	char text[1024], safe[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "%stsproxy: %s\n", step_open ? "\n" : "", ts_tool_printable(text, strlen(text), safe, sizeof(safe)));
+	step_open = false;
 }
 
 void ts_up_end(const char *fmt, ...)
 {
 	va_list ap;
 
-	fputs(step_open ? " " : "tsproxy: ", stderr);
+	if (step_open)
+		fputc(' ', stderr);
+	else
+		fprintf(stderr, "tsproxy: %s: ", step);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
@@ -147,75 +158,6 @@ static const char *take_key(char **flags)
 	return key && *key ? key : NULL;
 }
 
-static void show_link(const char *url)
-{
-	fprintf(stderr, "\n\nTo log in, open\n\n\t%s\n\n", url);
-	if (isatty(STDERR_FILENO) && ts_qr_print(url))
-		fputc('\n', stderr);
-	step_open = false;
-}
-
-/* Follows what `tailscale up --json` prints, one object after another. */
-static void follow(FILE *f)
-{
-	char shown[512] = "", url[512];
-	json_t *o;
-
-	while ((o = json_loadf(f, JSON_DISABLE_EOF_CHECK, NULL)) != NULL) {
-		copy_text(o, "AuthURL", url, sizeof(url));
-		if (url[0] && strcmp(url, shown) != 0) {
-			show_link(url);
-			memcpy(shown, url, sizeof(shown));
-			ts_up_step("waiting for the login");
-		}
-		json_decref(o);
-	}
-}
-
-static int spawn_tailscale(const struct ts_up *up, char **argv, int out_fd, pid_t *pid)
-{
-	struct ts_own_ports ports;
-	posix_spawn_file_actions_t actions;
-	char **env;
-	int err;
-
-	ts_own_ports(&ports);
-	env = ts_up_environment(&ports);
-	if (!env)
-		return ENOMEM;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
-	fflush(NULL);
-	err = posix_spawn(pid, up->tailscale, &actions, NULL, argv, env);
-	posix_spawn_file_actions_destroy(&actions);
-	free(env);
-	return err;
-}
-
-static int run_up(const struct ts_up *up, char **argv)
-{
-	int fds[2], status = 0, err;
-	FILE *f;
-	pid_t pid;
-
-	if (pipe2(fds, O_CLOEXEC) != 0)
-		return -errno;
-	err = spawn_tailscale(up, argv, fds[1], &pid);
-	close(fds[1]);
-	f = fdopen(fds[0], "r");
-	if (err || !f) {
-		ts_tool_error("%s: %s", up->tailscale, strerror(err ? err : errno));
-		close(fds[0]);
-		return 1;
-	}
-	follow(f);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	fclose(f);
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
-}
-
 int ts_up_login(const struct ts_up *up, char **flags)
 {
 	const char *key = take_key(flags);
@@ -245,7 +187,7 @@ int ts_up_login(const struct ts_up *up, char **flags)
 	if (key)
 		argv[at++] = key_flag;
 	memcpy(argv + at, flags, n * sizeof(*argv));
-	ret = run_up(up, argv);
+	ret = ts_up_tailscale(up, argv);
 	free(argv);
 	if (key_fd >= 0)
 		close(key_fd);
@@ -263,17 +205,15 @@ int ts_up_resume(const struct ts_up *up)
 		return 1;
 	}
 	snprintf(sock, sizeof(sock), "--socket=%s", up->socket);
-	return run_up(up, argv);
+	return ts_up_tailscale(up, argv);
 }
 
 void ts_up_logout(const struct ts_up *up)
 {
 	char sock[TS_UP_PATH_MAX + 16];
 	char *argv[] = { (char *)"tailscale", sock, (char *)"logout", NULL };
-	pid_t pid;
 
 	snprintf(sock, sizeof(sock), "--socket=%s", up->socket);
-	if (up->tailscale[0] && spawn_tailscale(up, argv, STDERR_FILENO, &pid) == 0)
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
+	if (up->tailscale[0])
+		ts_up_tailscale(up, argv);
 }

@@ -5,6 +5,8 @@
 static const char *const why[][2] = {
 	[TS_PROGRAM_OK] = { "can be served", "" },
 	[TS_PROGRAM_BROKEN] = { "cannot be executed by this kernel", "" },
+	[TS_PROGRAM_NO_INTERPRETER] = { "is the interpreter that the script names, and is not there", "install it, or correct"
+					" the first line of the script" },
 	[TS_PROGRAM_FOREIGN] = { "is for another kind of processor than libtsproxy.so", "install tsproxy for it too" },
 	[TS_PROGRAM_STATIC] = { "is a static program, which loads no library: tsproxy cannot serve it yet, and does"
 				" not start it", "use a dynamic build, or its own proxy settings" },

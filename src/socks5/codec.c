@@ -17,8 +17,10 @@ size_t ts_socks5_greeting(uint8_t *out, size_t cap, bool auth)
 	struct ts_wr w = ts_wr_over(out, cap);
 
 	ts_wr_u8(&w, TS_SOCKS5_VERSION);
-	ts_wr_u8(&w, 1);
-	ts_wr_u8(&w, auth ? TS_SOCKS5_METHOD_USERPASS : TS_SOCKS5_METHOD_NONE);
+	ts_wr_u8(&w, auth ? 2 : 1);
+	ts_wr_u8(&w, TS_SOCKS5_METHOD_NONE);
+	if (auth)
+		ts_wr_u8(&w, TS_SOCKS5_METHOD_USERPASS);
 	return written(&w);
 }
 

@@ -83,11 +83,12 @@ static int input_method(struct ts_handshake *hs, const uint8_t *p, size_t n)
 
 	if (r <= 0)
 		return r;
-	if (method != (hs->auth ? TS_SOCKS5_METHOD_USERPASS : TS_SOCKS5_METHOD_NONE)) {
+	/* One that needs no user takes anybody: a user that is named all the same, as in an old configuration, is no fault. */
+	if (method != TS_SOCKS5_METHOD_NONE && !(hs->auth && method == TS_SOCKS5_METHOD_USERPASS)) {
 		fail(hs, method == TS_SOCKS5_METHOD_REFUSED ? EACCES : ECONNREFUSED);
 		return r;
 	}
-	hs->state = hs->auth ? TS_HS_AUTH : TS_HS_REPLY;
+	hs->state = method == TS_SOCKS5_METHOD_USERPASS ? TS_HS_AUTH : TS_HS_REPLY;
 	hs->sent = hs->pipelined;
 	return r;
 }

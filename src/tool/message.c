@@ -4,6 +4,7 @@
  * terminal.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,22 +62,41 @@ static bool is_repeated(const char *text)
 	return false;
 }
 
-/* Length of the printable UTF-8 character at `s`, 0 where there is none: C0, DEL, C1, broken sequences. */
+/* What cannot be seen, or turns the direction of what follows: a name could pass for another by it (UTS 55). */
+static bool is_hidden(uint32_t c)
+{
+	static const uint32_t ranges[][2] = {
+		{ 0x7f, 0x9f },     { 0x61c, 0x61c },   { 0x200b, 0x200f },   { 0x2028, 0x202e },   { 0x2060, 0x206f },
+		{ 0xd800, 0xdfff }, { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe0fff },
+	};
+
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++)
+		if (c >= ranges[i][0] && c <= ranges[i][1])
+			return true;
+	return false;
+}
+
+/* Length of the printable UTF-8 character at `s`, 0 where there is none: control characters, broken sequences. */
 static size_t printable_len(const unsigned char *s, size_t len)
 {
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	uint32_t c;
 	size_t n;
 
-	if (s[0] >= 0x20 && s[0] < 0x7f)
-		return 1;
-	if (s[0] < 0xc2 || s[0] > 0xf4 || (s[0] == 0xc2 && len > 1 && s[1] < 0xa0))
+	if (s[0] < 0x80)
+		return s[0] >= 0x20 && s[0] != 0x7f;
+	if (s[0] < 0xc2 || s[0] > 0xf4)
 		return 0;
 	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
 	if (n > len)
 		return 0;
-	for (size_t i = 1; i < n; i++)
+	c = s[0] & (0x7f >> n);
+	for (size_t i = 1; i < n; i++) {
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
-	return n;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	return c >= least[n] && c <= 0x10ffff && !is_hidden(c) ? n : 0;
 }
 
 const char *ts_tool_printable(const char *s, size_t len, char *out, size_t cap)
@@ -134,6 +154,13 @@ void ts_tool_warn(const char *fmt, ...)
 	va_start(ap, fmt);
 	say("warning: ", fmt, ap);
 	va_end(ap);
+}
+
+void ts_tool_standard_fds(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", (fd ? O_RDONLY : O_WRONLY) | O_CLOEXEC) < 0)
+			return;
 }
 
 int ts_tool_flush(void)

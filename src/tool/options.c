@@ -12,13 +12,14 @@
 
 const char ts_options_help[] =
 	"Settings, as in tsproxy(1):\n"
-	"  --status FILE|-       read the tailnet's status from a file or standard input\n"
+	"  --status FILE|-       the tailnet's status from a file or standard input\n"
 	"  --socket PATH         tailscaled's socket\n"
 	"  -p, --profile NAME    use another profile's settings and map\n"
-	"  --socks5 HOST:PORT    the SOCKS5 proxy ([USER:PASSWORD@] before it where it wants one)\n"
-	"  --http-proxy HOST:PORT  the HTTP proxy\n"
+	"  --socks5 [USER:PASSWORD@]HOST:PORT   the SOCKS5 proxy\n"
+	"  --http-proxy [USER:PASSWORD@]HOST:PORT   the HTTP proxy\n"
 	"  --map PATH            keep the map there\n"
-	"  --route CIDR, --exclude CIDR, --remote-name SUFFIX, --dns-route SUFFIX=SERVER, --exit-node\n"
+	"  --route CIDR, --exclude CIDR, --exit-node, --remote-name SUFFIX,\n"
+	"  --dns-route SUFFIX=SERVER\n"
 	"  -q, --quiet           no warnings\n"
 	"  -h, --help   --version\n";
 
@@ -216,37 +217,50 @@ int ts_options_end(int *argc, char **argv)
 	return 0;
 }
 
+#define SHED "shed" /* in TSPROXY_DISABLE: not the user's word */
+
 /*
  * In a preloaded shell our own object sits in this process too, and would carry the connections that look for a proxy.
  * Started again it stays out.
  */
 static void shed_object(char **argv)
 {
-	const char *preload = getenv("LD_PRELOAD");
+	const char *preload = getenv("LD_PRELOAD"), *off = getenv("TSPROXY_DISABLE");
 
-	if (!preload || !strstr(preload, "libtsproxy") || getenv("TSPROXY_DISABLE"))
+	if (!preload || !strstr(preload, "libtsproxy") || (off && *off && strcmp(off, "0") != 0))
 		return;
-	if (setenv("TSPROXY_DISABLE", "1", 1) == 0)
+	if (setenv("TSPROXY_DISABLE", SHED, 1) == 0)
 		execv("/proc/self/exe", argv);
+}
+
+static bool disabled;
+
+bool ts_options_disabled(void)
+{
+	return disabled;
 }
 
 int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, struct ts_conf *conf)
 {
 	extern char **environ;
+	const char *switched;
 
 	shed_object(argv);
+	ts_tool_standard_fds();
 	if (ts_options_flag(argc, argv, "--help") || ts_options_flag(argc, argv, "-h")) {
 		printf("%s\n%s", usage, ts_options_help);
-		return -1;
+		return ts_tool_flush() ? 1 : -1;
 	}
 	if (ts_options_flag(argc, argv, "--version")) {
 		printf("tsproxy %s\n", TSPROXY_VERSION);
-		return -1;
+		return ts_tool_flush() ? 1 : -1;
 	}
 	if (ts_options_take(argc, argv))
 		return 2;
 	if (json)
 		*json = ts_options_flag(argc, argv, "--json");
+	switched = getenv("TSPROXY_DISABLE");
+	disabled = switched && *switched && strcmp(switched, "0") != 0 && strcmp(switched, SHED) != 0;
 	unsetenv("TSPROXY_DISABLE");
 	if (make_absolute("TSPROXY_STATUS") != 0 || make_absolute("TSPROXY_SOCKET") != 0) {
 		ts_tool_error("TSPROXY_STATUS or TSPROXY_SOCKET is relative to a folder that is gone");

@@ -174,19 +174,6 @@ static int put_environment(struct ts_map_settings *set)
 	return 0;
 }
 
-static const char *user_file(char *buf, size_t cap)
-{
-	const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-
-	if (xdg && xdg[0] == '/')
-		snprintf(buf, cap, "%s/tsproxy/tsproxy.conf", xdg);
-	else if (home && home[0] == '/')
-		snprintf(buf, cap, "%s/.config/tsproxy/tsproxy.conf", home);
-	else
-		return NULL;
-	return buf;
-}
-
 int ts_settings_load(struct ts_map_settings *set, const char *const files[])
 {
 	return ts_settings_load_noting(set, files, NULL);
@@ -194,8 +181,9 @@ int ts_settings_load(struct ts_map_settings *set, const char *const files[])
 
 int ts_settings_load_noting(struct ts_map_settings *set, const char *const files[], struct ts_settings_note *note)
 {
+	extern char **environ;
 	char own[4096];
-	const char *const usual[] = { user_file(own, sizeof(own)), "/etc/tsproxy.conf" };
+	const char *const usual[] = { ts_conf_user_file(environ, own, sizeof(own)) ? own : NULL, TS_CONF_SYSTEM_FILE };
 	size_t n = 0;
 	int err;
 
@@ -211,7 +199,7 @@ int ts_settings_load_noting(struct ts_map_settings *set, const char *const files
 			continue;
 		err = ts_settings_read_file(set, path, getenv("TSPROXY_PROFILE"));
 		if (err && err != -ENOENT && err != -ENOTDIR && err != -ENOMEM)
-			ts_tool_warn("%s: %s; going on without it", path, strerror(-err));
+			ts_tool_warn("%s: %s; going on without it", path, err == -EINVAL ? "is no file" : strerror(-err));
 		if (err != -ENOMEM)
 			err = 0;
 	}
@@ -226,6 +214,19 @@ bool ts_settings_add_endpoint(struct ts_map_settings *set, const struct ts_endpo
 		return false;
 	set->endpoints = more;
 	return true;
+}
+
+bool ts_settings_proxy_alone(const struct ts_map_settings *set)
+{
+	const char *socket = getenv("TS_SOCKET");
+
+	return ((set->socks5 && *set->socks5) || (set->http_proxy && *set->http_proxy)) && !(set->status && *set->status) &&
+	       !(set->socket && *set->socket) && !(socket && *socket);
+}
+
+bool ts_settings_assume_tailnet(struct ts_map_settings *set)
+{
+	return put_prefixes(&set->route, &set->route_count, "100.64.0.0/10 fd7a:115c:a1e0::/48") && put_remotes(set, "ts.net");
 }
 
 void ts_settings_free(struct ts_map_settings *set)

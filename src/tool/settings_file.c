@@ -4,14 +4,21 @@
  * and win.
  *
  * libinih tells its callback no line number, so the lines are counted where they are read. It cuts lines at 200 bytes
- * and would take the rest for a line of its own: here such a line is named and left out as a whole.
+ * and would take the rest for a line of its own, and of lines that are nothing it tells the first alone, at the end: here
+ * each such line is named in its turn and left out as a whole. It knows no # behind a value either, and no ; behind a line that goes on.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "tsproxy/tool.h"
+
+#define FILE_MAX (1 << 20)
 
 struct reader {
 	FILE *f;
@@ -22,25 +29,43 @@ struct reader {
 	bool speak; /* the pass that reports what is wrong in any section */
 };
 
+static void cut_comment(char *s)
+{
+	for (size_t i = 1; s[i]; i++)
+		if ((s[i] == '#' || s[i] == ';') && (s[i - 1] == ' ' || s[i - 1] == '\t')) {
+			s[i] = '\0';
+			return;
+		}
+}
+
+/* Whether libinih can make something of it. What begins with a blank may go on with the line before. */
+static bool is_line(const char *s)
+{
+	size_t len = strcspn(s, "\r\n");
+
+	if (!len || strchr(" \t#;", *s))
+		return true;
+	return *s == '[' ? memchr(s, ']', len) != NULL : *s != '=' && *s != ':' && strcspn(s, "=:") < len;
+}
+
 static char *read_line(char *str, int num, void *stream)
 {
+	static const char bom[] = "\357\273\277";
 	struct reader *r = stream;
-	bool whole;
-	int c;
 
 	while (fgets(str, num, r->f)) {
-		r->line++;
-		whole = strchr(str, '\n') != NULL;
-		if (whole || feof(r->f))
-			return str;
-		c = getc(r->f);
-		if (c == EOF)
+		size_t skip = ++r->line == 1 && strncmp(str, bom, 3) == 0 ? 3 : 0;
+		int c = strchr(str, '\n') || feof(r->f) ? '\n' : getc(r->f);
+
+		cut_comment(str);
+		if ((c == '\n' || c == EOF) && is_line(str + skip))
 			return str;
 		while (c != '\n' && c != EOF)
 			c = getc(r->f);
 		if (r->speak)
-			ts_tool_warn("%s:%d: line too long, left out (a list may take several lines)", r->path,
-				     r->line);
+			ts_tool_warn("%s:%d: %s", r->path, r->line, is_line(str + skip) ?
+				     "line too long, left out (a list may take several lines)" :
+				     "neither [section] nor key = value; left out");
 	}
 	return NULL;
 }
@@ -55,6 +80,19 @@ static bool is_list(const char *key)
 	return false;
 }
 
+/* What can be no proxy; to a URL, or a unix socket, tsproxy-sync has an answer of its own. */
+static bool is_wrong_proxy(const char *key, const char *value)
+{
+	const char *at = strrchr(value, '@');
+	struct ts_conf_proxy p = { 0 };
+
+	if ((strcmp(key, "socks5") != 0 && strcmp(key, "http-proxy") != 0) || !*value || *value == '/' ||
+	    strncmp(value, "unix:", 5) == 0 || strstr(value, "://"))
+		return false;
+	ts_conf_parse_proxy(at ? at + 1 : value, &p);
+	return p.bad;
+}
+
 static int take(void *user, const char *section, const char *name, const char *value)
 {
 	struct reader *r = user;
@@ -63,10 +101,14 @@ static int take(void *user, const char *section, const char *name, const char *v
 
 	if (!mine && !r->speak)
 		return 1;
-	ok = ts_settings_put(mine ? r->set : &scratch, name, value, &known);
+	ok = !is_wrong_proxy(name, value);
+	if (!ok)
+		known = true;
+	else
+		ok = ts_settings_put(mine ? r->set : &scratch, name, value, &known);
 	ts_settings_free(&scratch);
 	/* What of a list can be read counts. */
-	if (mine && (ok || is_list(name)) && r->set->note && !ts_settings_is_launchers(name)) {
+	if (mine && *value && (ok || is_list(name)) && r->set->note && !ts_settings_is_launchers(name)) {
 		char origin[4200];
 
 		snprintf(origin, sizeof(origin), "%s:%d", r->path, r->line);
@@ -89,16 +131,30 @@ static int take(void *user, const char *section, const char *name, const char *v
 /* One pass a section, the profile's first: what is set stays. */
 static int pass(struct reader *r)
 {
-	int bad;
-
 	r->line = 0;
 	rewind(r->f);
-	bad = ini_parse_stream(read_line, r, take, r);
-	if (bad == -2)
-		return -ENOMEM;
-	if (bad > 0 && r->speak)
-		ts_tool_warn("%s:%d: neither [section] nor key = value", r->path, bad);
-	return 0;
+	return ini_parse_stream(read_line, r, take, r) == -2 ? -ENOMEM : ferror(r->f) ? -EIO : 0;
+}
+
+/* A FIFO would be waited for, a device read for ever. */
+static FILE *open_file(const char *path, int *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	FILE *f = NULL;
+
+	*err = 0;
+	if (fd < 0 || fstat(fd, &st) != 0)
+		*err = -errno;
+	else if (!S_ISREG(st.st_mode))
+		*err = S_ISDIR(st.st_mode) ? -EISDIR : S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3) ? -ENOENT : -EINVAL;
+	else if (st.st_size > FILE_MAX)
+		*err = -EFBIG;
+	else if (!(f = fdopen(fd, "r")))
+		*err = -errno;
+	if (!f && fd >= 0)
+		close(fd);
+	return f;
 }
 
 int ts_settings_read_file(struct ts_map_settings *set, const char *path, const char *profile)
@@ -107,9 +163,9 @@ int ts_settings_read_file(struct ts_map_settings *set, const char *path, const c
 	char section[128];
 	int err;
 
-	r.f = fopen(path, "re");
+	r.f = open_file(path, &err);
 	if (!r.f)
-		return -errno;
+		return err;
 	snprintf(section, sizeof(section), "profile %s", profile && *profile ? profile : "default");
 	r.section = section;
 	err = pass(&r);

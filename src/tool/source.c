@@ -188,7 +188,7 @@ static int read_usual(char **text, size_t *len, struct daemon *d, const char **f
 	err = ts_source_command(text, len, why);
 	if (err == -ENOENT)
 		snprintf(why, TS_WHY_MAX,
-			 "no tailscaled found: start it, or name its socket (--socket) or a status file (--status)");
+			 "no tailscaled found: tsproxy up starts one; else name its socket (--socket) or a status file (--status)");
 	return err;
 }
 
@@ -206,7 +206,7 @@ int ts_source_watch(const struct ts_map_settings *set, char why[TS_WHY_MAX])
 		if (!is_nobody(fd))
 			return fd;
 	}
-	snprintf(why, TS_WHY_MAX, "no tailscaled found: start it, or name its socket with --socket");
+	snprintf(why, TS_WHY_MAX, "no tailscaled found: tsproxy up starts one; else name its socket with --socket");
 	return -ENOENT;
 }
 
@@ -260,7 +260,8 @@ int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out)
 	memset(out, 0, sizeof(*out));
 	err = fetch(set, &text, &len, &d, &from, why);
 	if (err) {
-		ts_tool_error("%s", why);
+		if (err != -ENOENT || !ts_settings_proxy_alone(set))
+			ts_tool_error("%s", why);
 		return err;
 	}
 	err = ts_status_parse(text, len, out, bad);

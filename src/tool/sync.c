@@ -5,7 +5,7 @@
  *
  * Where the status cannot be had, the old map stays as it is: an old tailnet is better than none. Where there is a
  * status but no proxy, the map is made without one: names then still resolve and connects fail at once, instead of both
- * leaving in the clear.
+ * leaving in the clear. Where there is no daemon to ask, but a proxy is named, the map is made of what that implies.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -161,6 +161,12 @@ static int make(const struct ts_conf *conf, struct ts_map_settings *set, const s
 	/* The map is as old as what was asked: a status file changed while we work makes it an old one. */
 	set->made_ns = now_ns(CLOCK_REALTIME);
 	err = ts_source_read(set, &tn);
+	if (err == -ENOENT && ts_settings_proxy_alone(set)) {
+		if (old->base && ts_map_header(old).nodes.count)
+			ts_tool_error("no tailscaled found: the nodes that were known stay");
+		else
+			err = ts_settings_assume_tailnet(set) ? 0 : -ENOMEM;
+	}
 	if (err)
 		goto out;
 	if (wants_proxy(&tn))
@@ -216,6 +222,7 @@ int ts_sync(const struct ts_conf *conf)
 
 int ts_sync_load(const struct ts_conf *conf, struct ts_map *out)
 {
+	extern char **environ;
 	int64_t now = now_ns(CLOCK_REALTIME), age = INT64_MAX;
 	const char *status = getenv("TSPROXY_STATUS");
 	bool stream = status && ts_conf_stream(status) >= 0;
@@ -226,7 +233,8 @@ int ts_sync_load(const struct ts_conf *conf, struct ts_map *out)
 	if (!err) {
 		age = now - ts_map_header(out).made_ns;
 		/* A daemon that was down may be up a moment later. */
-		if (age >= 0 && age <= FRESH_NS && ts_map_header(out).state < TS_STATE_STOPPED)
+		if (age >= 0 && age <= FRESH_NS && ts_map_header(out).state < TS_STATE_STOPPED &&
+		    !ts_conf_files_newer(environ, ts_map_header(out).made_ns))
 			return 0;
 		ts_map_unload(out);
 	}

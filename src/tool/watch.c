@@ -23,6 +23,7 @@
 #include "tsproxy/tool.h"
 
 #define ANYWAY_MS 60000
+#define SETTINGS_MS 5000 /* how soon a changed setting is seen */
 #define AGAIN_MS 1000	 /* after a map that could not be made */
 #define GATHER_MS 20	 /* changes come in bursts */
 #define RECONNECT_MS 250
@@ -196,20 +197,37 @@ static int64_t make(const struct ts_conf *conf, const struct bus *b)
 	return end + ANYWAY_MS;
 }
 
+static int64_t wall_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+/* Until the daemon goes, or the settings change: they may name another. */
 static void follow(const struct ts_conf *conf, struct bus *b)
 {
-	int64_t due = 0;
+	extern char **environ;
+	int64_t due = 0, made_ns = wall_ns();
 
 	while (b->fd >= 0) {
-		bool change = listen_for(b, due - now_ms());
+		int64_t left = due - now_ms();
+		bool change = listen_for(b, left < SETTINGS_MS ? left : SETTINGS_MS);
 		int64_t until = now_ms() + GATHER_MS;
 
+		if (ts_conf_files_newer(environ, made_ns) && due) {
+			disconnect(b);
+			return;
+		}
 		if (!change && !was_stopped && now_ms() < due)
 			continue;
 		while (change && b->fd >= 0 && now_ms() < until)
 			listen_for(b, until - now_ms());
-		if (b->fd >= 0)
+		if (b->fd >= 0) {
+			made_ns = wall_ns();
 			due = make(conf, b);
+		}
 	}
 }
 

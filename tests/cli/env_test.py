@@ -8,8 +8,9 @@ from harness import Skip, one_line, same, test
 
 POSIX = 'eval "$(tsproxy {})"'
 FISH = 'tsproxy {} | source'
-SHELLS = {'bash': POSIX, 'dash': POSIX, 'zsh': POSIX, 'fish': FISH}
-ARGUMENTS = {'bash': ['--norc', '--noprofile'], 'zsh': ['-f'], 'fish': ['--no-config'], 'dash': []}
+SHELLS = {'bash': POSIX, 'dash': POSIX, 'zsh': POSIX, 'fish': FISH, 'mksh': POSIX, 'ksh': POSIX, 'busybox': POSIX}
+ARGUMENTS = {'bash': ['--norc', '--noprofile'], 'zsh': ['-f'], 'fish': ['--no-config'], 'dash': [], 'mksh': [], 'ksh': [],
+             'busybox': ['sh']}
 ASAN = 'verify_asan_link_order=0'
 
 
@@ -143,3 +144,16 @@ def env_in_a_folder_that_ld_preload_cannot_name(w):
     got, out, err = w.run('env', '--shell', 'sh', env={'XDG_RUNTIME_DIR': w.path('a run')})
     same((got, out), (1, ''))
     one_line(err, 'move tsproxy elsewhere')
+
+
+@in_every_shell
+def env_under_strange_settings(w, name):
+    """Where words are split elsewhere, globs fail, files are not overwritten, and nothing may be unset."""
+    settings = {'bash': 'shopt -s failglob extglob; set -fC -o pipefail; IFS=:',
+                'zsh': 'setopt nounset errexit noclobber extendedglob ksh_arrays sh_word_split glob_subst; IFS=:'}
+    other = w.install(w.object, 'a.so')
+    script = f"{settings.get(name, '' if name == 'fish' else 'set -fC; IFS=:')}\n{evaluate(name, 'env -p work', 'env -p work')}"
+    env = shell(w, name, script, {'LD_PRELOAD': f' {other}::'})
+    same((env['LD_PRELOAD'], env['TSPROXY_PROFILE']), (f'{w.object}:{other}', 'work'))
+    env = shell(w, name, f'{script}\n' + evaluate(name, 'env --off'), {'LD_PRELOAD': other})
+    same((env['LD_PRELOAD'], 'TSPROXY_PROFILE' in env), (other, False))

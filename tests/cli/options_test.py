@@ -56,7 +56,7 @@ def wrong_words_are_one_line_and_2(w):
             (['--dns-route', 'a..b=10.0.0.1', 'true'], 'SUFFIX=SERVER'), (['--dns-route', 'a=10.0.0.1:0', 'true'], 'SUFFIX=SERVER'),
             (['--dns-route', 'a=[fd00::1]:99999', 'true'], 'SUFFIX=SERVER'),
             (['--dns-route', ','.join(f'a{i}.corp.example=10.0.0.1' for i in range(40)), 'true'], 'too long'), (['--log', 'loud', 'true'], 'debug'),
-            (['--log', 'debug:/nonexistent/log', 'true'], '/nonexistent/log', 'No such file'),
+            (['--log', f'debug:{w.dir}/nowhere/log', 'true'], '/nowhere/log', 'No such file'),
             (['--log', 'debug:/', 'true'], 'debug:/', 'Is a directory'),
             (['--remote-name', 'a b', 'true'], '--remote-name'), (['--json', 'true'], '--json')):
         status, out, err = w.run(*args)

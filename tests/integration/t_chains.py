@@ -108,6 +108,8 @@ def refused(t):
         path = t.file("r.conf", text)
         assert proxychains(t, "-q", "-f", path, "sh", "-c", "echo $TSPROXY_SOCKS5 $TSPROXY_HTTP_PROXY").out == \
             "127.0.0.1:1080 127.0.0.1:3128\n"
+    for path, word in ("/dev/zero", "no text"), (t.dir, "directory"), (t.file("long", "x" * 5000), "too long"):
+        one_line(proxychains(t, "-f", path, "echo", "ran"), path, word)
     for words in ([], ["-q"], ["--nonsense", "true"], ["-f"]):
         one_line(proxychains(t, *words), "proxychains4 --help")
     assert proxychains(t, "--help").good().startswith("usage: proxychains4")

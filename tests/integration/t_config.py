@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """tsproxy config and explain: what is in force and why, what would be done and why."""
 import json
+import os
 
-from harness import FQDN1, NAME1, NODE1, SUFFIX, test
+from harness import FQDN1, NAME1, NODE1, SUFFIX, test, until
 
 
 def conf(t, text):
@@ -62,6 +63,8 @@ def explain(t):
     told = json.loads(t.launcher("--dry-run", "--json", "--", "curl", f"[{NODE1}]").good())
     assert told["served"] and told["targets"][0]["target"] == NODE1, told
     t.launcher("explain", "ls").good("none of its words")
+    t.launcher("explain", "ls", env={"TSPROXY_DISABLE": "1"}).good("TSPROXY_DISABLE is set")
+    assert "TSPROXY_DISABLE" not in t.launcher("explain", "ls", env={"LD_PRELOAD": t.build("libtsproxy.so")}).good()
 
 
 @test("explain ends as the launcher would: 126 for what cannot be served, 127 for what is not there, 2 for wrong words")
@@ -76,3 +79,103 @@ def explain_errors(t):
     for words in (["explain"], ["explain", "--"], ["explain", "--nonsense"], ["explain", "a", "--", "b"]):
         done = t.launcher(*words).bad(status=2)
         assert done.err.startswith("tsproxy: ") and done.err.count("\n") == 1, done
+
+
+@test("config: lines that are nothing are told in their order; comments behind a value, CRLF, a byte order mark, several lines")
+def odd_lines(t):
+    path = conf(t, "\ufeffsocks5 = 127.0.0.1:1080\r\n# c\r\nroute = 10.0.0.0/8 # ours\nexclude =\n  10.1.0.0/16 ; not\n  10.2.0.0/16\n"
+                   "words\n= 5\n[open\nstatus\nsocket: /run/a b.sock\n" + "x" * 300 + " = 1\nhttp-proxy = bogus\n"
+                   "http-proxy = me@127.0.0.1\n\n[profile work]\nsocks5 = 127.0.0.1:99999\n")
+    found, err = settings(t)
+    assert found["socks5"] == [("127.0.0.1:1080", f"{path}:1")] and found["route"] == [("10.0.0.0/8", f"{path}:3")], found
+    assert found["exclude"] == [("10.1.0.0/16", f"{path}:5"), ("10.2.0.0/16", f"{path}:6")], found
+    assert found["socket"] == [("/run/a b.sock", f"{path}:11")] and found["http-proxy"] == [("looked for", "default")], found
+    told = [line.removeprefix(f"tsproxy: warning: {path}:").split(":")[0] for line in err.splitlines()]
+    assert told == ["7", "8", "9", "10", "12", "13", "14", "17"], err
+
+
+@test("config: a file that is none is told and passed over: a folder, a FIFO, a device, one without end, one that may not be read")
+def no_file(t):
+    path = conf(t, "")
+    t.tailnet()
+
+    def told(word):
+        done = t.launcher("config")
+        assert done.good() and word in done.err and done.err.count("\n") == 1 and f"{path}: " in done.err, done
+        assert done.seconds < 5, done
+        done = t.tsproxy("echo", "ran", env={"XDG_RUNTIME_DIR": t.dir})
+        assert done.good() == "ran\n" and word in done.err, done
+        os.unlink(f"{t.dir}/tsproxy/default.map")
+    os.unlink(path)
+    os.mkdir(path)
+    told("directory")
+    os.rmdir(path)
+    os.mkfifo(path)
+    told("no file")
+    os.unlink(path)
+    os.symlink("/dev/zero", path)
+    told("no file")
+    os.unlink(path)
+    with open(path, "w") as f:
+        f.truncate(1 << 30)
+    told("too large")
+    os.unlink(path)
+    os.symlink(path, path)
+    told("symbolic links")
+    os.unlink(path)
+    # As good as none.
+    os.symlink("/dev/null", path)
+    assert not t.launcher("config").err
+
+
+@test("config: what the file says counts from the next command on, however young the map is; a watch does not stand in the way")
+def at_once(t):
+    t.tailnet()
+    t.page(3000)
+    t.launcher("sync").good()
+    for watched in False, True:
+        if watched:
+            watch = t.spawn([t.build("tsproxy"), "sync", "--watch"], lambda: True)
+        conf(t, f"exclude = {NODE1}\n")
+        t.tsproxy("curl", "-sS", "-m", "5", f"http://{NODE1}:3000/").bad(status=7)
+        assert "excluded" in t.launcher("resolve", NODE1).bad(status=1).out
+        conf(t, "socks5 = 127.0.0.1:9\n")
+        assert "socks5 127.0.0.1:9" in t.launcher("status").good()
+        conf(t, "")
+        assert t.tsproxy("curl", "-sS", f"http://{NODE1}:3000/").good() == "a page\n"
+        # Programs that run, or start without the launcher, have it soon.
+        conf(t, f"exclude = {NODE1}\n")
+        until(lambda: t.preload("curl", "-sS", "-m", "5", f"http://{NODE1}:3000/").status == 7, "map without the node", 20)
+        conf(t, "")
+        assert watched is False or watch.poll() is None
+
+
+@test("explain and the launcher follow a script to what runs it, and say so where that is not there")
+def scripts(t):
+    t.need("bash")
+    t.tailnet()
+    for text, runs in (("#!/usr/bin/env bash\n", "bash"), ("#! /usr/bin/env -S bash -e\n", "bash"), ("#!/bin/bash", "/bin/bash"),
+                       ("true\n", "/bin/sh"), ("", "/bin/sh"), ("#!\n", "/bin/sh"), ("#!" + "x" * 300, "/bin/sh")):
+        file = t.file("script", text, 0o755)
+        told = json.loads(t.launcher("explain", "--json", file).good())
+        assert told["program"] == file and told["runs"].endswith(runs) and told["served"], (text, told)
+        t.tsproxy(file).good()
+    t.file("one", f"#!{t.dir}/two\n", 0o755)
+    t.file("two", f"#!{t.dir}/one\n", 0o755)
+    for file, word in ((t.file("crlf", "#!/bin/sh\r\ntrue\r\n", 0o755), "/bin/sh?"), (t.file("gone", "#!/no/such\n", 0o755), "/no/such"),
+                       (f"{t.dir}/one", t.dir)):
+        told = t.launcher("explain", file).bad(word, "not run", status=126)
+        assert f"program  {file}, run by " in told.out, told
+        done = t.tsproxy(file).bad(word, status=126)
+        assert done.err.count("\n") == 1, done
+
+
+@test("explain: a file whose name would drive the terminal is shown tame, as text and as JSON; so is what the launcher says")
+def hostile_name(t):
+    t.tailnet()
+    name = b"tr\033[31mue\xff"
+    os.symlink("/bin/true", os.path.join(os.fsencode(t.dir), name))
+    name = os.fsdecode(name)
+    assert "program  ./tr?[31mue?" in t.run([t.build("tsproxy"), "explain", f"./{name}"]).good()
+    assert json.loads(t.run([t.build("tsproxy"), "explain", "--json", f"./{name}"]).good())["program"] == "./tr?[31mue?"
+    assert "\033" not in t.run([t.build("tsproxy"), "--", f"./{name}no"]).bad("not found", status=127).err

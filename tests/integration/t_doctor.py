@@ -2,10 +2,10 @@
 """tsproxy doctor: each thing that can be wrong is found, told with its remedy, and decides the exit status."""
 import json
 import os
-import pty
 import shutil
+import sys
 
-from harness import API, FQDN1, NAME1, NODE1, test
+from harness import API, FQDN1, NAME1, NODE1, NODE1_V6, ROOT, test
 
 
 def findings(t, *words, status, **more):
@@ -101,7 +101,7 @@ def environment(t):
     one(findings(t, status=1, env={"ALL_PROXY": "ftp://x"}), "environment", "warn", "ALL_PROXY")
 
 
-@test("doctor judges programs: dynamic, script, static, missing")
+@test("doctor judges programs: dynamic, script, static, missing, set-user-ID, Go")
 def programs(t):
     t.need("gcc")
     t.tailnet()
@@ -113,6 +113,19 @@ def programs(t):
     found = findings(t, "--", "./static", "nowhere", status=3)
     one(found, "program", "fail", "static program", "does not start it")
     one(found, "program", "fail", "nowhere", "not found")
+    # As a user: what root owns and sets the user ID.
+    place = t.unprivileged_dir("programs")
+    shutil.copy("/bin/true", f"{place}/privileged")
+    os.chmod(f"{place}/privileged", 0o4755)
+    cli = os.path.join(ROOT, "tests", "cli")
+    t.run(["gcc", "-DGO_NOTE", "-o", f"{place}/go", f"{cli}/empty.c", f"{cli}/go-mark.S"]).good()
+    user = {"XDG_RUNTIME_DIR": None, "HOME": place}
+    for name, word in ("privileged", "set-user-ID"), ("go", "Go program"):
+        done = t.run(t.unprivileged([t.build("tsproxy"), "doctor", "--json", "--", f"{place}/{name}"]), env=user)
+        one({"program": [(c["level"], c["text"], c["fix"] or "") for c in json.loads(done.out)["checks"] if c["check"] == "program"]},
+            "program", "fail", word)
+        for words in ["explain"], ["--"]:
+            done = t.run(t.unprivileged([t.build("tsproxy"), *words, f"{place}/{name}"]), env=user).bad(word, "not run", status=126)
 
 
 @test("doctor refuses what it does not know; colours on a terminal only, none with NO_COLOR")
@@ -123,24 +136,92 @@ def output(t):
         assert done.err.startswith("tsproxy: ") and done.err.count("\n") == 1, done
     for command in "doctor", "status":
         assert "\033" not in t.launcher(command).good()
-        assert "\033[" in on_terminal(t, command)
-        assert "\033" not in on_terminal(t, command, NO_COLOR="1")
-        assert "\033" not in on_terminal(t, command, TERM="dumb")
+        for env, coloured in ({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False):
+            status, out = t.on_terminal([t.build("tsproxy"), command], env)
+            assert status == 0 and ("\033[" in out) == coloured, out
 
 
-def on_terminal(t, command, **env):
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execve(t.build("tsproxy"), ["tsproxy", command], {**t.env, "TERM": "xterm", **env})
-    out = b""
-    while True:
-        try:
-            data = os.read(fd, 65536)
-        except OSError:
-            break
-        if not data:
-            break
-        out += data
-    os.close(fd)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, out
-    return out.decode()
+@test("doctor: a carrier that is not there, or is no proxy, is no carrier, and then a refused connect proves nothing")
+def carriers(t):
+    t.tailnet()
+    conf = "home/.config/tsproxy/tsproxy.conf"
+    for text, why in (("socks5 = 127.0.0.1:9\n", "nobody listens"), ("socks5 = 127.0.0.1:3128\n", "does not say a word"),
+                      ("http-proxy = 127.0.0.1:1080\n", "no such proxy")):
+        t.file(conf, text)
+        found = findings(t, status=3)
+        one(found, "carrier", "warn", why, "tsproxy config")
+        one(found, "carrier", "fail", "tsproxy up")
+        assert "connect" not in found, found
+    # The other one takes over.
+    t.file(conf, "socks5 = 127.0.0.1:9\nhttp-proxy = 127.0.0.1:3128\n")
+    found = findings(t, status=1)
+    one(found, "carrier", "warn", "127.0.0.1:9")
+    one(found, "carrier", "ok", "http 127.0.0.1:3128")
+    one(found, "connect", "ok")
+    # What was just corrected counts at once.
+    t.file(conf, "")
+    one(findings(t, status=0), "carrier", "ok", "socks5 127.0.0.1:1080")
+    one(findings(t, status=1, env={"ALL_PROXY": "socks5://localhost:9"}), "environment", "warn", "nobody listens")
+
+
+@test("doctor takes a node, a node and a port, an IPv6 address with one; anything else is one line")
+def nodes(t):
+    t.tailnet()
+    t.page(3000, host="::1")
+    t.page(3000)
+    for text in f"{NAME1}:3000", f"{NODE1}:3000", f"[{NODE1_V6}]:3000":
+        one(findings(t, text, status=0), "connect", "ok", "port 3000")
+    for text in NAME1, NODE1_V6, f"[{NODE1_V6}]":
+        one(findings(t, text, status=0), "connect", "ok", "port 22")
+    for text in "", ":22", f"{NAME1}:", f"{NAME1}:0", f"{NAME1}:65536", f"{NAME1}:ssh", "[::1", "[::1]x", "a:b:c", "x" * 300:
+        done = t.launcher("doctor", text).bad("want NODE", status=2)
+        assert done.err.count("\n") == 1 and not done.out, done
+    t.launcher("--status", "-", "doctor", stdin="{}").bad("read once", status=2)
+
+
+# Refuses one system call of the programs below with EPERM, as a container's seccomp profile does (seccomp(2), classic BPF).
+REFUSE = """
+import ctypes, os, struct, sys
+number, words = int(sys.argv[1]), sys.argv[2:]
+filter_ = struct.pack("HBBIHBBIHBBIHBBI", 0x20, 0, 0, 0, 0x15, 0, 1, number, 0x06, 0, 0, 0x50001, 0x06, 0, 0, 0x7fff0000)
+buffer = ctypes.create_string_buffer(filter_)
+program = struct.pack("HxxxxxxQ", 4, ctypes.addressof(buffer))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.c_char_p(program), 0, 0) == 0
+os.execv(words[0], words)
+"""
+
+
+@test("doctor: what a supervisor of static programs would miss, and who confines programs")
+def machine(t):
+    t.tailnet()
+    seccomp, getfd = {"x86_64": (317, 438), "aarch64": (277, 438)}[os.uname().machine]
+    for number, level, *parts in ((None, "ok", "would allow"), (seccomp, "note", "user notification is refused", "container"),
+                                  (getfd, "note", "pidfd_getfd does not", "SYS_PTRACE")):
+        refuse = [sys.executable, "-c", REFUSE, number] if number else []
+        done = t.run([*refuse, t.build("tsproxy"), "doctor", "--json"])
+        found = [c for c in json.loads(done.good())["checks"] if c["check"] == "supervisor"]
+        assert len(found) == 1 and found[0]["level"] == level, done
+        assert all(part in found[0]["text"] + (found[0]["fix"] or "") for part in parts), done
+    t.run(["mount", "-t", "tmpfs", "none", "/sys/fs"]).good()
+    os.mkdir("/sys/fs/selinux")
+    for enforce in "0", "1":
+        with open("/sys/fs/selinux/enforce", "w") as f:
+            f.write(enforce)
+        found = findings(t, status=0)
+        assert ("selinux" in found) == (enforce == "1"), found
+    one(found, "selinux", "note", "restorecon", "ausearch", "libtsproxy.so")
+
+
+@test("doctor: other preloaded libraries are told, rivals as a conflict; its own switch, and that nothing is served here")
+def others(t):
+    t.need("gcc")
+    t.tailnet()
+    source = t.file("other.c", "int other;\n")
+    for name, check, level in (("libother.so", "preload", "note"), ("libproxychains.so.4", "conflict", "warn"),
+                               ("libtorsocks.so", "conflict", "warn"), ("libtsocks.so", "conflict", "warn")):
+        t.run(["gcc", "-shared", "-fPIC", "-o", name, source]).good()
+        found = findings(t, status=level == "warn", env={"LD_PRELOAD": f"{t.dir}/{name}"})
+        one(found, check, level, name)
+        one(found, "connect", "ok")
+    one(findings(t, status=1, env={"TSPROXY_DISABLE": "1"}), "environment", "warn", "TSPROXY_DISABLE")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Other carriers: proxies that are no tailscaled, passwords, HTTP CONNECT, and programs that use a proxy themselves."""
+import json
+import os
 import subprocess
 import sys
 
@@ -91,6 +93,7 @@ def sim_kinds(t):
     t.need("curl")
     t.page(3000)
     for options, socks in ((["--user", "me", "--pass", "secret"], "me:secret@127.0.0.1:1085"),
+                           ([], "nobody:asked@127.0.0.1:1085"), (["--no-pipeline"], "nobody:asked@127.0.0.1:1085"),
                            (["--no-pipeline"], "127.0.0.1:1085"), (["--one-write"], "127.0.0.1:1085"),
                            (["--honest-codes"], "127.0.0.1:1085")):
         sim = t.sim("--socks5", "1085", *options)
@@ -380,3 +383,53 @@ socket.create_connection((sys.argv[1], 3000)).close()
     t.tsproxy(sys.executable, program, NODE1, options=both).good()
     assert f"{NODE1}:3000" not in http.stats()["targets"] and f"{NODE1}:3999" not in http.stats()["targets"], http.stats()
     assert socks.stats()["targets"][f"{NODE1}:3000"]["connections"] == 1
+
+
+@test("proxy variables of any shape: what can be read is used, what cannot leaves the usual ports, and nothing hangs or crashes")
+def odd_variables(t):
+    t.tailnet()
+    usable = ("localhost:1080", "SOCKS5://LOCALHOST:1080/", "socks5://127.0.0.1:1080/path?x", "socks5://localhost", "socks5h://127.0.0.1:1080",
+              "socks5://user:p%40ss@localhost:1080", "socks://localhost:1080")
+    others = ("socks5://", "socks5://:1080", "socks4://localhost:1080", "http://[::1]:3128", "unix:///x", "socks5h://nohost.invalid:1080",
+              "socks5://127.0.0.1:99999", "socks5://127.0.0.1:0", " socks5://127.0.0.1:1080", "socks5://[::1", "socks5://\033[31m:1",
+              "https://localhost:3128", "socks5://a b:1", "@", ":", "x" * 5000, "%", "socks5://" + "u" * 300 + "@localhost:1080")
+    for i, value in enumerate(usable + others):
+        env = {"ALL_PROXY": value, "http_proxy": value, "TSPROXY_PROFILE": f"p{i}"}
+        done = t.launcher("status", "--json", env=env)
+        carrier = json.loads(done.good())["carriers"][0]
+        assert (carrier["kind"], carrier["address"], carrier["udp"]) == ("socks5", "127.0.0.1:1080", True), (value, done)
+        done = t.launcher("doctor", env=env)
+        assert done.status in (0, 1) and "\033" not in done.out and done.seconds < 10, (value, done)
+
+
+@test("a sidecar's proxy is all there is: named by option, variable or file it carries, without a word; a daemon that comes is asked")
+def proxy_alone(t):
+    subprocess.run(["ip", "address", "add", f"{OUTSIDE}/32", "dev", "lo"], check=True)
+    hosts = t.file("hosts", f"127.0.0.1 localhost\n{OUTSIDE} sidecar\n")
+    subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
+    sim = t.sim("--socks5", f"{OUTSIDE}:1055", "--name", f"{FQDN1}={NODE1}")
+    t.page(3000)
+    curl = "curl", "-sS", "-m", "10", "-w", " %{http_code}", "-o", "/dev/null"
+    for socks in "sidecar:1055", f"{OUTSIDE}:1055":
+        for how in "option", "variable", "file":
+            options, env = ["--socks5", socks] if how == "option" else [], {"TSPROXY_SOCKS5": socks} if how == "variable" else {}
+            t.file("home/.config/tsproxy/tsproxy.conf", f"socks5 = {socks}\n" if how == "file" else "")
+            for host in NODE1, f"[{NODE1_V6}]", FQDN1:
+                done = t.tsproxy(*curl, f"http://{host}:3000/", options=options, env=env)
+                assert done.good() == " 200" and not done.err, (socks, how, host, done)
+            done = t.launcher(*options, "doctor", f"{FQDN1}:3000", env=env)
+            assert "no daemon can be asked" in done.good() and f"{FQDN1} port 3000 in" in done.out, done
+            assert "not known" in t.launcher(*options, "status", env=env).good()
+    assert sum(v["connections"] for v in sim.stats()["targets"].values()) >= 18
+    # What is no tailnet's stays direct, and the daemon's own address is refused.
+    t.tsproxy(*curl, "http://192.0.2.1:3000/").bad(status=7)
+    assert not [k for k in sim.stats()["targets"] if "192.0.2" in k]
+    # A socket that is named is one that is missed.
+    t.launcher("--socket", "/run/none", "sync").bad("/run/none", status=1)
+    daemon = t.sim("--socks5", "0", api=API)
+    t.launcher("sync").good()
+    assert NAME1 in t.launcher("status").good()
+    daemon.process.terminate()
+    daemon.process.wait()
+    t.launcher("sync").bad("no tailscaled found", "stay", status=1)
+    assert NAME1 in t.launcher("status").good()

@@ -121,26 +121,8 @@ def like_the_command(t):
     assert t.launcher("trace", "--nonsense", "--", "true").bad("--nonsense", status=2).err.count("\n") == 1
     assert t.launcher("trace", "--help").good().startswith("usage: tsproxy trace")
     for env, coloured in ({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False):
-        out = on_terminal(t, ["trace", "curl", "-s", f"http://{NAME1}:3000/"], env)
-        assert ("\033[32mconnected" in out) == coloured and "connected" in out and "a page" in out, out
-
-
-def on_terminal(t, words, env):
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execve(t.build("tsproxy"), ["tsproxy", *words], {**t.env, "TERM": "xterm", **env})
-    out = b""
-    while True:
-        try:
-            data = os.read(fd, 65536)
-        except OSError:
-            break
-        if not data:
-            break
-        out += data
-    os.close(fd)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, out
-    return out.decode()
+        status, out = t.on_terminal([t.build("tsproxy"), "trace", "curl", "-s", f"http://{NAME1}:3000/"], env)
+        assert status == 0 and ("\033[32mconnected" in out) == coloured and "connected" in out and "a page" in out, out
 
 
 @test("trace: an interrupt at the terminal ends the command, and trace tells what it had; a signal to trace goes on to it")
@@ -192,3 +174,29 @@ def nobody_reads(t):
         pass
     assert t.tsproxy("curl", "-s", f"http://{NAME1}:3000/", env={"TSPROXY_TRACE": fifo}).good() == "a page\n"
     os.close(fd)
+
+
+@test("trace: who reads the lines may go; the command goes on to its end, and nothing is left behind")
+def reader_gone(t):
+    t.tailnet()
+    t.page(3000)
+    script = f"curl -s http://{NAME1}:3000/ >/dev/null; curl -s http://{NAME1}:3000/ >/dev/null; echo end >> ended"
+    for how in "2>&1 >/dev/null | head -n 1", "2>/dev/full", "2>&-", ">&- 2>&- <&-":
+        t.run(["sh", "-c", f"'{t.build('tsproxy')}' trace -- sh -c '{script}' {how}"]).good()
+    until(lambda: open(f"{t.dir}/ended").read() == "end\n" * 4, "the end of each command")
+    until(lambda: not [f for f in os.listdir("/run/user/0") if f.startswith("tsproxy-trace")], "a tidy place")
+
+
+@test("trace: a command that crashes, one with threads, one within another, times that can be read")
+def kinds(t):
+    t.tailnet()
+    t.page(3000)
+    assert t.launcher("trace", "--", "sh", "-c", "kill -SEGV $$").status == -signal.SIGSEGV
+    threads = (f"import threading\nthreads = [threading.Thread(target=socket.create_connection, args=(('{NODE1}', 3000),))"
+               " for _ in range(8)]\nfor x in threads: x.start()\nfor x in threads: x.join()\n")
+    done = t.launcher("trace", "--json", *python(threads))
+    found = [json.loads(line) for line in done.err.splitlines()]
+    assert sum(e["event"] == "open" for e in found) == 8 and done.status == 0, done
+    assert all(re.fullmatch(r"[0-9.]{1,12}", line.split('"ms":')[1].split(",")[0].rstrip("}")) for line in done.err.splitlines()), done
+    inner = t.launcher("trace", t.build("tsproxy"), "trace", "curl", "-s", f"http://{NAME1}:3000/")
+    assert inner.good() == "a page\n" and inner.err.count("\n") == 2, inner

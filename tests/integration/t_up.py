@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """tsproxy up and down over a stand-in for tailscaled: the supervisor, ports, what is already there, every error."""
 import os
+import pty
 import signal
 
 from harness import API, NAME1, test, until
@@ -166,3 +167,62 @@ def errors(t):
     # A daemon that is logged out, and no tailscale command.
     t.sim("--socks5", "1080", "--state", "NeedsLogin", api=API)
     t.launcher("up", env={"PATH": "/nonexistent"}).bad("tailscale command is missing", status=1)
+
+
+@test("up: a folder that is a link is used and left as it is, unless others may write there; a full disk is told by its name")
+def places(t):
+    install(t)
+    os.makedirs(f"{t.home}/.local/share")
+    elsewhere = os.path.join(t.dir, "volume")
+    os.mkdir(elsewhere, 0o755)
+    os.symlink(elsewhere, own(t).rstrip("/"))
+    t.launcher("up").good("by a daemon of its own")
+    assert os.stat(elsewhere).st_mode & 0o777 == 0o755 and os.path.exists(f"{elsewhere}/tailscaled.log")
+    t.launcher("down").good()
+    os.chmod(elsewhere, 0o777)
+    done = t.launcher("up").bad("others may write", status=1)
+    assert done.err.count("\n") == 1 and os.stat(elsewhere).st_mode & 0o777 == 0o777, done
+    os.unlink(own(t).rstrip("/"))
+    os.mkdir(own(t), 0o777)
+    os.chmod(own(t), 0o777)
+    t.launcher("up").good()
+    assert os.stat(own(t)).st_mode & 0o777 == 0o700
+    t.launcher("down").good()
+    full = os.path.join(t.dir, "full")
+    os.mkdir(full)
+    t.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", full]).good()
+    t.run(["sh", "-c", f"mkdir -p {full}/.local/share/tsproxy; head -c 100000 /dev/zero > {full}/x"])
+    t.launcher("up", env={"HOME": full}).bad("No space left", "failed", status=1)
+
+
+@test("up: the link as it is in a pipe, with a QR code on a terminal, tame; an interrupt at the keyboard says how to go on")
+def link(t):
+    t.file("bin/tailscale", "#!/bin/sh\nprintf '{\"AuthURL\":\"https://login.example/a/1\\\\u001b[31m\",\\n \"Backend' ; sleep 0.1\n"
+           "printf 'State\":\"NeedsLogin\"}{\"BackendState\":\"NeedsLogin\"}\\n'\n"
+           "printf 'not\\033[31m now' >&2; [ ! -e \"$HOME/wait\" ] || exec sleep 100\nexit 1\n", 0o755)
+    t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
+    t.sim("--socks5", "1080", "--state", "NeedsLogin", api=API)
+    done = t.launcher("up").bad("\n\thttps://login.example/a/1?[31m\n", "tailscale: not?[31m now", "waiting for the login: failed", status=1)
+    assert "\033" not in done.err and "█" not in done.err and done.err.count("https://") == 1, done
+    status, out = t.on_terminal([t.build("tsproxy"), "up"], size=(60, 100))
+    assert status == 1 and "\thttps://login.example/a/1?[31m\n" in out and "\033[31m" not in out, out
+    assert any(c in out for c in "█▄▀"), out
+    t.file("home/wait")
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(t.build("tsproxy"), ["tsproxy", "up"], {**t.env, "TERM": "xterm"})
+    out = b""
+    while b"waiting for the login" not in out:
+        out += os.read(fd, 65536)
+    os.write(fd, b"\x03")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGINT
+    while True:
+        try:
+            data = os.read(fd, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        out += data
+    os.close(fd)
+    assert b"not logged in; tsproxy up tries again" in out, out

@@ -6,15 +6,19 @@ A test is a function of one argument, t, marked @test("what it shows"). It runs 
 sleeps here: until() polls a condition.
 """
 import contextlib
+import fcntl
 import http.server
 import json
 import os
+import pty
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 
@@ -221,6 +225,25 @@ class Test:
     def preload(self, *argv, env=None, **more):
         """No launcher: a program with nothing but LD_PRELOAD set (the map must be there, or a refresh makes it)."""
         return self.run(argv, env={"LD_PRELOAD": self.build("libtsproxy.so"), **(env or {})}, **more)
+
+    def on_terminal(self, argv, env=None, size=(24, 80)):
+        """Runs it on a terminal of its own, of so many lines and columns. Returns its exit status and what was printed there."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+            os.chdir(self.dir)
+            os.execve(argv[0], argv, {**self.env, "TERM": "xterm", **(env or {})})
+        out = b""
+        while True:
+            try:
+                data = os.read(fd, 65536)
+            except OSError:     # the other side is closed
+                break
+            if not data:
+                break
+            out += data
+        os.close(fd)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), out.decode(errors="replace").replace("\r\n", "\n")
 
     def spawn(self, argv, ready, env=None, cwd=None, stdout=None):
         """A server: ready() tells when it is. Its output goes to a file in the test's directory."""

@@ -234,3 +234,75 @@ def profiles(w):
         good(place.run("tsproxy", "-p", "work", "down"))
         assert len(place.daemons()) == 1
         place.reaches()
+
+
+@check("door: up twice at once starts one daemon, and both come back with the node up")
+def at_once(w):
+    with workspace(w, 17) as place:
+        both = [place.spawn("tsproxy", "up", f"--login-server=http://{CONTROL}", f"--hostname={place.name}") for _ in range(2)]
+        for p in both:
+            out, _ = p.communicate(timeout=60)
+            assert p.returncode == 0 and f"up as {place.name}." in out, out
+        assert len(place.daemons()) == 1, place.daemons()
+        place.reaches()
+
+
+@check("door: up with a wrong key, and with no control server, says so and ends; the right one works after that")
+def wrong_login(w):
+    with workspace(w, 18) as place:
+        w.admin("/auth?key=tskey-auth-right")
+        try:
+            done = place.up("--authkey=tskey-auth-wrong")
+            assert done.returncode == 1 and not done.stdout, done
+            assert "tsproxy: tailscale: backend error: invalid authkey\ntsproxy: logging in: failed\n" in done.stderr, done
+            done = place.run("tsproxy", "up", "--timeout=18s", "--login-server=http://127.0.0.1:9", f"--hostname={place.name}")
+            assert done.returncode == 1 and "no answer yet from the control server" in done.stderr, done
+            assert "timeout waiting" in done.stderr and "tskey" not in done.stderr, done
+            assert "logging in ... done" in place.up("--authkey=tskey-auth-right").stderr
+            place.reaches()
+        finally:
+            w.admin("/auth")
+
+
+@check("door: an interrupt while up waits for the login leaves a daemon, with which up goes on, and which down ends")
+def interrupted(w):
+    with workspace(w, 19) as place:
+        for number in signal.SIGINT, signal.SIGTERM:
+            w.admin("/auth?link=1")
+            try:
+                p = place.spawn("tsproxy", "up", f"--login-server=http://{CONTROL}", f"--hostname={place.name}")
+                line = "start"
+                while "/auth/" not in line:
+                    line = p.stdout.readline()
+                    assert line, "it ended without a link"
+                # To this process alone, as a supervisor does it; the keyboard tells the whole group.
+                p.send_signal(number)
+                out, _ = p.communicate(timeout=30)
+                assert p.returncode == -number and "tsproxy up tries again, tsproxy down ends it" in out, out
+            finally:
+                w.admin("/auth")
+            assert len(place.daemons()) == 1
+            assert "not logged in" in place.run("tsproxy", "doctor").stdout
+        good(place.up())
+        place.reaches()
+
+
+@check("door: with all the usual ports taken up takes others; a daemon that is killed comes back on them")
+def taken(w):
+    with workspace(w, 20) as place:
+        others = [place.spawn("python3", "-m", "http.server", "-b", "127.0.0.1", port) for port in ("1055", "1080", "3128")]
+        try:
+            until("the web servers", lambda: all(place.run("curl", "-s", f"http://127.0.0.1:{port}/").returncode == 0
+                                                 for port in ("1055", "1080", "3128")))
+            assert "socks5 127.0.0.1:41080" in good(place.up())
+            place.reaches()
+            before = place.daemons()
+            # What a machine that went down leaves: names of processes that are gone, a socket that nobody listens at.
+            for pid in before:
+                os.kill(pid, signal.SIGKILL)
+            until("another daemon", lambda: place.daemons() not in ([], before))
+            place.reaches()
+        finally:
+            for other in others:
+                other.terminate()
+                other.communicate()

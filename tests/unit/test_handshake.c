@@ -214,19 +214,27 @@ END_TEST
 START_TEST(user_and_password)
 {
 	static const uint8_t granted[] = { 5, 2, 1, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0 };
+	static const uint8_t open[] = { 5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0 };
 	static const uint8_t refused[] = { 5, 2, 1, 1 };
 	static const uint8_t auth[] = { 1, 4, 'u', 's', 'e', 'r', 6, 's', 'e', 'c', 'r', 'e', 't' };
 	struct ts_handshake hs = begin(TS_PROXY_SOCKS5, true, true);
 	uint8_t out[TS_HS_OUT_MAX];
 
-	ck_assert_uint_eq(say(&hs, out), 3);
-	ck_assert_uint_eq(out[2], TS_SOCKS5_METHOD_USERPASS);
+	ck_assert_uint_eq(say(&hs, out), 4);
+	ck_assert_mem_eq(out, "\5\2\0\2", 4);
 	ck_assert_uint_eq(ts_handshake_input(&hs, granted, 2, false), 2);
 	ck_assert_uint_eq(say(&hs, out), sizeof(auth));
 	ck_assert_mem_eq(out, auth, sizeof(auth));
 	hs = begin(TS_PROXY_SOCKS5, false, true);
 	ck_assert_uint_eq(play(&hs, granted, sizeof(granted), 1), sizeof(granted));
 	ck_assert_int_eq(hs.state, TS_HS_DONE);
+	/* One that wants no user takes who names one; one that was offered none may not ask for it. */
+	hs = begin(TS_PROXY_SOCKS5, false, true);
+	ck_assert_uint_eq(play(&hs, open, sizeof(open), 1), sizeof(open));
+	ck_assert_int_eq(hs.state, TS_HS_DONE);
+	hs = begin(TS_PROXY_SOCKS5, false, false);
+	play(&hs, granted, sizeof(granted), 1);
+	ck_assert_int_eq(hs.state, TS_HS_FAILED);
 	hs = begin(TS_PROXY_SOCKS5, false, true);
 	play(&hs, refused, sizeof(refused), 1);
 	ck_assert_int_eq(hs.state, TS_HS_FAILED);

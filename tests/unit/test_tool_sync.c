@@ -84,7 +84,7 @@ static void serve_socks(int c, unsigned traits)
 	struct sockaddr_in local = { 0 };
 
 	if (traits & PIPELINE) {
-		if (!read_n(c, in, 3))
+		if (!read_n(c, in, 2) || !read_n(c, in + 2, in[1]))
 			_exit(0);
 	} else if (read(c, in, sizeof(in)) < 3) {
 		/* As microsocks: whatever came with the greeting is thrown away. */
@@ -92,7 +92,7 @@ static void serve_socks(int c, unsigned traits)
 	}
 	if (in[0] != 5)
 		_exit(0);
-	if (in[2] != (traits & AUTH ? 2 : 0)) {
+	if (!memchr(in + 2, traits & AUTH ? 2 : 0, in[1])) {
 		put(c, "\5\xff", 2);
 		_exit(0);
 	}
