@@ -17,10 +17,10 @@
  * expect: helper has ours 0
  * expect: after a change 100.64.0.77 started 2
  */
-#include <dirent.h>
 #include <signal.h>
 
 #include "names_state.h"
+#include "server.h"
 
 static int children;
 
@@ -52,30 +52,19 @@ static int lines(const char *name, const char *prefix)
 	return n;
 }
 
-static int open_descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 int main(void)
 {
 	int before, status;
 
 	signal(SIGCHLD, handler);
 	dup2(1, 50);
-	before = open_descriptors();
+	before = descriptors();
 	printf("db %s\n", look_up("db"));
 	printf("started %d\n", lines("started", ""));
 	status = wait(NULL);
 	printf("wait %d %s\n", status, errno == ECHILD ? "ECHILD" : "?");
 	printf("SIGCHLD %d\n", children);
-	printf("descriptors %s\n", open_descriptors() == before ? "kept" : "changed");
+	printf("descriptors %s\n", descriptors() == before ? "kept" : "changed");
 	printf("preload %d status %d\n", lines("environment", "LD_PRELOAD="), lines("environment", "TSPROXY_STATUS="));
 	printf("helper has ours %d\n", lines("descriptors", "50"));
 	/* A name that misses has the map made anew once that is 2 s old, and waits for it. */

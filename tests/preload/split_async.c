@@ -18,7 +18,6 @@
  * expect: 0 descriptors more
  */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -28,11 +27,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "server.h"
 
 enum { N = 4, SLOW_MS = 400 };
 
@@ -41,56 +41,19 @@ static struct gaicb requests[N], *list[N];
 static const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
 static long long began;
 
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
-}
-
 static void answer(int fd)
 {
 	static const uint8_t record[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 10, 0, 0, 1 };
 	uint8_t m[600];
 	size_t n;
 
-	while (recv(fd, m, 2, MSG_WAITALL) == 2) {
-		n = (size_t)(m[0] << 8 | m[1]);
-		if (recv(fd, m + 2, n, MSG_WAITALL) != (ssize_t)n)
-			return;
+	while ((n = read_message(fd, m, sizeof(m))) != 0) {
 		poll(NULL, 0, SLOW_MS);
 		m[4] |= 0x80;
 		m[9] = 1;
 		memcpy(m + 2 + n, record, sizeof(record));
 		n += sizeof(record);
-		m[0] = (uint8_t)(n >> 8);
-		m[1] = (uint8_t)n;
-		send(fd, m, n + 2, MSG_NOSIGNAL);
-	}
-}
-
-static void start(void)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(5301), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || listen(fd, 64) != 0)
-		abort();
-	if (fork() != 0) {
-		close(fd);
-		return;
-	}
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGCHLD, SIG_IGN);
-	for (;;) {
-		int c = accept(fd, NULL, NULL);
-
-		if (fork() == 0) {
-			answer(c);
-			_exit(0);
-		}
-		close(c);
+		write_message(fd, m, n);
 	}
 }
 
@@ -187,17 +150,6 @@ static void ask_one(const char *name)
 		abort();
 }
 
-static int descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 int main(void)
 {
 	struct sigevent by_signal = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 7 };
@@ -212,7 +164,7 @@ int main(void)
 		return 1;
 	sigaction(SIGUSR1, &sa, NULL);
 	sigaction(SIGALRM, &alarmed, NULL);
-	start();
+	serve(5301, answer);
 	before = descriptors();
 	printf("none: ");
 	ask(GAI_NOWAIT, NULL);

@@ -34,21 +34,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "server.h"
+
 static volatile int *questions;	/* shared with the server */
-
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
-}
 
 static uint8_t *record(uint8_t *p, uint16_t type, uint32_t ttl, const void *data, uint8_t len)
 {
@@ -68,10 +61,7 @@ static void answer(int fd)
 	uint8_t *end;
 	size_t n;
 
-	while (recv(fd, m, 2, MSG_WAITALL) == 2) {
-		n = (size_t)(m[0] << 8 | m[1]);
-		if (recv(fd, m + 2, n, MSG_WAITALL) != (ssize_t)n)
-			return;
+	while ((n = read_message(fd, m, sizeof(m))) != 0) {
 		__sync_fetch_and_add(questions, 1);
 		memcpy(label, m + 15, m[14]);
 		label[m[14]] = '\0';
@@ -99,33 +89,7 @@ static void answer(int fd)
 			m[5] |= 2;
 		}
 		n = (size_t)(end - m) - 2;
-		m[0] = (uint8_t)(n >> 8);
-		m[1] = (uint8_t)n;
-		send(fd, m, n + 2, MSG_NOSIGNAL);
-	}
-}
-
-static void start(void)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(5301), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || listen(fd, 64) != 0)
-		abort();
-	if (fork() != 0) {
-		close(fd);
-		return;
-	}
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGCHLD, SIG_IGN);
-	for (;;) {
-		int c = accept(fd, NULL, NULL);
-
-		if (fork() == 0) {
-			answer(c);
-			_exit(0);
-		}
-		close(c);
+		write_message(fd, m, n);
 	}
 }
 
@@ -160,7 +124,7 @@ int main(void)
 	long long began;
 
 	questions = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	start();
+	serve(5301, answer);
 	count("ttl 60", "a60.corp.example");
 	count("other letters", "A60.corp.example");
 	count("ttl 0", "a0.corp.example");

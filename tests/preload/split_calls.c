@@ -16,7 +16,6 @@
  * expect: as errno was: yes
  */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -28,24 +27,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "server.h"
+
 static volatile sig_atomic_t signals;
 static volatile int *asked;	/* shared with the server: questions about never.corp.example */
 static char in_handler[64];
-
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
-}
 
 static void answer(int fd)
 {
@@ -53,10 +45,7 @@ static void answer(int fd)
 	uint8_t m[600];
 	size_t n;
 
-	while (recv(fd, m, 2, MSG_WAITALL) == 2) {
-		n = (size_t)(m[0] << 8 | m[1]);
-		if (recv(fd, m + 2, n, MSG_WAITALL) != (ssize_t)n)
-			return;
+	while ((n = read_message(fd, m, sizeof(m))) != 0) {
 		if (memcmp(m + 2 + 13, "never", 5) == 0) {
 			++*asked;
 			continue;
@@ -69,33 +58,7 @@ static void answer(int fd)
 			memcpy(m + 2 + n, record, sizeof(record));
 			n += sizeof(record);
 		}
-		m[0] = (uint8_t)(n >> 8);
-		m[1] = (uint8_t)n;
-		send(fd, m, n + 2, MSG_NOSIGNAL);
-	}
-}
-
-static void start(void)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(5301), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || listen(fd, 64) != 0)
-		abort();
-	if (fork() != 0) {
-		close(fd);
-		return;
-	}
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGCHLD, SIG_IGN);
-	for (;;) {
-		int c = accept(fd, NULL, NULL);
-
-		if (fork() == 0) {
-			answer(c);
-			_exit(0);
-		}
-		close(c);
+		write_message(fd, m, n);
 	}
 }
 
@@ -110,17 +73,6 @@ static const char *look_up(const char *name, char text[64])
 		freeaddrinfo(res);
 	}
 	return text;
-}
-
-static int descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
 }
 
 static void on_alarm(int sig)
@@ -177,7 +129,7 @@ int main(void)
 	void *result;
 
 	asked = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	start();
+	serve(5301, answer);
 	alarm_each(5, on_alarm, 1);
 	look_up("slow.corp.example", text);
 	printf("signals: %s, %s came\n", text, signals > 5 ? "some" : "none");

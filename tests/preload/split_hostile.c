@@ -44,7 +44,6 @@
  * expect: descriptors: 0 more
  */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -53,9 +52,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "server.h"
 
 static uint8_t query[2][600];
 static size_t query_len[2];
@@ -216,7 +216,7 @@ static void misanswer(int fd, const char *what, unsigned i)
 	send_message(fd, m, n);
 }
 
-static void serve(int fd)
+static void mislead(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char what[64] = "";
@@ -266,31 +266,6 @@ static void serve(int fd)
 		read(fd, m, 1);	/* until the other has hung up */
 }
 
-static void start(int port, void (*each)(int))
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || listen(fd, 64) != 0)
-		abort();
-	if (fork() != 0) {
-		close(fd);
-		return;
-	}
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGCHLD, SIG_IGN);
-	for (;;) {
-		int c = accept(fd, NULL, NULL);
-
-		if (fork() == 0) {
-			each(c);
-			_exit(0);
-		}
-		close(c);
-	}
-}
-
 static void refuse(int fd)
 {
 	for (queries = 0; read_query(fd, 0); queries++) {
@@ -324,17 +299,6 @@ static const char *look_up(const char *name, int family)
 	return text;
 }
 
-static int descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 int main(void)
 {
 	static const char *const names[] = {
@@ -346,8 +310,8 @@ int main(void)
 	char name[100];
 	int before;
 
-	start(5301, serve);
-	start(5302, refuse);
+	serve(5301, mislead);
+	serve(5302, refuse);
 	before = descriptors();
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		sprintf(name, "%s.corp.example", names[i]);
