@@ -37,9 +37,14 @@ struct ts_doctor {
 	unsigned count;
 };
 
-/* `fmt`, then what to do about it ("" for nothing) after "\n". */
+/* doctor.c: `fmt`, then what to do about it ("" for nothing) after "\n". */
 void ts_doctor_add(struct ts_doctor *d, enum ts_level level, const char *check, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The most serious level among the findings. */
+enum ts_level ts_doctor_worst(const struct ts_doctor *d);
+/* A line each, or one JSON object, on standard output. */
+void ts_doctor_print(const struct ts_doctor *d, bool json);
+void ts_doctor_free(struct ts_doctor *d);
 
 /* doctor_machine.c: versions, the library, what the kernel allows. */
 void ts_doctor_machine(struct ts_doctor *d);
