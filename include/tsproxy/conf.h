@@ -38,6 +38,8 @@ struct ts_conf {
 	bool overridden;	/* a setting below differs from the profile's own: the map has its own file */
 	bool bad_list;		/* a prefix could not be parsed: the launcher refuses, the object warns */
 	bool bad_dns_route;	/* likewise a dns-route */
+	bool bad_path;		/* TSPROXY_STATUS or TSPROXY_SOCKET is relative: nobody knows to what; there is no map then */
+	char map_path[TS_CONF_PATH_MAX];	/* where this process finds its map; empty: it has none */
 	struct ts_conf_proxy socks5;	/* TSPROXY_SOCKS5=[USER:PASS@]HOST:PORT */
 	struct ts_conf_proxy http;	/* TSPROXY_HTTP_PROXY=[USER:PASS@]HOST:PORT */
 	char remote_name[TS_CONF_SUFFIXES_MAX];	/* TSPROXY_REMOTE_NAME=SUFFIX,SUFFIX... as it stands there */
@@ -45,9 +47,7 @@ struct ts_conf {
 	unsigned route_count, exclude_count;
 	struct ts_prefix route[TS_CONF_PREFIXES_MAX];	/* TSPROXY_ROUTE=CIDR,CIDR... */
 	struct ts_prefix exclude[TS_CONF_PREFIXES_MAX];	/* TSPROXY_EXCLUDE=CIDR,CIDR... */
-	bool bad_path;		/* TSPROXY_STATUS or TSPROXY_SOCKET is relative: nobody knows to what; there is no map then */
 	char host_aliases[TS_CONF_PATH_MAX];	/* HOSTALIASES of hostname(7) */
-	char map_path[TS_CONF_PATH_MAX];	/* where this process finds its map; empty: it has none */
 };
 
 /*
@@ -61,6 +61,8 @@ struct ts_conf {
  * those five values, each ended by a NUL. HOST is the host name, because a home may be shared.
  */
 void ts_conf_load(struct ts_conf *conf, char *const envp[]);
+/* The same for one that is all zero still, whose pages need not be touched then. */
+void ts_conf_fill(struct ts_conf *conf, char *const envp[]);
 
 #define TS_CONF_SYSTEM_FILE "/etc/tsproxy.conf"
 

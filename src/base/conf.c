@@ -234,9 +234,14 @@ end:
 
 void ts_conf_load(struct ts_conf *conf, char *const envp[])
 {
+	memset(conf, 0, sizeof(*conf));
+	ts_conf_fill(conf, envp);
+}
+
+void ts_conf_fill(struct ts_conf *conf, char *const envp[])
+{
 	const char *s;
 
-	memset(conf, 0, sizeof(*conf));
 	conf->short_names = true;
 	if (is_on(ts_env_get(envp, "TSPROXY_DISABLE"), false)) {
 		conf->disable = true;

@@ -11,9 +11,9 @@
 #include "tsproxy/buf.h"
 #include "tsproxy/sys.h"
 
-enum ts_log_level ts_log_level = TS_LOG_OFF;
+TS_EVERY_START enum ts_log_level ts_log_level = TS_LOG_OFF;
 
-bool ts_trace_on;
+TS_EVERY_START bool ts_trace_on;
 
 static char log_file[256], trace_file[256];
 

@@ -14,13 +14,14 @@
 
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
+#include "tsproxy/log.h"
 #include "tsproxy/sys.h"
 
 #define BITS (8 * sizeof(long))
 
 uint16_t ts_fd_flags[TS_FD_MAX];
 unsigned long ts_fd_waits[TS_FD_MAX / BITS];
-int ts_flow_count;
+TS_EVERY_START int ts_flow_count;
 struct ts_lock ts_fdtab_lock;
 
 static int highest = -1;

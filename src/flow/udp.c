@@ -68,7 +68,7 @@ struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v)
 	return u;
 }
 
-int ts_udp_count;
+TS_EVERY_START int ts_udp_count;
 
 static int fd_of(const struct ts_udp *u)
 {

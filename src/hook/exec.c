@@ -225,7 +225,8 @@ int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t 
 /* In the new program. */
 __attribute__((constructor)) static void arrive(void)
 {
-	if (ts_enabled() && ts_connects_pending)
+	/* These words first: hardly any program needs more of the library at its start. */
+	if (ts_connects_pending && ts_enabled())
 		ts_cross_arrive();
 	if (ts_trace_on && ts_enabled())
 		ts_trace_arrive();

@@ -12,16 +12,17 @@
 #include <time.h>
 
 #include "tsproxy/elfaux.h"
+#include "tsproxy/log.h"
 #include "tsproxy/spawn.h"
 #include "tsproxy/sys.h"
 
 struct ts_conf ts_conf;
-bool ts_program_is_go, ts_program_is_secure, ts_connects_pending;
-int ts_load_state;	/* 0 not yet, 1 being loaded or disabled, 2 loaded */
+TS_EVERY_START bool ts_program_is_go, ts_program_is_secure, ts_connects_pending;
+TS_EVERY_START int ts_load_state;	/* 0 not yet, 1 being loaded or disabled, 2 loaded */
 
 extern char **environ;
 
-static int seccomp_at_load;
+TS_EVERY_START static int seccomp_at_load;
 
 /* Takes TS_CROSS_NOTE out of the environment: it is for this program alone. */
 static bool take_note(char **envp)
@@ -51,7 +52,7 @@ void ts_load(void)
 	if (!environ || !__sync_bool_compare_and_swap(&ts_load_state, 0, 1))
 		return;
 	ts_connects_pending = take_note(environ);
-	ts_conf_load(&ts_conf, environ);
+	ts_conf_fill(&ts_conf, environ);
 	if (ts_conf.disable)
 		return;
 	ts_spawn_save_env(environ);

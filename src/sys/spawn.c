@@ -38,7 +38,7 @@ static struct {
 	char *list[ENV_COUNT + 1];
 	char bytes[ENV_BYTES];
 } env __attribute__((aligned(4096)));
-static bool env_whole, under_valgrind;
+TS_EVERY_START static bool env_whole, under_valgrind;
 
 static bool starts_with(const char *s, const char *prefix)
 {
