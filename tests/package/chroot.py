@@ -15,14 +15,14 @@ class Skip(Exception):
 
 
 def mirror(suite):
-    """Where apt gets the suite's main section from; Debian's own address where it does not say."""
+    """Where apt gets the suite's main section from, as debootstrap's argument; where apt does not say, debootstrap knows."""
     out = subprocess.run(['apt-get', 'indextargets', '--format', '$(REPO_URI) $(RELEASE)', 'Created-By: Packages'],
                          stdout=subprocess.PIPE, text=True).stdout
     for line in out.splitlines():
         uri, release = line.split()
         if release == suite:
-            return uri
-    return 'http://deb.debian.org/debian'
+            return [uri]
+    return []
 
 
 def suite():
@@ -49,7 +49,7 @@ def base(build, name=None, include=INCLUDE):
     print(f'debootstrap {name} ...', flush=True)
     log = os.path.join(path, 'log')
     with open(log, 'w') as f:
-        p = subprocess.run([tool, '--variant=minbase', f'--include={include}', name, path + '/root', mirror(name)],
+        p = subprocess.run([tool, '--variant=minbase', f'--include={include}', name, path + '/root', *mirror(name)],
                            stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT, timeout=600)
     if p.returncode:
         with open(log) as f:
