@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from harness import FQDN1, NAME1, NODE1, NODE1_V6, SUFFIX, test, until
+from harness import FQDN1, NAME1, NODE1, NODE1_V6, SUFFIX, listening, test, until
 
 
 def look_up(t, name):
@@ -220,3 +220,20 @@ def asks_nothing(t):
     for argv in (("true",), ("sh", "-c", "ls / | cat"), ("getent", "passwd", "root"),
                  ("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/3000; echo >&3")):
         assert not opened(*argv), argv
+
+
+@test("programs that send DNS themselves, by UDP and TCP, get what they get without tsproxy; nodes' names are not there")
+def own_queries(t):
+    t.need("dig", "node", "dnsmasq")
+    t.tailnet()
+    t.spawn(["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--listen-address=127.0.0.1",
+             "--bind-interfaces", "--user=root", "--pid-file=", "--local=/#/", "--host-record=www.example,192.0.2.7,2001:db8::7"],
+            lambda: listening(53))
+    resolver = ("const r = new (require('dns').Resolver)(); r.setServers(['127.0.0.1']);"
+                "r.resolve4(process.argv[1], (e, a) => console.log(e ? e.code : a))")
+    for name in ("www.example", "none.example", NAME1, FQDN1):
+        for argv in (("dig", "+short", "+time=5", "@127.0.0.1", name), ("dig", "+short", "+tcp", "@127.0.0.1", name, "AAAA"),
+                     ("dig", "+noall", "+comments", "+nocookie", "+time=5", "@127.0.0.1", name, "+qid=7"), ("node", "-e", resolver, name)):
+            native, ours = t.run(argv), t.tsproxy(*argv)
+            assert (native.status, native.out) == (ours.status, ours.out), (native, ours)
+            assert native.status == 0 and (name != "www.example" or argv[0] != "node" or "192.0.2.7" in native.out), native
