@@ -355,6 +355,9 @@ def echo(connection):
 def run_one(function, directory):
     """In the private namespace: one test. Returns the exit status (77: skipped)."""
     assert os.environ.get("TSPROXY_TEST_PRIVATE") == "yes", "tests run in a private namespace only"
+    # Who is started in the background by a shell without job control ignores these, and so would all that is tested here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     t = Test(directory)
     try:
         function(t)
