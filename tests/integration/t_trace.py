@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 
-from harness import FQDN1, NAME1, NODE1, echo, test, until
+from harness import FQDN1, NAME1, NODE1, echo, rest_of_terminal, test, until
 
 SOCKS = "127.0.0.1:1080"
 
@@ -144,16 +144,7 @@ def interrupts(t):
         else:
             os.kill(pid, signal.SIGTERM)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == status, how
-        out = b""
-        while True:
-            try:
-                data = os.read(fd, 65536)
-            except OSError:
-                break
-            if not data:
-                break
-            out += data
-        os.close(fd)
+        out = rest_of_terminal(fd)
         assert b"connected" in out and b"closed after" in out, out
 
 

@@ -4,7 +4,7 @@ import os
 import pty
 import signal
 
-from harness import API, NAME1, test, until
+from harness import API, NAME1, rest_of_terminal, test, until
 
 TAILSCALED = """#!/bin/sh
 # Takes tailscaled's own flags.
@@ -216,13 +216,5 @@ def link(t):
         out += os.read(fd, 65536)
     os.write(fd, b"\x03")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGINT
-    while True:
-        try:
-            data = os.read(fd, 65536)
-        except OSError:
-            break
-        if not data:
-            break
-        out += data
-    os.close(fd)
+    out += rest_of_terminal(fd)
     assert b"not logged in; tsproxy up tries again" in out, out

@@ -35,6 +35,21 @@ API = "/run/tailscale/tailscaled.sock"
 TESTS = []
 
 
+def rest_of_terminal(fd):
+    """What is still printed on the other side of a terminal until that is closed; closes this one."""
+    out = b""
+    while True:
+        try:
+            data = os.read(fd, 65536)
+        except OSError:     # the other side is closed
+            break
+        if not data:
+            break
+        out += data
+    os.close(fd)
+    return out
+
+
 class Skip(Exception):
     """What a test needs is not here, and it says what."""
 
@@ -233,16 +248,7 @@ class Test:
             fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
             os.chdir(self.dir)
             os.execve(argv[0], argv, {**self.env, "TERM": "xterm", **(env or {})})
-        out = b""
-        while True:
-            try:
-                data = os.read(fd, 65536)
-            except OSError:     # the other side is closed
-                break
-            if not data:
-                break
-            out += data
-        os.close(fd)
+        out = rest_of_terminal(fd)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), out.decode(errors="replace").replace("\r\n", "\n")
 
     def spawn(self, argv, ready, env=None, cwd=None, stdout=None):

@@ -20,21 +20,10 @@
  * native-dns: six.tail1.ts.net,fd7a:115c:a1e0::4
  * native-search: tail1.ts.net
  */
-#include <stdint.h>
-
+#include "draw.h"
 #include "netdb_print.h"
 
 enum { DRAWS = 6000 };
-
-static uint64_t state;
-
-static size_t draw(size_t n)
-{
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (size_t)(state >> 33) % n;
-}
-
-#define ONE_OF(list) (list)[draw(sizeof(list) / sizeof(*(list)))]
 
 static const char *const names[] = {
 	"db", "db.tail1.ts.net", "dB.tail1.ts.net.", "four", "four.tail1.ts.net", "six", "six.tail1.ts.net", "me",

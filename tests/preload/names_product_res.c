@@ -26,21 +26,11 @@
  */
 #include <arpa/nameser.h>
 #include <resolv.h>
-#include <stdint.h>
 
+#include "draw.h"
 #include "netdb_print.h"
 
 enum { DRAWS = 1500 };
-
-static uint64_t state;
-
-static size_t draw(size_t n)
-{
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (size_t)(state >> 33) % n;
-}
-
-#define ONE_OF(list) (list)[draw(sizeof(list) / sizeof(*(list)))]
 
 static const char *const names[] = {
 	"db", "db.tail1.ts.net", "dB.Tail1.ts.net.", "four", "four.tail1.ts.net", "six", "six.tail1.ts.net", "me",
