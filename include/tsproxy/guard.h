@@ -27,6 +27,8 @@ extern bool ts_connects_pending;
  * first hook that one of them calls loads the settings. Async-signal-safe.
  */
 extern int ts_load_state;
+/* No route of the settings makes loopback addresses ours; true where hooks may not act. False until that is known. */
+extern bool ts_loopback_is_plain;
 void ts_load(void);
 static inline bool ts_enabled(void)
 {

@@ -38,11 +38,14 @@ struct ts_real {
 	int (*__idna_from_dns_encoding)(const char *name, char **result);
 };
 
-extern struct ts_real ts_real_table;
+/* In one piece: what a hook reads on its way to the real function. */
+extern struct ts_real_state {
+	int ready;
+	struct ts_real table;
+} ts_real_state;
 /* The members' names in their order, each ended by a null byte; the first TS_REAL_ROWS are the hooks'. */
 extern const char ts_real_names[];
 #define TS_REAL_ROWS (offsetof(struct ts_real, clock_gettime) / sizeof(void *))
-extern int ts_real_ready;
 /* The real syscall(), for assembler. */
 extern void *ts_real_syscall __attribute__((visibility("hidden")));
 void ts_real_resolve(void);
@@ -56,12 +59,17 @@ void *ts_real_late(const char *library, const char *name);
 /* The same, in whatever has been loaded; for who would wait for the loader anyway. */
 void *ts_real_loaded(const char *name);
 
+static inline bool ts_real_is_ready(void)
+{
+	return __builtin_expect(__atomic_load_n(&ts_real_state.ready, __ATOMIC_ACQUIRE), 1);
+}
+
 /* The table, resolved. */
 static inline const struct ts_real *ts_real(void)
 {
-	if (__builtin_expect(!__atomic_load_n(&ts_real_ready, __ATOMIC_ACQUIRE), 0))
+	if (!ts_real_is_ready())
 		ts_real_resolve();
-	return &ts_real_table;
+	return &ts_real_state.table;
 }
 
 #endif

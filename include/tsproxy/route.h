@@ -35,6 +35,8 @@ struct ts_proxy {
 };
 
 struct ts_decision ts_route_decide(const struct ts_addr *to);
+/* True where that is known to be TS_PASS, from not long ago and by the same map: quicker, and false where it would have to be found out. */
+bool ts_route_has_passed(const struct ts_addr *to);
 
 /* The proxy to use. `v4_only`: the socket can reach IPv4 addresses only; `v6_only` likewise. False where there is none. */
 bool ts_route_proxy(bool v4_only, bool v6_only, struct ts_proxy *out);

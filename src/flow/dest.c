@@ -85,6 +85,13 @@ bool ts_dest_datagram(const struct sockaddr *sa, socklen_t len, struct ts_addr *
 	return ts_addr_from_sockaddr(to, (struct sockaddr *)&in, sizeof(in));
 }
 
+bool ts_dest_was_plain(const struct sockaddr *sa, socklen_t len)
+{
+	struct ts_addr to;
+
+	return ts_plausible(sa) && len <= sizeof(struct sockaddr_storage) && ts_addr_from_sockaddr(&to, sa, len) && ts_route_has_passed(&to);
+}
+
 int ts_dest_send(int fd, const struct sockaddr *sa, socklen_t len, int flags)
 {
 	struct ts_decision d;

@@ -360,21 +360,18 @@ static struct ts_decision decide_by_map(const struct ts_addr *to, const struct t
  * own sequence word, as `known` is; it holds as long as the map is the same. Addresses of Tailscale's are not kept: what
  * is not ours of these asks for a fresher map.
  */
-#define PASSED_MAX 64
+#define PASSED_BITS 6
 
 static struct passed {
 	unsigned seq;
 	unsigned version;
 	uint64_t ip[2];
-} passed[PASSED_MAX];
+} passed[1 << PASSED_BITS];
 
 static struct passed *passed_slot(const uint8_t ip[16], uint64_t words[2])
 {
-	uint64_t mixed;
-
 	__builtin_memcpy(words, ip, 16);
-	mixed = (words[0] ^ words[1]) * 0x9e3779b97f4a7c15ull;
-	return &passed[mixed >> 58];
+	return &passed[((words[0] ^ words[1]) * 0x9e3779b97f4a7c15ull) >> (64 - PASSED_BITS)];
 }
 
 static bool has_passed(const uint8_t ip[16], unsigned version)
@@ -399,6 +396,11 @@ static void keep_passed(const uint8_t ip[16], unsigned version)
 	p->version = version;
 	memcpy(p->ip, words, sizeof(words));
 	__atomic_store_n(&p->seq, seq + 2, __ATOMIC_RELEASE);
+}
+
+bool ts_route_has_passed(const struct ts_addr *to)
+{
+	return has_passed(to->ip, ts_live_version());
 }
 
 static struct ts_decision decide_placeholder(const struct ts_addr *to)
@@ -445,7 +447,7 @@ struct ts_decision ts_route_decide(const struct ts_addr *to)
 	struct ts_decision d = { .verdict = TS_PASS };
 	unsigned version;
 
-	if (!ts_conf.route_count && ts_ip_is_loopback(to->ip))
+	if (ts_ip_is_loopback(to->ip) && !ts_conf.route_count)
 		return d;
 	version = ts_live_version();
 	if (has_passed(to->ip, version))

@@ -52,6 +52,12 @@ static bool at_once(int fd, const void *given, int flags)
 		CARRIED(fd, flags, SO_RCVTIMEO, call, datagram); \
 	} while (0)
 
+/* A call that receives and is the kernel's alone. */
+static inline bool receives_plainly(int fd, int flags)
+{
+	return __builtin_expect(ts_real_is_ready() && !ts_fd_is_carried(fd) && !ts_udp_may_turn(fd, flags), 1);
+}
+
 ssize_t read(int fd, void *buf, size_t len)
 {
 	if (len == 0)
@@ -75,6 +81,8 @@ ssize_t readv(int fd, const struct iovec *iov, int n)
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
+	if (receives_plainly(fd, flags))
+		return ts_real_state.table.recv(fd, buf, len, flags);
 	if (at_once(fd, buf, flags))
 		return ts_real()->recv(fd, buf, len, flags);
 	RECEIVED(fd, flags, recv(fd, buf, len, flags), ts_datagram_recv(fd, buf, len, flags, NULL, NULL));
@@ -91,6 +99,8 @@ ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
 
 ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *addr_len)
 {
+	if (receives_plainly(fd, flags))
+		return ts_real_state.table.recvfrom(fd, buf, len, flags, addr, addr_len);
 	if (at_once(fd, buf, flags))
 		return ts_real()->recvfrom(fd, buf, len, flags, addr, addr_len);
 	RECEIVED(fd, flags, recvfrom(fd, buf, len, flags, addr, addr_len),
@@ -112,7 +122,7 @@ static bool has_control(const struct msghdr *msg)
 	return __builtin_expect(ts_plausible(msg) && msg->msg_control && msg->msg_controllen, 0) && ts_enabled();
 }
 
-static ssize_t receive(int fd, struct msghdr *msg, int flags)
+static __attribute__((noinline)) ssize_t receive(int fd, struct msghdr *msg, int flags)
 {
 	if (at_once(fd, msg, flags))
 		return ts_real()->recvmsg(fd, msg, flags);
@@ -121,10 +131,14 @@ static ssize_t receive(int fd, struct msghdr *msg, int flags)
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	bool room = has_control(msg);
-	ssize_t r = receive(fd, msg, flags);
+	ssize_t r;
 
-	if (room && r >= 0)
+	if (ts_plausible(msg) && !msg->msg_control && receives_plainly(fd, flags))
+		return ts_real_state.table.recvmsg(fd, msg, flags);
+	if (!has_control(msg))
+		return receive(fd, msg, flags);
+	r = receive(fd, msg, flags);
+	if (r >= 0)
 		ts_cross_received(msg);
 	return r;
 }
@@ -181,7 +195,15 @@ static int addressed(int fd, const struct sockaddr *addr, socklen_t len, int fla
 	return r == 1 ? 0 : r;
 }
 
-ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addr_len)
+/* A call that sends and is the kernel's alone, which is told without a look at anything but the descriptor and the address. */
+static inline bool sends_plainly(int fd, const void *addr, socklen_t addr_len)
+{
+	return __builtin_expect(ts_real_is_ready() && !ts_fd_is_carried(fd), 1) &&
+	       (!addr || ts_dest_is_plain(addr, addr_len) || ts_dest_was_plain(addr, addr_len));
+}
+
+static __attribute__((noinline)) ssize_t sendto_any(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
+						     socklen_t addr_len)
 {
 	int r;
 
@@ -198,7 +220,14 @@ ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sock
 		ts_datagram_send(fd, buf, len, flags, addr, addr_len));
 }
 
-ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addr_len)
+{
+	if (sends_plainly(fd, addr, addr_len))
+		return ts_real_state.table.sendto(fd, buf, len, flags, addr, addr_len);
+	return sendto_any(fd, buf, len, flags, addr, addr_len);
+}
+
+static __attribute__((noinline)) ssize_t sendmsg_any(int fd, const struct msghdr *msg, int flags)
 {
 	int r = ts_plausible(msg) && msg->msg_name && !ts_fd_is_udp(fd) ?
 		addressed(fd, msg->msg_name, msg->msg_namelen, flags) : 0;
@@ -219,6 +248,13 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	if (has_control(msg))
 		ts_cross_sending(msg);
 	CARRIED(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags), ts_datagram_sendmsg(fd, msg, flags));
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (ts_plausible(msg) && !msg->msg_control && sends_plainly(fd, msg->msg_name, msg->msg_namelen))
+		return ts_real_state.table.sendmsg(fd, msg, flags);
+	return sendmsg_any(fd, msg, flags);
 }
 
 /* MSG_FASTOPEN opens a connection with the first message: each goes by itself. */

@@ -41,7 +41,11 @@ static struct ts_map places[PLACES] = {
 static struct ts_lock lock;	/* guards everything below against other writers */
 static const struct ts_map *current;
 static unsigned sequence;
-static unsigned version;	/* raised when `current` is another map's, so that what was read before it can be told */
+/* In one line of the cache. */
+static struct {
+	int64_t settled;	/* until then, if it is less than LOOK_NS away, neither file nor age need be looked at */
+	unsigned version;	/* raised when `current` is another map's, so that what was read before it can be told */
+} kept __attribute__((aligned(16)));
 static int64_t looked;
 static int last_error;
 static struct identity {
@@ -117,7 +121,7 @@ static int take_in(int fd, const struct stat *st)
 	}
 	if (ret == 0) {
 		__atomic_store_n(&current, place, __ATOMIC_RELEASE);
-		__atomic_add_fetch(&version, 1, __ATOMIC_RELEASE);
+		__atomic_add_fetch(&kept.version, 1, __ATOMIC_RELEASE);
 	}
 	return ret;
 }
@@ -220,13 +224,17 @@ static bool torn(const struct view *v)
 	return __atomic_load_n(&sequence, __ATOMIC_RELAXED) != v->sequence;
 }
 
-/* One look at the clock serves both the file's and the map's age. */
+/* One look at the clock serves both the file's and the map's age; a datagram to an address that is known not to be ours asks no more. */
 static void keep_up(void)
 {
-	int64_t now = ts_live_now();
+	int64_t now = ts_live_now(), last;
 
+	if (__builtin_expect((uint64_t)(__atomic_load_n(&kept.settled, __ATOMIC_RELAXED) - now) < LOOK_NS, 1))
+		return;
 	look_if_due(now);
 	ts_live_refresh_old(now);
+	last = __atomic_load_n(&looked, __ATOMIC_RELAXED);
+	__atomic_store_n(&kept.settled, (ts_live_within(now, last, LOOK_NS) ? last : now) + LOOK_NS, __ATOMIC_RELAXED);
 }
 
 /* Runs `expr` over `v.map` until no replacement came between; -ENOENT (as `none`) without a map. */
@@ -251,7 +259,7 @@ int ts_live_header(struct ts_map_header *out)
 unsigned ts_live_version(void)
 {
 	keep_up();
-	return __atomic_load_n(&version, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&kept.version, __ATOMIC_ACQUIRE);
 }
 
 int ts_live_find_name(const char *name, size_t len, struct ts_map_answer *out)

@@ -17,7 +17,7 @@
 #include "tsproxy/sys.h"
 
 struct ts_conf ts_conf;
-TS_EVERY_START bool ts_program_is_go, ts_program_is_secure, ts_connects_pending;
+TS_EVERY_START bool ts_program_is_go, ts_program_is_secure, ts_connects_pending, ts_loopback_is_plain;
 TS_EVERY_START int ts_load_state;	/* 0 not yet, 1 being loaded or disabled, 2 loaded */
 
 extern char **environ;
@@ -53,6 +53,7 @@ void ts_load(void)
 		return;
 	ts_connects_pending = take_note(environ);
 	ts_conf_fill(&ts_conf, environ);
+	ts_loopback_is_plain = ts_conf.disable || !ts_conf.route_count;
 	if (ts_conf.disable)
 		return;
 	ts_spawn_save_env(environ);

@@ -21,8 +21,7 @@
 #include "tsproxy/symbols.h"
 #include "tsproxy/sys.h"
 
-struct ts_real ts_real_table;
-int ts_real_ready;
+struct ts_real_state ts_real_state __attribute__((aligned(64)));
 void *ts_real_syscall;
 
 /* Names in the order of struct ts_real's members, as one string of strings: an array of pointers would cost relocations at every start. */
@@ -118,7 +117,7 @@ static void missing_closefrom(int first)
 void ts_real_resolve(void)
 {
 	void *found[COUNT] = { 0 };
-	void **table = (void **)&ts_real_table;
+	void **table = (void **)&ts_real_state.table;
 	const char *name = ts_real_names;
 
 	for (const struct link_map *m = ts_link_map_self(); m; m = m->l_next) {
@@ -136,6 +135,6 @@ void ts_real_resolve(void)
 			found[i] = strcmp(name, "closefrom") == 0 ? (void *)missing_closefrom : (void *)missing;
 		__atomic_store_n(&table[i], found[i], __ATOMIC_RELAXED);
 	}
-	__atomic_store_n(&ts_real_syscall, (void *)ts_real_table.syscall, __ATOMIC_RELAXED);
-	__atomic_store_n(&ts_real_ready, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&ts_real_syscall, (void *)ts_real_state.table.syscall, __ATOMIC_RELAXED);
+	__atomic_store_n(&ts_real_state.ready, 1, __ATOMIC_RELEASE);
 }
