@@ -82,6 +82,11 @@ bool ts_udp_get_option(int fd, int level, int name, int *out);
 int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len);
 
 /* Descriptors of sockets with an association come and go. */
+/*
+ * The process is about to end, or to become another program: waits for a moment where the proxy might forget what was sent just now. At
+ * exit() that happens by itself.
+ */
+void ts_udp_process_ending(void);
 void ts_udp_fd_closing(int fd);			/* before close, or before `fd` is replaced */
 void ts_udp_fd_duplicated(int from, int to);
 

@@ -19,6 +19,7 @@
 #include "tsproxy/sys.h"
 
 #define ASSOCIATIONS_MAX 65536
+#define ENDING_NS 5000000	/* a proxy that has the processor reads and sends in a tenth of that */
 
 static struct {
 	uint32_t used, free_head;
@@ -95,7 +96,7 @@ static void forget(int fd)
 	if (u->pending)
 		ts_udp_pending_free(u->pending);
 	u->pending = NULL;
-	ts_udp_link_close(&u->link);
+	ts_udp_link_leave(&u->link, u->used_ms);
 	u->next = tables->free_head;
 	tables->free_head = (uint32_t)(u - tables->udp) + 1;
 }
@@ -194,6 +195,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->primed = ts_udp_primed(fd);
 	u->wishes = -1;
 	u->looked_ms = 0;
+	u->used_ms = 0;
 	u->carried.seq = 0;
 	memset(&u->carried.to, 0, sizeof(u->carried.to));
 	ts_udp_edited(u);
@@ -272,6 +274,31 @@ int ts_udp_install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6
 	}
 	ts_unlock(&ts_fdtab_lock);
 	return err;
+}
+
+void ts_udp_process_ending(void)
+{
+	static const struct timespec moment = { .tv_nsec = ENDING_NS };
+	bool hurries = false;
+	int pid;
+
+	if (!ts_udp_count || ts_process() != TS_SELF)
+		return;
+	pid = (int)ts_sys(SYS_getpid);
+	ts_lock(&ts_fdtab_lock);
+	for (uint32_t i = 0; i < tables->used && !hurries; i++) {
+		const struct ts_udp *u = &tables->udp[i];
+
+		hurries = u->refs && u->view.maker == pid && ts_udp_link_hurries(&u->link, u->used_ms);
+	}
+	ts_unlock(&ts_fdtab_lock);
+	if (hurries)
+		ts_sys(SYS_nanosleep, &moment, NULL);
+}
+
+__attribute__((destructor)) static void at_exit(void)
+{
+	ts_udp_process_ending();
 }
 
 void ts_udp_fd_closing(int fd)

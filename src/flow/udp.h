@@ -26,6 +26,7 @@ struct ts_udp_link {
 	struct ts_addr relay;
 	void *page;		/* the mapping that keeps the connection; null: */
 	int fd;			/* the kernel cannot map it, and it stays a descriptor; -1 none */
+	int64_t made_ms;	/* CLOCK_MONOTONIC_COARSE */
 };
 
 /* A control connection in the making. */
@@ -80,6 +81,7 @@ struct ts_udp {
 	bool untold;		/* no association could be had, and no call has said so yet */
 	bool heard;		/* since `looked_ms` a datagram came from the relay */
 	int64_t looked_ms;	/* when it was last made sure that the relay is there */
+	int64_t used_ms;	/* when it was last sent by */
 	struct {
 		unsigned seq;	/* odd while it is being changed */
 		struct ts_addr to;
@@ -138,6 +140,15 @@ int ts_udp_attempt_begin(struct ts_udp_attempt *a, const struct ts_proxy *proxy)
 int ts_udp_attempt_step(struct ts_udp_attempt *a, int64_t deadline_ms, struct ts_udp_link *out);
 void ts_udp_attempt_end(struct ts_udp_attempt *a);
 void ts_udp_link_close(struct ts_udp_link *link);
+/*
+ * The same for one that was last sent by at `used_ms`: the proxy learns of the end, and drops what it has not read, no sooner than a moment
+ * after that. Lock held.
+ */
+void ts_udp_link_leave(struct ts_udp_link *link, int64_t used_ms);
+/* Whether the proxy would learn at once that the process is gone, and might drop what it was sent just now. */
+bool ts_udp_link_hurries(const struct ts_udp_link *link, int64_t used_ms);
+/* CLOCK_MONOTONIC_COARSE. */
+int64_t ts_udp_now_ms(void);
 /* True where nobody holds the relay's port any more. */
 bool ts_udp_link_dead(const struct ts_addr *relay);
 

@@ -7,11 +7,17 @@
  * copies) and its descriptor closed: the mapping holds the socket, survives every close loop, and is the child's too after fork.
  *
  * Without a descriptor nobody tells when the proxy goes away. Its relay's port is then free, and an attempt to bind it succeeds.
+ *
+ * A datagram that was sent is on its way natively, whatever becomes of its sender. A proxy forgets what it has not read yet when the control
+ * connection ends, and a program may end, or close the socket, right after it sent. So the end must come a moment later, and
+ * nobody may be left to bring it about: the request goes in segments enough that the kernel paces the connection (tcp_output.c: from the
+ * tenth on), and the last byte of it takes 250 ms by the rate that is set then. No FIN goes before. Kernels without pacing do without.
  */
 #include "udp.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +25,7 @@
 #include "tsproxy/endpoint.h"
 #include "tsproxy/handshake.h"
 #include "tsproxy/log.h"
+#include "tsproxy/real.h"
 #include "tsproxy/socks5.h"
 #include "tsproxy/sys.h"
 
@@ -47,6 +54,26 @@ static int wait_for(int fd, short events, int64_t deadline_ms)
 	}
 }
 
+#define LINGER_MS 250
+#define PACED_SEGMENTS 10
+
+/* Sends `n` bytes, each of the last ones in a segment of its own. */
+static bool send_paced(int fd, uint8_t *bytes, size_t n)
+{
+	struct mmsghdr msgs[PACED_SEGMENTS];
+	struct iovec iov[PACED_SEGMENTS];
+
+	ts_udp_set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	for (size_t i = 0; i < PACED_SEGMENTS; i++) {
+		iov[i] = (struct iovec){ i ? bytes + n - PACED_SEGMENTS + i : bytes, i ? 1 : n - PACED_SEGMENTS + 1 };
+		msgs[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i], .msg_iovlen = 1 } };
+	}
+	if (ts_sys(SYS_sendmmsg, fd, msgs, PACED_SEGMENTS - 1, MSG_NOSIGNAL | MSG_DONTWAIT) != PACED_SEGMENTS - 1)
+		return false;
+	ts_udp_set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, 1000 / LINGER_MS);
+	return ts_sys(SYS_sendto, fd, bytes + n - 1, 1, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) == 1;
+}
+
 static int say(struct ts_udp_attempt *a)
 {
 	uint8_t out[TS_HS_OUT_MAX];
@@ -56,7 +83,11 @@ static int say(struct ts_udp_attempt *a)
 	if (a->proxy.auth)
 		ts_route_credentials(&a->proxy.addr, a->proxy.kind, user, pass);
 	n = ts_handshake_output(&a->hs, out, sizeof(out), user, pass, NULL);
-	return n == 0 || ts_sys(SYS_sendto, a->fd, out, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) == (long)n ? 0 : -ECONNRESET;
+	if (n == 0)
+		return 0;
+	if (n >= PACED_SEGMENTS && (a->hs.pipelined || a->hs.state == TS_HS_REPLY))
+		return send_paced(a->fd, out, n) ? 0 : -ECONNRESET;
+	return ts_sys(SYS_sendto, a->fd, out, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) == (long)n ? 0 : -ECONNRESET;
 }
 
 static int finish_connect(struct ts_udp_attempt *a, int64_t deadline_ms)
@@ -102,6 +133,7 @@ static int keep(int fd, struct ts_udp_link *out)
 
 	out->page = NULL;
 	out->fd = -1;
+	out->made_ms = ts_udp_now_ms();
 	if ((unsigned long)p <= -4096ul) {
 		out->page = (void *)p;
 		ts_sys(SYS_close, fd);
@@ -203,6 +235,52 @@ void ts_udp_link_close(struct ts_udp_link *link)
 		ts_sys(SYS_close, link->fd);
 	link->page = NULL;
 	link->fd = -1;
+}
+
+int64_t ts_udp_now_ms(void)
+{
+	struct timespec t = { 0 };
+
+	ts_real()->clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* What a proxy needs to read a datagram and to send it on, with room to spare. */
+#define READ_MS 50
+
+bool ts_udp_link_hurries(const struct ts_udp_link *link, int64_t used_ms)
+{
+	int64_t now = ts_udp_now_ms();
+
+	return (link->page || link->fd >= 0) && now - used_ms < READ_MS && now - link->made_ms > LINGER_MS - READ_MS;
+}
+
+/* Control connections whose sockets are closed: unmapped when the next ones come. Few, for the mappings of a process are counted. */
+static struct { void *page; int64_t until_ms; } leaving[8];
+
+void ts_udp_link_leave(struct ts_udp_link *link, int64_t used_ms)
+{
+	int64_t now = ts_udp_now_ms();
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < sizeof(leaving) / sizeof(*leaving); i++) {
+		if (leaving[i].page && leaving[i].until_ms <= now) {
+			ts_sys(SYS_munmap, leaving[i].page, PAGE);
+			leaving[i].page = NULL;
+		}
+		if (!leaving[i].page || (leaving[at].page && leaving[i].until_ms < leaving[at].until_ms))
+			at = i;
+	}
+	if (!link->page || !ts_udp_link_hurries(link, used_ms)) {
+		ts_udp_link_close(link);
+		return;
+	}
+	if (leaving[at].page)
+		ts_sys(SYS_munmap, leaving[at].page, PAGE);
+	leaving[at].page = link->page;
+	leaving[at].until_ms = now + READ_MS;
+	link->page = NULL;
+	ts_udp_link_close(link);
 }
 
 bool ts_udp_link_dead(const struct ts_addr *relay)

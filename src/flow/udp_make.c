@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "tsproxy/log.h"
-#include "tsproxy/real.h"
 #include "tsproxy/sys.h"
 
 #define WAIT_BLOCKING_MS 5000
@@ -198,14 +197,6 @@ int ts_udp_try_again(int fd, struct ts_udp *u, struct ts_udp_view *v)
 	return err == 2 ? -EAGAIN : err < 0 ? err : 0;
 }
 
-static int64_t coarse_ms(void)
-{
-	struct timespec t = { 0 };
-
-	ts_real()->clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static bool own_link(const struct ts_udp *u)
 {
 	return u->link.page || u->link.fd >= 0;
@@ -219,8 +210,9 @@ static bool maker_gone(const struct ts_udp *u, const struct ts_udp_view *v)
 
 int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool suspect)
 {
-	int64_t now = coarse_ms();
+	int64_t now = ts_udp_now_ms();
 
+	u->used_ms = now;
 	if (!suspect && now - u->looked_ms < LOOK_MS)
 		return 0;
 	u->looked_ms = now;

@@ -91,6 +91,7 @@ static int become(const struct start *s, char *const envp[])
 {
 	int r;
 
+	ts_udp_process_ending();
 	if (!ts_exec_told(envp, false))
 		return s->call(s, envp);
 	ts_cross_leaving();

@@ -91,6 +91,28 @@ def mosh(w):
                      env=[("MOSH_KEY", key), ("TERM", "xterm"), ("LC_ALL", "C.UTF-8")]), "it answered")
 
 
+@check("udp: the only datagram of a program that ends at once arrives, from each of 50")
+def leaving(w):
+    serve(w)
+    good(tsproxy(w, "bash", "-c", f"for i in $(seq 50); do (echo leaving-$i. > /dev/udp/{w.ip4}/{udp_servers.SINK}); done", seconds=60))
+    told = good(tsproxy(w, PYTHON, file(w)("told.py", TOLD), w.ip4, str(udp_servers.TOLD)))
+    assert [i for i in range(1, 51) if f"leaving-{i}." not in told] == [], told
+
+
+# What the sink has, once the last is there.
+TOLD = """
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+until = time.monotonic() + 10
+told = ""
+while "leaving-50." not in told and time.monotonic() < until:
+    s.sendto(b"?", (sys.argv[1], int(sys.argv[2])))
+    told = s.recv(65536).decode()
+print(told)
+"""
+
+
 @check("udp: TFTP cannot work, and says so by its time-out")
 def tftp(w):
     need("tftp")
