@@ -3,8 +3,8 @@
  * The program's own socket filter, where ours is in the kernel with the program's in it: attached, read, detached and locked as if it were
  * alone.
  *
- * A filter that the kernel has locked can never be replaced, so a UDP socket's is not: that it is locked stands in its record, from then on
- * and wherever the socket goes, and is kept by these functions.
+ * A filter that the kernel has locked can never be replaced, so where there is a proxy a UDP socket's is not: that it is locked stands in its
+ * record, from then on and wherever the socket goes, and is kept by these functions.
  */
 #include "udp_filter.h"
 
@@ -68,21 +68,28 @@ static int lock_it(int fd, struct ts_udp_filter *f, const struct ts_udp_view *v,
 	return on ? ts_udp_filter_write(fd, f, v, true) : -EPERM;
 }
 
+/* What has no association yet, and may come to one. Where that cannot be, or it cannot be kept here, the kernel is to do it. */
+static bool lock_unassociated(int fd, struct ts_udp_filter *f, const struct ts_udp_view *v)
+{
+	struct ts_proxy proxy;
+
+	return !ts_udp_get_int(fd, SOL_SOCKET, SO_LOCK_FILTER) && ts_route_socks5(false, false, &proxy) && lock_it(fd, f, v, true) == 0;
+}
+
 /* 1: done. 0: the real call. Else -errno. */
 static int set(int fd, int name, const void *value, socklen_t len)
 {
 	struct ts_udp_view v;
 	struct ts_udp_filter f;
 	int number, err = ts_udp_filter_read(fd, &f);
-	bool ours = !err && f.record;
+	bool ours = !err && f.record, associated = ts_udp_filter_view(&f, &v);
 
-	ts_udp_filter_view(&f, &v);
-	if (err || len < sizeof(number) || (!ours && (name != SO_LOCK_FILTER || ts_udp_get_int(fd, SOL_SOCKET, SO_LOCK_FILTER))))
+	if (err || len < sizeof(number) || (!ours && name != SO_LOCK_FILTER))
 		err = 0;
 	else if (fetch(&number, value, sizeof(number)))
 		err = -EFAULT;
-	else if (name == SO_LOCK_FILTER && !ours)	/* where it cannot be kept here the kernel is to */
-		err = number && !lock_it(fd, &f, &v, true);
+	else if (name == SO_LOCK_FILTER && !ours)
+		err = number && lock_unassociated(fd, &f, &v);
 	else if (name == SO_LOCK_FILTER)
 		err = lock_it(fd, &f, &v, number != 0) ?: 1;
 	else if (name == SO_ATTACH_FILTER)
@@ -92,7 +99,7 @@ static int set(int fd, int name, const void *value, socklen_t len)
 	else if (ts_udp_filter_locked(&f))
 		err = -EPERM;
 	else
-		err = name == SO_ATTACH_BPF ? -EOPNOTSUPP : 0;	/* it would see the headers */
+		err = name == SO_ATTACH_BPF && associated ? -EOPNOTSUPP : 0;	/* it would see the headers */
 	ts_udp_filter_done(&f);
 	return err;
 }
@@ -123,11 +130,15 @@ int ts_udp_get_filter(int fd, void *value, socklen_t *len)
 	struct msghdr all = { .msg_iov = &to, .msg_iovlen = 1 };
 	int room, err;
 
-	if (!ts_enabled() || !is_udp(fd) || fetch(&room, len, sizeof(room)) || room < 0)
+	if (!ts_enabled() || !is_udp(fd))
 		return 0;
 	err = ts_udp_filter_read(fd, &f);
 	if (err || !f.record) {
 		err = 0;
+	} else if (fetch(&room, len, sizeof(room))) {
+		err = -EFAULT;
+	} else if (room < 0) {
+		err = -EINVAL;
 	} else if (room && (unsigned)room < f.n) {
 		err = -EINVAL;
 	} else {

@@ -6,7 +6,7 @@ import sys
 import threading
 
 from harness import NODE1, NODE1_V6, Skip, test, until
-from t_udp import PORT, python, udp_echo
+from t_udp import PORT, PORTS, Proxy, python, udp_echo
 
 FILTER = '''
 import ctypes, errno, os, socket, struct, sys
@@ -118,6 +118,36 @@ print(s.recv(100))
     for to in (NODE1, NODE1_V6):
         done = python(t, program, to, PORT)
         assert done.good().splitlines() == ["b'kept' ENOMEM b'kept'", "ENOMEM b'kept'", "ENOBUFS ENOBUFS", "b'kept'", "done b'kept'", "b'kin'"], done
+
+
+@test("the same where the proxy takes its time and the socket does not wait for it: a later call is told")
+def udp_filter_long_later(t):
+    port = next(PORTS)
+    Proxy(port, lambda relay: b"\5\0\0\1\x7f\0\0\1" + relay, pace=0.02)
+    program = FILTER + '''
+import select
+to = (sys.argv[1], int(sys.argv[2]))
+for connects in (False, True):
+    s = udp(to)
+    attach(s, [(0x00, 0, 0, 1)] * 4000 + BEGINS_WITH_K)
+    s.setblocking(False)
+    call, args = (s.send, (b"kept",)) if connects else (s.sendto, (b"kept", to))
+    if connects:
+        s.connect(to)
+    print(said(call, *args))
+    while (last := said(call, *args)) == "done":
+        pass
+    print(last)
+    s.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+    attach(s, BEGINS_WITH_K)
+    while True:
+        said(call, *args)
+        if select.select([s], [], [], 0.1)[0] and said(s.recv, 100) == "done":
+            break
+'''
+    done = python(t, program, NODE1, PORT, options=["--status", t.status_file(), "--socks5", f"127.0.0.1:{port}"])
+    seen = done.good().splitlines()
+    assert seen[::2] == ["done"] * 2 and set(seen[1::2]) <= {"ENOBUFS", "EHOSTUNREACH"}, done
 
 
 # What a program has from one that the library was not in.

@@ -564,6 +564,76 @@ CASE(passed)
 	show_from(fd, 100, MSG_DONTWAIT);
 }
 
+/* The proxy takes its time, and the socket does not wait for it: the filter is there when it has answered. */
+static void before_it_answers(bool connects, bool locks)
+{
+	int fd = udp(SOCK_NONBLOCK);
+
+	if (!connects)
+		T(attach(fd, begins_with_k, LENGTH(begins_with_k)));
+	if (connects)
+		T(connect(fd, TO(PEER, ECHO)));
+	T(sendto(fd, "dropped", 7, 0, TO(PEER, ECHO)));
+	if (connects)
+		T(attach(fd, begins_with_k, LENGTH(begins_with_k)));
+	show_filter(fd);
+	if (locks) {
+		T(lock(fd, 1));
+		T(detach(fd));
+	}
+	T(sendto(fd, "kept", 4, 0, TO(PEER, ECHO)));
+	await(fd);
+	show_from(fd, 100, 0);
+	show_quiet(fd);
+	show_filter(fd);
+	show_option(fd, SOL_SOCKET, SO_LOCK_FILTER, "SO_LOCK_FILTER");
+	T(detach(fd));
+	give(fd, PEER, ECHO, "last");
+	await(fd);
+	show_from(fd, 100, 0);
+}
+
+CASE_ATTR(slow, "proxy=8") { before_it_answers(false, false); }
+CASE_ATTR(slow_connected, "proxy=8") { before_it_answers(true, false); }
+CASE_ATTR(slow_locked, "proxy=8") { before_it_answers(false, true); }
+CASE_ATTR(slow_connected_locked, "proxy=8") { before_it_answers(true, true); }
+
+/* One thread changes the filter, the other the peer: nobody's change is lost. */
+static volatile bool stop;
+
+static void *changes(void *arg)
+{
+	int fd = *(int *)arg;
+
+	while (!stop) {
+		if (attach(fd, begins_with_k, LENGTH(begins_with_k)) || detach(fd))
+			say("a change: %s", err_name(errno));
+	}
+	return NULL;
+}
+
+CASE_FAMILIES(threads)
+{
+	int fd = udp(0);
+	pthread_t other;
+
+	MUST(connect(fd, TO(PEER, ECHO)));
+	stop = false;
+	other = thread(changes, &fd);
+	for (int i = 0; i < 300; i++)
+		MUST(connect(fd, TO(PEER, i & 1 ? ECHO : FIRST)));
+	stop = true;
+	join(other);
+	show_filter(fd);
+	T(attach(fd, begins_with_k, LENGTH(begins_with_k)));
+	T(sendto(fd, "kept stray", 10, 0, TO(PEER, FIRST)));
+	T(send(fd, "dropped", 7, 0));
+	T(send(fd, "kept", 4, 0));
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+	show_quiet(fd);
+}
+
 /* Other sockets' filters are the kernel's. */
 CASE(of_others)
 {
