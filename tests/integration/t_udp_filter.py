@@ -198,3 +198,21 @@ print(keeps(s, to), said(s.setsockopt, socket.SOL_SOCKET, SO_ATTACH_BPF, 0), kee
         if done.status == 77:
             raise Skip(f"no eBPF program can be loaded here: {done.out}")
         assert done.good().splitlines() == ["ENETUNREACH ENETUNREACH", "b'kin'"] * 2 + ["b'kept' EOPNOTSUPP b'kept'"], done
+
+
+@test("where there is no proxy the kernel locks a filter; where there is one the library does, and another program is not held by it")
+def udp_filter_lock(t):
+    program = t.file("program.py", FILTER + '''
+import subprocess
+s = udp(("127.0.0.1", 0))
+attach(s, BEGINS_WITH_K)
+s.setsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER, 1)
+print(s.getsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER), said(attach, s, BEGINS_WITH_K), flush=True)
+look = f"import socket; print(socket.socket(fileno={s.fileno()}).getsockopt(socket.SOL_SOCKET, {SO_LOCK_FILTER}))"
+without = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+for env in (os.environ, without):
+    subprocess.run([sys.executable, "-c", look], env=env, pass_fds=[s.fileno()], check=True)
+''')
+    assert t.preload(sys.executable, program).good() == "1 EPERM\n1\n1\n"
+    t.tailnet()
+    assert t.tsproxy(sys.executable, program).good() == "1 EPERM\n1\n0\n"
