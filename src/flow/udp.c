@@ -213,8 +213,8 @@ int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only)
 	ts_lock(&ts_fdtab_lock);
 	if (ts_udp_of(fd) || (err = install_locked(fd, link, &v)))
 		ts_udp_link_close(link);
-	else
-		ts_udp_mark(fd, &v);
+	else if ((err = ts_udp_mark(fd, &v)))
+		ts_udp_forget_socket(ts_udp_of(fd));
 	ts_unlock(&ts_fdtab_lock);
 	return err;
 }

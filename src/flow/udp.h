@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
- * connection), udp_pending.c, udp_record.c; udp_send.c, udp_many.c, udp_segment.c, udp_begin.c; udp_recv.c, udp_pieces.c; udp_control.c, udp_memory.c;
- * udp_connect.c (peers, names, options).
+ * connection), udp_pending.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_begin.c; udp_recv.c, udp_pieces.c;
+ * udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
 #define TSPROXY_FLOW_UDP_H
@@ -178,9 +178,11 @@ int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct ms
 
 /*
  * Gives the socket the filter that goes with its view, and with it the record of that view: what other processes that hold the socket need
- * to know. Tells those that came by fork.
+ * to know. Tells those that came by fork. 0; -ENETUNREACH, -ENOBUFS: a filter of the program's own does not let it.
  */
-void ts_udp_mark(int fd, const struct ts_udp_view *v);
+int ts_udp_mark(int fd, const struct ts_udp_view *v);
+/* The socket has no association any more: what it has of the program's own is alone again. */
+void ts_udp_unmark(int fd, int family);
 /* The view that the socket's record tells of. False where it has none. */
 bool ts_udp_record(int fd, struct ts_udp_view *v);
 /* Installs or brings up to date what a record says. Lock held. */

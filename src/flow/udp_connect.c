@@ -100,7 +100,9 @@ int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 	turned.peer = *to;
 	if (v.pending)
 		return connect_later(fd, u, to);
-	ts_udp_mark(fd, &turned);
+	err = ts_udp_mark(fd, &turned);
+	if (err)
+		return err;
 	err = connect_to_relay(fd, &v);
 	if (err) {
 		ts_udp_mark(fd, &v);
@@ -143,8 +145,11 @@ void ts_udp_left(int fd)
 		ts_udp_unprime(fd, u);
 	if (u && u->view.connected) {
 		set_peer(u, NULL);
-		if (!u->view.pending)
-			ts_udp_mark(fd, &u->view);
+		/* A filter that hears all peers is longer than one for a single peer, with the program's own in it. */
+		if (!u->view.pending && ts_udp_mark(fd, &u->view)) {
+			ts_udp_unmark(fd, u->view.family);
+			ts_udp_forget_socket(u);
+		}
 	}
 	ts_unlock(&ts_fdtab_lock);
 }
@@ -189,29 +194,12 @@ bool ts_udp_get_option(int fd, int level, int name, int *out)
 	return true;
 }
 
-/* The filter by which the association is known is none of the program's; one that the program has makes room for it again. */
-static int detach_filter(int fd)
-{
-	struct ts_udp_view v;
-	int none = 0;
-	long r;
-
-	if (ts_udp_has_record(fd))
-		return -ENOENT;
-	r = ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none));
-	if (r == 0 && ts_udp_get(fd, &v) && !v.pending)
-		ts_udp_mark(fd, &v);
-	return r ? (int)r : 1;
-}
-
 int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len)
 {
 	int done = 0, number;
 	struct ts_udp_view v;
 	struct ts_udp *u;
 
-	if (level == SOL_SOCKET && name == SO_DETACH_FILTER && len >= sizeof(number) && ts_plausible(value))
-		return detach_filter(fd);
 	if (level == SOL_SOCKET && name == SO_PEEK_OFF)
 		return -EOPNOTSUPP;	/* the kernel would count from the header; socket(7) knows it for AF_UNIX only */
 	if ((level == IPPROTO_IP || level == IPPROTO_IPV6) && (u = ts_udp_get(fd, &v)))

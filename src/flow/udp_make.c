@@ -184,10 +184,10 @@ static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
 	ts_udp_edited(u);
 	*v = u->view;
 	ts_unlock(&ts_fdtab_lock);
-	ts_udp_mark(fd, v);
+	err = ts_udp_mark(fd, v);
 	if (v->connected)
 		ts_sys(SYS_connect, fd, &v->name, v->name_len);
-	return 1;
+	return err ? err : 1;
 }
 
 int ts_udp_try_again(int fd, struct ts_udp *u, struct ts_udp_view *v)

@@ -100,21 +100,28 @@ int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct ms
 	return err;
 }
 
-/* The relay is known: the socket becomes what it would have been at once. Lock held. */
-static void settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, const struct ts_udp_link *link)
+/* The relay is known: the socket becomes what it would have been at once, and `p` is gone; or -errno. Lock held. */
+static int settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, struct ts_udp_link *link)
 {
+	struct ts_udp_view v = u->view;
 	uint16_t whole;
+	int err;
 
+	v.pending = false;
+	v.was = v.relay;
+	v.relay = link->relay;
+	v.maker = (int)ts_sys(SYS_getpid);
+	ts_udp_name_set(&v.name, &v.name_len, &link->relay, v.family);
+	err = ts_udp_mark(fd, &v);
+	if (err) {
+		ts_udp_link_close(link);
+		return err;
+	}
 	u->link = *link;
 	u->pending = NULL;
 	ts_udp_edit(u);
-	u->view.pending = false;
-	u->view.was = u->view.relay;
-	u->view.relay = link->relay;
-	u->view.maker = (int)ts_sys(SYS_getpid);
-	ts_udp_name_set(&u->view.name, &u->view.name_len, &link->relay, u->view.family);
+	u->view = v;
 	ts_udp_edited(u);
-	ts_udp_mark(fd, &u->view);
 	if (u->view.connected)
 		ts_sys(SYS_connect, fd, &u->view.name, u->view.name_len);
 	for (size_t at = 0; at < p->used; at += sizeof(whole) + whole) {
@@ -122,6 +129,9 @@ static void settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, co
 		ts_sys(SYS_sendto, fd, p->queue + at + sizeof(whole), whole, MSG_DONTWAIT | MSG_NOSIGNAL,
 		       u->view.connected ? NULL : &u->view.name, u->view.connected ? 0 : u->view.name_len);
 	}
+	unlink_it(p);
+	ts_sys(SYS_munmap, p, sizeof(*p));
+	return 0;
 }
 
 /* What came of it. `p` is gone afterwards, unless it is -EAGAIN. */
@@ -140,11 +150,8 @@ static int conclude(int fd, struct ts_udp *u, struct ts_udp_pending *p, int err,
 		ts_udp_attempt_end(&p->attempt);
 		ts_sys(SYS_munmap, p, sizeof(*p));
 		err = -EBADF;
-	} else if (!err) {
-		settle_locked(fd, u, p, link);
+	} else if (!err && !(err = settle_locked(fd, u, p, link))) {
 		*v = u->view;
-		unlink_it(p);
-		ts_sys(SYS_munmap, p, sizeof(*p));
 	} else if (err != -EAGAIN && u->view.connected) {
 		/* It stays connected, to the address that stands in for the relay's, and the next that is sent tries anew. */
 		u->pending = NULL;

@@ -4,94 +4,39 @@
  * (SO_GET_FILTER), and which goes wherever the socket goes: over fork, exec and SCM_RIGHTS.
  *
  * It hides what the program is not to see, and what it drops never was there: not for poll, epoll or FIONREAD either. On a connected socket
- * that is what other peers send through the relay; otherwise what comes from the relay and is no datagram of a peer. Behind its last
- * reachable instruction it carries a record of the association, as loads of constants that are never run.
+ * that is what other peers send through the relay; otherwise what comes from the relay and is no datagram of a peer. What is left goes
+ * through the program's own filter, if it has one (udp_bpf.h). Behind its last reachable instruction it carries a record of the
+ * association, as loads of constants that are never run.
  *
  * A process that shares a socket by fork learns of a change by a counter in memory that the family shares, and reads the record then.
  */
 #include "udp.h"
+#include "udp_filter.h"
 
-#include <linux/filter.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "tsproxy/log.h"
+#include "tsproxy/names.h"
 #include "tsproxy/sys.h"
 
-#define UDP_HEADER 8	/* where a filter sees the payload begin */
-#define CODE_MAX 48
-#define MAGIC 0x74737564u
-
-/* The record, a constant a word: magic, flags, process, two addresses (16 bytes and a port each). */
-enum { WORD_MAGIC, WORD_FLAGS, WORD_MAKER, WORD_RELAY, WORD_PEER = WORD_RELAY + 5, WORDS = WORD_PEER + 5 };
-enum { FLAG_CONNECTED = 1, FLAG_V6ONLY = 2, FLAG_V6 = 4 };
-
-struct code {
-	struct sock_filter insn[CODE_MAX];
-	unsigned n;
-};
-
-static void put(struct code *c, unsigned op, uint32_t k)
-{
-	c->insn[c->n++] = (struct sock_filter)BPF_STMT((uint16_t)op, k);
-}
-
-/* Goes on where the accumulator is `k`, else skips `skip` instructions. */
-static void expect(struct code *c, uint32_t k, unsigned skip)
-{
-	c->insn[c->n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, k, 0, (uint8_t)skip);
-}
+/* The record, a constant a word: flags, process, two addresses (16 bytes and a port each). */
+enum { WORD_FLAGS, WORD_MAKER, WORD_RELAY, WORD_PEER = WORD_RELAY + 5 };
+enum { FLAG_CONNECTED = 1, FLAG_V6ONLY = 2, FLAG_V6 = 4, FLAG_LOCKED = 8 };
+_Static_assert(WORD_PEER + 5 == TS_UDP_RECORD_WORDS, "the record is as long as its last word says");
 
 static uint32_t be32(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* Only what `peer` sends through the relay. */
-static void only(struct code *c, const struct ts_addr *peer)
-{
-	uint8_t head[TS_UDP_HEADER_MAX + 2] = { 0 };
-	size_t len = ts_udp_header_write(head, peer);
-
-	for (size_t at = 0; at < len; at += 4) {
-		bool port = len - at == 2;
-
-		put(c, BPF_LD | BPF_ABS | (port ? BPF_H : BPF_W), UDP_HEADER + (uint32_t)at);
-		expect(c, port ? be32(head + at) >> 16 : be32(head + at), (unsigned)((len - at - 1) / 4 * 2 + 1));
-	}
-	put(c, BPF_RET | BPF_K, 0xffffffff);
-	put(c, BPF_RET | BPF_K, 0);
-}
-
-/* From the relay only what has a header of a family that the socket can have; from others everything. */
-static void no_noise(struct code *c, const struct ts_udp_view *v)
-{
-	bool is4 = ts_addr_is4(&v->relay);
-	unsigned words = is4 ? 1 : 4;
-
-	put(c, BPF_LD | BPF_ABS | BPF_H, 0);
-	expect(c, v->relay.port, 4 + 2 * words);
-	put(c, BPF_LD | BPF_ABS | BPF_B, (uint32_t)SKF_NET_OFF);
-	put(c, BPF_ALU | BPF_AND | BPF_K, 0xf0);
-	expect(c, is4 ? 0x40 : 0x60, 1 + 2 * words);
-	for (unsigned i = 0; i < words; i++) {
-		put(c, BPF_LD | BPF_ABS | BPF_W, (uint32_t)SKF_NET_OFF + (is4 ? 12 : 8) + i * 4);
-		expect(c, be32(v->relay.ip + (is4 ? 12 : i * 4)), 1 + 2 * (words - 1 - i));
-	}
-	put(c, BPF_JMP | BPF_JA, 1);
-	put(c, BPF_RET | BPF_K, 0xffffffff);
-	put(c, BPF_LD | BPF_ABS | BPF_W, UDP_HEADER);
-	c->insn[c->n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 1, 1, 0);
-	expect(c, v->family == AF_INET6 ? 4 : 1, 1);
-	put(c, BPF_RET | BPF_K, 0xffffffff);
-	put(c, BPF_RET | BPF_K, 0);
-}
-
-static void put_addr(struct code *c, const struct ts_addr *a)
+static void put_addr(uint32_t *word, const struct ts_addr *a)
 {
 	for (int i = 0; i < 4; i++)
-		put(c, BPF_LD | BPF_IMM, be32(a->ip + 4 * i));
-	put(c, BPF_LD | BPF_IMM, a->port);
+		word[i] = be32(a->ip + 4 * i);
+	word[4] = a->port;
 }
 
 static void get_addr(const struct sock_filter *word, struct ts_addr *a)
@@ -102,20 +47,114 @@ static void get_addr(const struct sock_filter *word, struct ts_addr *a)
 	a->port = (uint16_t)word[4].k;
 }
 
-/* The record in a socket's filter, which is read into `insn`; `*other`, where given: a filter that is not ours. */
-static const struct sock_filter *find_record(int fd, struct sock_filter insn[CODE_MAX], bool *other)
+struct ts_udp_filter_room *ts_udp_filter_more_room(struct ts_udp_filter *f)
 {
-	socklen_t n = CODE_MAX;
-	long r = ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_GET_FILTER, insn, &n);
-	const struct sock_filter *word = NULL;
+	if (!f->room)
+		f->room = ts_zero_pages(sizeof(*f->room), MAP_PRIVATE);
+	return f->room;
+}
 
-	if (r == 0 && n > WORDS && n <= CODE_MAX)
-		word = insn + n - 1 - WORDS;
-	if (word && (word->code != (BPF_LD | BPF_IMM) || word->k != MAGIC))
-		word = NULL;
-	if (other)
-		*other = !word && (r != 0 || n > 0);
-	return word;
+int ts_udp_filter_read(int fd, struct ts_udp_filter *f)
+{
+	struct sock_filter *insn = f->few;
+	socklen_t n = TS_UDP_BPF_SMALL;
+	long r;
+
+	f->room = NULL;
+	f->program = NULL;
+	f->n = 0;
+	f->record = NULL;
+	memset(f->few, 0, sizeof(f->few));	/* valgrind takes the option's length, in instructions, for bytes */
+	r = ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_GET_FILTER, insn, &n);
+	if (r == -EINVAL && ts_udp_filter_more_room(f)) {
+		insn = f->room->whole;
+		n = BPF_MAXINSNS;
+		r = ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_GET_FILTER, insn, &n);
+	}
+	if (r)
+		return (int)r;
+	f->record = ts_udp_bpf_find(insn, n, TS_UDP_RECORD_WORDS, &f->program, &f->n);
+	if (!f->record) {
+		f->program = insn;
+		f->n = n;
+	}
+	return 0;
+}
+
+void ts_udp_filter_done(struct ts_udp_filter *f)
+{
+	if (f->room)
+		ts_sys(SYS_munmap, f->room, sizeof(*f->room));
+	f->room = NULL;
+}
+
+bool ts_udp_filter_view(const struct ts_udp_filter *f, struct ts_udp_view *v)
+{
+	uint32_t flags;
+
+	memset(v, 0, sizeof(*v));
+	if (!f->record)
+		return false;
+	flags = f->record[WORD_FLAGS].k;
+	v->family = flags & FLAG_V6 ? AF_INET6 : AF_INET;
+	v->connected = flags & FLAG_CONNECTED;
+	v->v6only = flags & FLAG_V6ONLY;
+	v->maker = (int)f->record[WORD_MAKER].k;
+	get_addr(f->record + WORD_RELAY, &v->relay);
+	get_addr(f->record + WORD_PEER, &v->peer);
+	if (v->connected)
+		v->head_len = (uint8_t)ts_udp_header_write(v->head, &v->peer);
+	return v->relay.port != 0;
+}
+
+bool ts_udp_filter_locked(const struct ts_udp_filter *f)
+{
+	return f->record && f->record[WORD_FLAGS].k & FLAG_LOCKED;
+}
+
+int ts_udp_filter_write(int fd, struct ts_udp_filter *f, const struct ts_udp_view *v, bool locked)
+{
+	uint32_t record[TS_UDP_RECORD_WORDS] = {
+		[WORD_FLAGS] = (v->connected ? FLAG_CONNECTED : 0u) | (v->v6only ? FLAG_V6ONLY : 0u) |
+			       (v->family == AF_INET6 ? FLAG_V6 : 0u) | (locked ? FLAG_LOCKED : 0u),
+		[WORD_MAKER] = (uint32_t)v->maker,
+	};
+	struct ts_udp_bpf whole = {
+		.relayed = v->relay.port != 0, .connected = v->connected, .six = v->family == AF_INET6, .relay = v->relay, .peer = v->peer,
+		.program = f->program, .n = f->n, .record = record, .words = TS_UDP_RECORD_WORDS,
+	};
+	struct sock_filter few[TS_UDP_BPF_SMALL], *out = few;
+	unsigned room = TS_UDP_BPF_SMALL;
+	struct sock_fprog prog;
+
+	put_addr(record + WORD_RELAY, &v->relay);
+	put_addr(record + WORD_PEER, &v->peer);
+	if (f->n) {
+		if (!ts_udp_filter_more_room(f))
+			return -ENOMEM;
+		out = f->room->made;
+		room = BPF_MAXINSNS;
+		ts_live_own_addr(AF_INET, &whole.own4);
+		ts_live_own_addr(AF_INET6, &whole.own6);
+	}
+	prog.len = (unsigned short)ts_udp_bpf_compose(out, room, f->room ? f->room->places : NULL, &whole);
+	prog.filter = out + room - prog.len;
+	return prog.len ? (int)ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) : -ENOMEM;
+}
+
+/* Reading and writing a socket's filter are one step for this process' threads. A vfork child takes no lock of its parent's. */
+static struct ts_lock lock;
+
+void ts_udp_filter_lock(void)
+{
+	if (ts_process() == TS_SELF)
+		ts_lock(&lock);
+}
+
+void ts_udp_filter_unlock(void)
+{
+	if (ts_process() == TS_SELF)
+		ts_unlock(&lock);
 }
 
 /* Another process of the family has a look when this changes. */
@@ -133,50 +172,54 @@ static void tell(void)
 		seen = now;
 }
 
-void ts_udp_mark(int fd, const struct ts_udp_view *v)
+/* What a call that needs the socket to be ours is told, where the program's own filter does not let it. */
+static int no_way(int fd, int err)
 {
-	struct code c = { .n = 0 };
-	struct sock_fprog prog = { .filter = c.insn };
-	bool other;
+	if (err == -EPERM || err == -EACCES) {
+		ts_info("fd %d: its filter is locked, or an eBPF program: it cannot stay in front of the proxy's headers", fd);
+		return -ENETUNREACH;
+	}
+	ts_info("fd %d: its filter is too long to be combined with ours", fd);
+	return -ENOBUFS;
+}
 
-	find_record(fd, c.insn, &other);
-	if (other && !v->connected)
-		return;	/* the program's own stays */
-	if (v->connected)
-		only(&c, &v->peer);
-	else
-		no_noise(&c, v);
-	put(&c, BPF_LD | BPF_IMM, MAGIC);
-	put(&c, BPF_LD | BPF_IMM, (v->connected ? FLAG_CONNECTED : 0u) | (v->v6only ? FLAG_V6ONLY : 0u) |
-				  (v->family == AF_INET6 ? FLAG_V6 : 0u));
-	put(&c, BPF_LD | BPF_IMM, (uint32_t)v->maker);
-	put_addr(&c, &v->relay);
-	put_addr(&c, &v->peer);
-	put(&c, BPF_RET | BPF_K, 0);
-	prog.len = (unsigned short)c.n;
-	ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
-	tell();
+static int mark(int fd, const struct ts_udp_view *v)
+{
+	struct ts_udp_filter f;
+	int err;
+
+	ts_udp_filter_lock();
+	err = ts_udp_filter_read(fd, &f);
+	if (!err)
+		err = ts_udp_filter_write(fd, &f, v, ts_udp_filter_locked(&f));
+	ts_udp_filter_done(&f);
+	ts_udp_filter_unlock();
+	if (!err)
+		tell();
+	return err;
+}
+
+int ts_udp_mark(int fd, const struct ts_udp_view *v)
+{
+	int err = mark(fd, v);
+
+	return err ? no_way(fd, err) : 0;
+}
+
+void ts_udp_unmark(int fd, int family)
+{
+	const struct ts_udp_view none = { .family = family };
+
+	mark(fd, &none);
 }
 
 bool ts_udp_record(int fd, struct ts_udp_view *v)
 {
-	struct sock_filter insn[CODE_MAX] = { { 0 } };	/* valgrind takes the option's length, in instructions, for bytes */
-	const struct sock_filter *word = find_record(fd, insn, NULL);
-	uint32_t flags;
+	struct ts_udp_filter f;
+	bool has = ts_udp_filter_read(fd, &f) == 0 && ts_udp_filter_view(&f, v);
 
-	if (!word)
-		return false;
-	memset(v, 0, sizeof(*v));
-	flags = word[WORD_FLAGS].k;
-	v->family = flags & FLAG_V6 ? AF_INET6 : AF_INET;
-	v->connected = flags & FLAG_CONNECTED;
-	v->v6only = flags & FLAG_V6ONLY;
-	v->maker = (int)word[WORD_MAKER].k;
-	get_addr(word + WORD_RELAY, &v->relay);
-	get_addr(word + WORD_PEER, &v->peer);
-	if (v->connected)
-		v->head_len = (uint8_t)ts_udp_header_write(v->head, &v->peer);
-	return true;
+	ts_udp_filter_done(&f);
+	return has;
 }
 
 bool ts_udp_has_record(int fd)

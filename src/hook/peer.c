@@ -157,6 +157,17 @@ static int v6only(int fd, void *value, socklen_t *len)
 	return r;
 }
 
+/* A socket's own filter. */
+static int filter(int fd, int name, void *value, socklen_t *len)
+{
+	int r = name == SO_GET_FILTER ? ts_udp_get_filter(fd, value, len) : 0;
+
+	if (r)
+		return r < 0 ? ts_result(r) : 0;
+	r = ts_real()->getsockopt(fd, SOL_SOCKET, name, value, len);
+	return r == 0 && name == SO_LOCK_FILTER && ts_udp_filter_is_locked(fd) ? answer_int(1, value, len) : r;
+}
+
 int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
 	int lowat, err, r;
@@ -164,10 +175,8 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 
 	if (ts_fd_is_udp(fd) && ts_plausible(value) && ts_plausible(len) && ts_udp_get_option(fd, level, name, &lowat))
 		return answer_int(lowat, value, len);
-	if (ts_fd_is_udp(fd) && level == SOL_SOCKET && name == SO_GET_FILTER && ts_plausible(len) && ts_udp_has_record(fd)) {
-		*len = 0;	/* no filter of the program's */
-		return 0;
-	}
+	if (__builtin_expect(level == SOL_SOCKET && ts_udp_is_filter(name), 0))
+		return filter(fd, name, value, len);
 	if (__builtin_expect(level == IPPROTO_IPV6 && name == IPV6_V6ONLY, 0))
 		return v6only(fd, value, len);
 	if (__builtin_expect(!ts_fd_has_flow(fd), 1) || !ts_plausible(value) || !ts_plausible(len))
@@ -204,6 +213,8 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	int lowat, done = ts_fd_is_udp(fd) ? ts_udp_set_option(fd, level, name, value, len) : 0;
 
+	if (__builtin_expect(level == SOL_SOCKET && ts_udp_is_filter(name), 0))
+		done = ts_udp_set_filter(fd, name, value, len);
 	if (done)
 		return done < 0 ? ts_result(done) : 0;
 	if (__builtin_expect(unusual(level, name), 0) && ts_fd_get_flags(fd) & TS_FD_NEW)
