@@ -186,7 +186,9 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->cookie = socket_cookie(fd);
 	u->refs = 0;
 	u->gro = take_gro(fd);
-	ts_udp_set_int(fd, SOL_SOCKET, SO_PEEK_OFF, -1);
+	u->peeks = ts_udp_peek_offset(fd) >= 0;
+	u->parked = -1;
+	u->peeked = 0;
 	u->expect = v->head_len;
 	u->cork = ts_udp_get_int(fd, IPPROTO_UDP, UDP_CORK) != 0;
 	u->corked_bytes = 0;
@@ -245,6 +247,7 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 	u->pending = NULL;
 	was = u->view;
 	u->looked_ms = 0;
+	u->peeks = u->parked >= 0 || ts_udp_peek_offset(fd) >= 0;
 	ts_udp_edit(u);
 	u->view = *v;
 	u->view.gso = was.gso;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
- * connection), udp_pending.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_begin.c; udp_recv.c, udp_pieces.c;
- * udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
+ * connection), udp_pending.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_begin.c; udp_recv.c, udp_peek.c,
+ * udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
 #define TSPROXY_FLOW_UDP_H
@@ -78,6 +78,9 @@ struct ts_udp {
 	bool cork;		/* UDP_CORK */
 	uint32_t corked_bytes;	/* of a datagram that the kernel has not sent yet: MSG_MORE, UDP_CORK */
 	bool primed;		/* a header may wait in the kernel (udp_begin.c) */
+	bool peeks;		/* the kernel may have an offset for MSG_PEEK (udp_peek.c) */
+	int parked;		/* the program's, while the kernel's is another; -1: it is not */
+	uint32_t peeked;	/* so many bytes of the kernel's, from the first that is there to be read, were peeked at */
 	bool untold;		/* no association could be had, and no call has said so yet */
 	bool heard;		/* since `looked_ms` a datagram came from the relay */
 	int64_t looked_ms;	/* when it was last made sure that the relay is there */
@@ -204,6 +207,23 @@ void ts_udp_lay_out(struct ts_udp_pieces *p, struct iovec *space, const struct i
 void ts_udp_move(const struct ts_udp_pieces *p, size_t to, size_t from, size_t n);
 /* The first bytes of what came, for the header's reader. */
 size_t ts_udp_peek_head(const struct ts_udp_pieces *p, size_t got, uint8_t out[TS_UDP_HEADER_MAX]);
+
+/* --- udp_recv.c --- */
+
+/* Looks at the next datagram (MSG_PEEK), without waiting. Its payload's length or -errno; `*real`: its whole length, 0: there is none. */
+ssize_t ts_udp_look(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *msg, int flags,
+		    size_t *real);
+
+/* --- udp_peek.c --- */
+
+/* The kernel's SO_PEEK_OFF; -1 where it knows none. */
+int ts_udp_peek_offset(int fd);
+/* recvmsg with MSG_PEEK, on a socket that may have an offset for that. */
+ssize_t ts_udp_peek(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct msghdr *msg, int flags);
+/* The program's offset: read, set (0 or -errno), moved back because `n` bytes were read since it was `before`. */
+int ts_udp_peek_get(int fd, struct ts_udp *u);
+int ts_udp_peek_set(int fd, struct ts_udp *u, const void *value, socklen_t len);
+void ts_udp_peek_taken(int fd, struct ts_udp *u, int before, ssize_t n);
 
 /* --- udp_memory.c --- */
 

@@ -117,25 +117,58 @@ static struct ts_udp *by_now(int fd, struct ts_udp *u, struct ts_udp_view *v)
 	return now;
 }
 
+/* The kernel's message for the program's. */
+static void ask(struct msghdr *k, const struct ts_udp *u, const struct ts_udp_view *v, const struct ts_udp_pieces *p, const struct msghdr *user,
+		union ts_udp_name *from, struct ts_udp_control *control)
+{
+	*k = (struct msghdr){ .msg_iov = p->iov, .msg_iovlen = p->count, .msg_control = user->msg_control,
+			      .msg_controllen = user->msg_controllen };
+	ask_name(k, u, v, user, from);
+	if (u && turns_control(v, user)) {
+		k->msg_control = control->bytes;
+		k->msg_controllen = sizeof(*control);
+	}
+}
+
+ssize_t ts_udp_look(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *msg, int flags,
+		    size_t *real)
+{
+	union ts_udp_name from;
+	struct ts_udp_control control;
+	struct msghdr k;
+	long n;
+
+	ask(&k, u, v, p, msg, &from, &control);
+	n = ts_sys(SYS_recvmsg, fd, &k, flags | MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+	*real = n > 0 ? (size_t)n : 0;
+	return n < 0 ? n : unwrap(fd, u, v, p, &k, (size_t)n, msg);
+}
+
+/* How far the program has peeked, for udp_peek.c: `n` bytes of the kernel's were peeked at, or taken. */
+static void note_peeked(struct ts_udp *u, size_t n, int flags)
+{
+	if (!(flags & MSG_PEEK))
+		u->peeked = u->peeked > n ? u->peeked - (uint32_t)n : 0;
+	else if (u->peeked < n)
+		u->peeked = (uint32_t)n;
+}
+
 /* One datagram; -EAGAIN with `*ours`: one came, but not for the program. */
 static ssize_t receive(int fd, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *user, int flags, bool *ours)
 {
 	union ts_udp_name from;
 	struct ts_udp_control control;
-	struct msghdr k = { .msg_iov = p->iov, .msg_iovlen = p->count, .msg_control = user->msg_control,
-			    .msg_controllen = user->msg_controllen };
+	struct msghdr k;
 	ssize_t n, whole;
 
-	ask_name(&k, *u, v, user, &from);
-	if (*u && turns_control(v, user)) {
-		k.msg_control = control.bytes;
-		k.msg_controllen = sizeof(control);
-	}
+	ask(&k, *u, v, p, user, &from, &control);
 	n = ts_real()->recvmsg(fd, &k, flags | MSG_TRUNC);
 	*ours = false;
 	if (n < 0)
 		return -ts_errno;
 	*u = by_now(fd, *u, v);
+	if (*u && __builtin_expect(flags & MSG_PEEK || (*u)->peeked, 0))
+		note_peeked(*u, (size_t)n, flags);
 	whole = unwrap(fd, *u, v, p, &k, (size_t)n, user);
 	if (whole == -EAGAIN) {
 		*ours = true;
@@ -191,10 +224,32 @@ static ssize_t receive_joined(int fd, struct ts_udp **u, struct ts_udp_view *v, 
 	return err ? err : n;
 }
 
+static ssize_t receive_one(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *user, int flags, bool *ours)
+{
+	return (user->msg_iovlen <= TS_UDP_PIECES ? receive_short :
+		user->msg_iovlen <= TS_UDP_PIECES_MAX - 2 ? receive_long : receive_joined)(fd, u, v, user, flags, ours);
+}
+
 /* What is not the kernel refuses. */
 static bool is_list(const struct msghdr *msg)
 {
 	return msg->msg_iovlen <= TS_UDP_PIECES_MAX && (!msg->msg_iovlen || ts_plausible(msg->msg_iov));
+}
+
+/* Where MSG_PEEK has an offset. */
+static __attribute__((noinline)) ssize_t receive_beside_offset(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *msg,
+							       int flags, bool *ours)
+{
+	int before = ts_udp_peek_get(fd, *u);
+	ssize_t n;
+
+	*ours = false;
+	if (before >= 0 && flags & MSG_PEEK)
+		return ts_udp_peek(fd, *u, v, msg, flags);
+	n = receive_one(fd, u, v, msg, flags, ours);
+	if (before >= 0 && n >= 0)
+		ts_udp_peek_taken(fd, *u, before, n);
+	return n;
 }
 
 ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
@@ -205,15 +260,15 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 	bool again;
 	ssize_t n;
 
-	if (!is_list(msg)) {
+	if (!is_list(msg) || (!u && flags & MSG_PEEK && ts_udp_peek_offset(fd) >= 0)) {
 		n = ts_real()->recvmsg(fd, msg, flags);
 		return n < 0 ? -ts_errno : n;
 	}
 	if (u && __builtin_expect(v.pending, 0) && u->pending)
 		ts_udp_settle_for(fd, u, &v, flags);
 	do {
-		n = (msg->msg_iovlen <= TS_UDP_PIECES ? receive_short :
-		     msg->msg_iovlen <= TS_UDP_PIECES_MAX - 2 ? receive_long : receive_joined)(fd, &u, &v, msg, flags, &again);
+		n = (u && __builtin_expect(u->peeks && !(flags & MSG_ERRQUEUE), 0) ? receive_beside_offset : receive_one)
+		    (fd, &u, &v, msg, flags, &again);
 		/* The relay's port is closed: for the program, datagrams were lost, and others may come. */
 		if (n == -ECONNREFUSED && u && ts_udp_see_to_relay(fd, u, &v, true) > 0)
 			again = true;
@@ -272,7 +327,7 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 	int got, good;
 
 	b.count = 0;
-	if (!u || !v.pending)
+	if (!u || !(v.pending || u->peeks))
 		lay_out_many(&b, u, &v, msgs, n);
 	if (!b.count) {
 		ssize_t len = ts_udp_recv(fd, &msgs->msg_hdr, flags & ~MSG_WAITFORONE);
@@ -291,6 +346,8 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 		for (good = 0; good < got; good++) {
 			ssize_t whole = unwrap(fd, u, &v, &b.p[good], &b.k[good].msg_hdr, b.k[good].msg_len, &msgs[good].msg_hdr);
 
+			if (u && __builtin_expect(flags & MSG_PEEK || u->peeked, 0))
+				note_peeked(u, b.k[good].msg_len, flags);
 			if (whole == -EFAULT && !good)
 				return -EFAULT;
 			if (whole < 0)
@@ -322,22 +379,4 @@ int ts_udp_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct 
 	}
 	ts_errno = saved;
 	return done || r >= 0 ? (int)done : r;
-}
-
-bool ts_udp_unread(int fd, int *out)
-{
-	uint8_t head[TS_UDP_HEADER_MAX];
-	union ts_udp_name from;
-	socklen_t len = sizeof(from);
-	struct ts_udp_view v;
-	struct ts_addr who;
-	long n;
-
-	if (!ts_udp_get(fd, &v))
-		return false;
-	n = ts_sys(SYS_recvfrom, fd, head, sizeof(head), MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, &from, &len);
-	if (n < 0 || !ts_udp_from_relay(&v, &from, len))
-		return false;
-	*out = (int)(n - (long)ts_udp_header_read(head, n < TS_UDP_HEADER_MAX ? (size_t)n : TS_UDP_HEADER_MAX, &who));
-	return true;
 }
