@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
- * connection), udp_pending.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_begin.c; udp_recv.c, udp_peek.c,
- * udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
+ * connection), udp_pending.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_begin.c; udp_recv.c,
+ * udp_peek.c, udp_splice.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
 #define TSPROXY_FLOW_UDP_H

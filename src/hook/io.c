@@ -327,13 +327,23 @@ static size_t there_is(int in, const off64_t *offset, size_t n)
 		return r_; \
 	} while (0)
 
+/* From a socket with an association, or one that may get it while the call waits, to a pipe. */
+static bool is_spliced(int in, const void *in_off, int out, const void *out_off, size_t n, unsigned int flags)
+{
+	return __builtin_expect(ts_fd_is_udp(in) || ts_udp_may_turn(in, 0), 0) && !in_off && !out_off && ts_udp_splices(out, n, flags);
+}
+
 ssize_t sendfile(int out, int in, off_t *offset, size_t n)
 {
+	if (is_spliced(in, offset, out, NULL, n, 0))
+		return ts_result(ts_udp_splice(in, out, n, 0));
 	WRITTEN(out, 0, in, offset, n, sendfile(out, in, offset, n));
 }
 
 ssize_t sendfile64(int out, int in, off64_t *offset, size_t n)
 {
+	if (is_spliced(in, offset, out, NULL, n, 0))
+		return ts_result(ts_udp_splice(in, out, n, 0));
 	WRITTEN(out, 0, in, offset, n, sendfile64(out, in, offset, n));
 }
 
@@ -341,7 +351,9 @@ ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t n, uns
 {
 	int dontwait = flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0;
 
-	if (ts_fd_has_flow(in) || ts_fd_is_udp(in))	/* of a datagram socket not before Linux 6.5 */
-		CARRIED(in, dontwait, SO_RCVTIMEO, splice(in, in_off, out, out_off, n, flags), ts_result(-EINVAL));
+	if (is_spliced(in, in_off, out, out_off, n, flags))
+		return ts_result(ts_udp_splice(in, out, n, flags));
+	if (ts_fd_has_flow(in))
+		CARRIED(in, dontwait, SO_RCVTIMEO, splice(in, in_off, out, out_off, n, flags), -1);
 	WRITTEN(out, dontwait, in, in_off, n, splice(in, in_off, out, out_off, n, flags));
 }

@@ -31,7 +31,8 @@ const char ts_real_names[] =
 #undef TS_HOOK
 	"clock_gettime\0"
 	"__idna_to_dns_encoding\0"
-	"__idna_from_dns_encoding\0";
+	"__idna_from_dns_encoding\0"
+	"vmsplice\0";
 
 #define COUNT (sizeof(struct ts_real) / sizeof(void *))
 
