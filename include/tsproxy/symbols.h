@@ -23,5 +23,7 @@ bool ts_symbols_read(ElfW(Addr) base, const ElfW(Dyn) *dynamic, struct ts_symbol
 uint32_t ts_symbols_next(const struct ts_symbols *o, const char *name, uint32_t last);
 /* The default version of function `name`; null where the object does not define it. */
 void *ts_symbols_find(const struct ts_symbols *o, const char *name);
+/* The same for a variable. */
+const ElfW(Sym) *ts_symbols_object(const struct ts_symbols *o, const char *name);
 
 #endif

@@ -203,6 +203,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	ts_udp_edited(u);
 	lead_to(fd, u);
 	lead_others(fd, u);
+	ts_udp_streams_take();
 	return 0;
 }
 

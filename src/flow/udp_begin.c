@@ -67,16 +67,20 @@ int ts_udp_begin(int fd, size_t len)
 		return err;
 	if (u->corked_bytes + v.head_len + len > TS_UDP_RELAY_BYTES)
 		return -EMSGSIZE;
-	if (u->primed) {
-		u->primed = false;
-		if (waits(fd))
-			return 1;
-	}
-	return u->corked_bytes ? 0 : give_header(fd, u, &v, 0);
+	if (u->primed && waits(fd))
+		return 1;
+	err = u->corked_bytes ? 0 : give_header(fd, u, &v, 0);
+	u->primed = err == 1;	/* libc may bring its own all the same */
+	return err;
 }
 
 void ts_udp_begun(int fd, bool written)
 {
+	struct ts_udp_view v;
+	struct ts_udp *u = ts_udp_get(fd, &v);
+
+	if (u)
+		u->primed = false;
 	if (!written)
 		ts_udp_discard(fd);
 }

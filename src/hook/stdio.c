@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Standard I/O writes by itself, past the hooks. For a stream of bytes that is all the same; a datagram needs its header. So before libc is
- * told to write what it has for a socket with an association, the header is given to the kernel, which appends what libc writes. It is
- * what bash's /dev/udp and awk's /inet/udp are made of.
+ * Standard I/O writes by itself, past the hooks. For a stream of bytes that is all the same; a datagram needs its header. glibc's streams
+ * can be made to come this way nevertheless (flow/udp_stream.c). Elsewhere, before libc is told to write what it has for a socket with an
+ * association, the header is given to the kernel, which appends what libc writes. It is what bash's /dev/udp and awk's /inet/udp are made of.
  */
 #include "hook.h"
 
@@ -30,7 +30,7 @@ static int begin(FILE *f, int *fd)
 
 	*fd = fileno(f);
 	ts_errno = saved;
-	len = *fd >= 0 ? __fpending(f) : 0;
+	len = *fd >= 0 && !ts_udp_streams ? __fpending(f) : 0;
 	return len ? ts_udp_begin(*fd, len) : 0;
 }
 
@@ -57,18 +57,40 @@ int fflush_unlocked(FILE *f)
 	return any() && f ? flush(f, ts_real()->fflush_unlocked) : ts_real()->fflush_unlocked(f);
 }
 
-/* It closes the descriptor by itself, too. */
+/* libc is about to close the stream's descriptor, or to replace it, by itself. False where what was left to write could not be. */
+static bool leave(FILE *f)
+{
+	int r = any() && __fpending(f) ? flush(f, ts_real()->fflush) : 0, saved = ts_errno;
+
+	if (ts_fd_highest() >= 0 && fileno)
+		ts_fd_forget(fileno(f));
+	ts_errno = saved;
+	return r == 0;
+}
+
 int fclose(FILE *f)
 {
-	if (any() && f)
-		flush(f, ts_real()->fflush);
-	if (ts_fd_highest() >= 0 && f && fileno) {
-		int saved = ts_errno;
+	bool written = !f || leave(f);
+	int saved = ts_errno, r = ts_real()->fclose(f);
 
-		ts_fd_forget(fileno(f));
-		ts_errno = saved;
-	}
-	return ts_real()->fclose(f);
+	if (written || r)
+		return r;
+	ts_errno = saved;
+	return EOF;
+}
+
+FILE *freopen(const char *path, const char *mode, FILE *f)
+{
+	if (f)
+		leave(f);
+	return ts_real()->freopen(path, mode, f);
+}
+
+FILE *freopen64(const char *path, const char *mode, FILE *f)
+{
+	if (f)
+		leave(f);
+	return ts_real()->freopen64(path, mode, f);
 }
 
 static int print(int fd, const char *format, va_list ap)

@@ -68,16 +68,18 @@ static uint32_t sysv_hash(const char *s)
 	return h & 0x0fffffff;
 }
 
-static bool defines(const struct ts_symbols *o, uint32_t i, const char *name)
+enum kind { FUNCTION, OBJECT };
+
+static bool defines(const struct ts_symbols *o, uint32_t i, const char *name, enum kind kind)
 {
 	const ElfW(Sym) *s = &o->sym[i];
 	unsigned type = ELF64_ST_TYPE(s->st_info);
 
-	return s->st_shndx != SHN_UNDEF && s->st_value != 0 && (type == STT_FUNC || type == STT_GNU_IFUNC) &&
-	       strcmp(o->str + s->st_name, name) == 0;
+	return s->st_shndx != SHN_UNDEF && s->st_value != 0 &&
+	       (kind == OBJECT ? type == STT_OBJECT : type == STT_FUNC || type == STT_GNU_IFUNC) && strcmp(o->str + s->st_name, name) == 0;
 }
 
-static uint32_t next_gnu(const struct ts_symbols *o, const char *name, uint32_t last)
+static uint32_t next_gnu(const struct ts_symbols *o, const char *name, uint32_t last, enum kind kind)
 {
 	uint32_t nbuckets = o->gnu[0], offset = o->gnu[1], bloom_size = o->gnu[2], shift = o->gnu[3], hash = gnu_hash(name), i;
 	const ElfW(Addr) *bloom = (const void *)&o->gnu[4];
@@ -93,7 +95,7 @@ static uint32_t next_gnu(const struct ts_symbols *o, const char *name, uint32_t 
 	for (i = last ? last + 1 : buckets[hash % nbuckets]; i >= offset && i != 0; i++) {
 		uint32_t h = chain[i - offset];
 
-		if ((h | 1) == (hash | 1) && defines(o, i, name))
+		if ((h | 1) == (hash | 1) && defines(o, i, name, kind))
 			return i;
 		if (h & 1)
 			break;
@@ -101,19 +103,33 @@ static uint32_t next_gnu(const struct ts_symbols *o, const char *name, uint32_t 
 	return 0;
 }
 
-static uint32_t next_sysv(const struct ts_symbols *o, const char *name, uint32_t last)
+static uint32_t next_sysv(const struct ts_symbols *o, const char *name, uint32_t last, enum kind kind)
 {
 	const uint32_t *buckets = &o->sysv[2], *chain = &buckets[o->sysv[0]];
 	uint32_t i;
 
-	for (i = last ? chain[last] : buckets[sysv_hash(name) % o->sysv[0]]; i && !defines(o, i, name); i = chain[i])
+	for (i = last ? chain[last] : buckets[sysv_hash(name) % o->sysv[0]]; i && !defines(o, i, name, kind); i = chain[i])
 		;
 	return i;
 }
 
+static uint32_t next(const struct ts_symbols *o, const char *name, uint32_t last, enum kind kind)
+{
+	return o->gnu ? next_gnu(o, name, last, kind) : next_sysv(o, name, last, kind);
+}
+
 uint32_t ts_symbols_next(const struct ts_symbols *o, const char *name, uint32_t last)
 {
-	return o->gnu ? next_gnu(o, name, last) : next_sysv(o, name, last);
+	return next(o, name, last, FUNCTION);
+}
+
+const ElfW(Sym) *ts_symbols_object(const struct ts_symbols *o, const char *name)
+{
+	uint32_t i = 0;
+
+	while ((i = next(o, name, i, OBJECT)) != 0 && o->versym && o->versym[i] & HIDDEN)
+		;
+	return i ? &o->sym[i] : NULL;
 }
 
 void *ts_symbols_find(const struct ts_symbols *o, const char *name)
