@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who a carried connection is with, kept in the socket itself: it goes wherever the socket goes, over dup,
- * fork, exec and SCM_RIGHTS, and needs no table, file or descriptor.
- *
- * The 32 bytes of TCP_FASTOPEN_KEY (tcp(7); 32 since Linux 5.3) matter only to fast-open listeners, can be set without privilege
- * on any TCP socket, and are not inherited by anything. A program's own use of the option wins.
+ * Who a carried connection is with, kept in the socket itself (note.h).
  */
 #ifndef TSPROXY_IDENTITY_H
 #define TSPROXY_IDENTITY_H

@@ -24,11 +24,12 @@
 #include "tsproxy/fdtab.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/log.h"
+#include "tsproxy/note.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/udp.h"
 
-#define MAGIC 0x7451
-#define SIZE 32
+#define MAGIC TS_NOTE_CROSS
+#define SIZE TS_NOTE_SIZE
 
 enum { FLAG_IPV6 = 1, FLAG_V6ONLY = 2, FLAG_BOUND = 4, FLAG_UNREPORTED = 8, FLAG_OFFLINE = 16, FLAG_CONNECTING = 32 };
 enum { HS_STATE = 7, HS_HTTP = 8, HS_PIPELINED = 16, HS_AUTH = 32, HS_SENT = 64, HS_NAMED = 128 };
@@ -79,16 +80,15 @@ static void write_record(const struct ts_flow *f, int fd, uint16_t local_port)
 	put_be32(&w, (uint32_t)f->start_ms);
 	put_be32(&w, (uint32_t)f->lowat);
 	ts_wr_bytes(&w, hs->target.ip, 16);
-	ts_sys(SYS_setsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, bytes, SIZE);
+	ts_note_write(fd, bytes);
 }
 
 static bool read_record(int fd, struct record *out)
 {
 	uint8_t bytes[SIZE];
-	socklen_t len = SIZE;
 	struct ts_rd r;
 
-	if (ts_sys(SYS_getsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, bytes, &len) != 0 || len != SIZE)
+	if (!ts_note_read(fd, bytes))
 		return false;
 	r = ts_rd_over(bytes, SIZE);
 	if (ts_rd_be16(&r) != MAGIC)
@@ -125,10 +125,10 @@ void ts_cross_store(const struct ts_flow *f, int fd)
 
 void ts_cross_void(const struct ts_flow *f, int fd)
 {
-	static const uint8_t nothing[SIZE];
+	static const uint8_t nothing[SIZE] = { TS_NOTE_VOID >> 8, TS_NOTE_VOID & 0xff };
 
 	if (f->crossed)
-		ts_sys(SYS_setsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, nothing, SIZE);
+		ts_note_write(fd, nothing);
 }
 
 /* With the flow's lock. True where there is something that the other side must know. */

@@ -11,15 +11,15 @@
 #include "tsproxy/identity.h"
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 
 #include "tsproxy/buf.h"
+#include "tsproxy/note.h"
 #include "tsproxy/route.h"
 #include "tsproxy/sys.h"
 
-#define MAGIC 0x7450
-#define SIZE 32
+#define MAGIC TS_NOTE_IDENTITY
+#define SIZE TS_NOTE_SIZE
 
 enum { FLAG_LOCAL = 1, FLAG_BOUND = 2, PEER_FORM_SHIFT = 2, LOCAL_FORM_SHIFT = 4, FORM_MASK = 3, FLAG_UNREPORTED = 64,
        FLAG_V6ONLY = 128 };
@@ -95,19 +95,18 @@ int ts_identity_write(int fd, const struct ts_identity *id)
 		else
 			w = whole;
 	}
-	return (int)ts_sys(SYS_setsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, record, SIZE);
+	return ts_note_write(fd, record);
 }
 
 static bool read_record(int fd, struct ts_identity *id)
 {
 	uint8_t record[SIZE];
-	socklen_t len = SIZE;
 	struct ts_addr kernel;
 	struct ts_rd r;
 	unsigned flags;
 	uint16_t port;
 
-	if (ts_sys(SYS_getsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, record, &len) != 0 || len != SIZE)
+	if (!ts_note_read(fd, record))
 		return false;
 	r = ts_rd_over(record, SIZE);
 	if (ts_rd_be16(&r) != MAGIC)

@@ -95,7 +95,7 @@ static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, 
 	if (!(flags & TS_FD_TRACKED))
 		ts_epreg_discover(fd, ts_flow_found_alias, f);
 	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias)) {
-		ts_fd_set_flags(alias, TS_FD_TRACKED, TS_FD_NEW | TS_FD_IDLE);
+		ts_fd_set_flags(alias, TS_FD_TRACKED | (flags & TS_FD_NEW ? 0 : TS_FD_KEYED), TS_FD_NEW | TS_FD_IDLE);
 		ts_plain_forget(alias);
 		ts_epreg_tag(alias, EPOLLOUT);
 	}

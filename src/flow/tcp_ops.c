@@ -158,12 +158,12 @@ void ts_tcp_fd_duplicated(int from, int to)
 	f = ts_flow_of(from);
 	if (f) {
 		ts_flow_found_alias(to, f);	/* by now it may have been found when `from` was looked at */
-		ts_fd_set_flags(to, TS_FD_TRACKED, 0);
+		ts_fd_set_flags(to, TS_FD_TRACKED | (ts_fd_get_flags(from) & TS_FD_KEYED), 0);
 	} else if (ts_fd_get_flags(from) & TS_FD_SUSPECT) {
 		ts_flow_suspect(to);
 	} else {
 		ts_fd_untrack(from);
-		ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_OPTIONS | TS_FD_IDLE), 0);
+		ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_OPTIONS | TS_FD_KEYED | TS_FD_IDLE), 0);
 		if (ts_fd_get_flags(from) & TS_FD_TRACED)
 			ts_trace_duplicated(from, to);
 	}

@@ -12,6 +12,7 @@
 #include "tsproxy/fdtab.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/names.h"
+#include "tsproxy/note.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
 #include "tsproxy/udp.h"
@@ -168,6 +169,13 @@ static int filter(int fd, int name, void *value, socklen_t *len)
 	return r == 0 && name == SO_LOCK_FILTER && ts_udp_filter_is_locked(fd) ? answer_int(1, value, len) : r;
 }
 
+/* What is kept there for us, the program has not set. */
+static bool has_none(int fd, int level, int name)
+{
+	return (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY && ts_note_is_key(fd)) ||
+	       (level == SOL_SOCKET && name == SO_GET_FILTER && ts_note_is_filter(fd));
+}
+
 int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
 	int lowat, err, r;
@@ -175,6 +183,10 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 
 	if (ts_fd_is_udp(fd) && ts_plausible(value) && ts_plausible(len) && ts_udp_get_option(fd, level, name, &lowat))
 		return answer_int(lowat, value, len);
+	if (ts_plausible(len) && (int)*len >= 0 && ts_enabled() && __builtin_expect(has_none(fd, level, name), 0)) {
+		*len = 0;
+		return 0;
+	}
 	if (__builtin_expect(level == SOL_SOCKET && ts_udp_is_filter(name), 0))
 		return filter(fd, name, value, len);
 	if (__builtin_expect(level == IPPROTO_IPV6 && name == IPV6_V6ONLY, 0))
@@ -199,6 +211,24 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	return r;
 }
 
+/* What is kept in a TCP socket is none of the program's (note.h): it has no key or filter, and may set either. 1: done, or -errno. */
+static int set_noted(int fd, int level, int name, const void *value, socklen_t len)
+{
+	if (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY) {
+		bool left = ts_note_leave_key(fd);
+
+		if ((unsigned)fd < TS_FD_MAX && ts_fd_get_flags(fd))
+			ts_fd_set_flags(fd, TS_FD_KEYED, 0);
+		return !left && ts_plausible(value) && (len == TS_NOTE_SIZE || len == TS_NOTE_SIZE / 2);
+	}
+	if (level != SOL_SOCKET || (name != SO_ATTACH_FILTER && name != SO_ATTACH_BPF && name != SO_DETACH_FILTER) || !ts_note_is_filter(fd))
+		return 0;
+	if (name == SO_DETACH_FILTER)
+		return -ENOENT;
+	ts_note_leave_filter(fd);
+	return 0;
+}
+
 /* Options after which a handshake may not rely on the defaults. */
 static bool unusual(int level, int name)
 {
@@ -215,6 +245,8 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 
 	if (__builtin_expect(level == SOL_SOCKET && ts_udp_is_filter(name), 0))
 		done = ts_udp_set_filter(fd, name, value, len);
+	if (!done && __builtin_expect((level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY) || level == SOL_SOCKET, 0) && ts_enabled())
+		done = set_noted(fd, level, name, value, len);
 	if (done)
 		return done < 0 ? ts_result(done) : 0;
 	if (__builtin_expect(unusual(level, name), 0) && ts_fd_get_flags(fd) & TS_FD_NEW)
