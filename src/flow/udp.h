@@ -177,6 +177,14 @@ int ts_udp_settle_for(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags
 /* Keeps a datagram until then; a queue that is full drops it, as a full road does. 0 or -EFAULT. */
 int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len);
 
+/*
+ * The same for a piece of a datagram that is put together: the first (`way` not null) brings the header. `more`: others follow. Also
+ * -EAGAIN: there is no queue any more.
+ */
+int ts_udp_queue_piece(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t len, bool more);
+/* It is whole, or nothing becomes of it. Lock held. */
+void ts_udp_queue_end(struct ts_udp *u, bool whole);
+
 /* --- udp_record.c --- */
 
 /*

@@ -230,8 +230,10 @@ int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t 
 		ts_udp_edited(u);
 	} else if (u && name == UDP_CORK) {
 		u->cork = number != 0;
-		if (!number)
+		if (!number) {
+			ts_udp_queue_end(u, true);
 			u->corked_bytes = 0;
+		}
 	}
 	ts_unlock(&ts_fdtab_lock);
 	return done;

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -26,6 +27,7 @@ struct ts_udp_pending {
 	int busy;		/* a thread is at it */
 	struct ts_udp_attempt attempt;
 	size_t used;
+	size_t open;		/* behind these, a datagram that is being put together (MSG_MORE, UDP_CORK): so long is it by now */
 	struct ts_udp_pending *next;
 	uint8_t queue[QUEUE_BYTES];	/* datagrams with their headers, each after its length (two bytes) */
 };
@@ -100,11 +102,76 @@ int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct ms
 	return err;
 }
 
+/* The datagram at the queue's end is whole. */
+static void close_last(struct ts_udp_pending *p)
+{
+	uint16_t whole = (uint16_t)p->open;
+
+	if (!p->open)
+		return;
+	memcpy(p->queue + p->used, &whole, sizeof(whole));
+	p->used += sizeof(whole) + whole;
+	p->open = 0;
+}
+
+int ts_udp_queue_piece(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t len, bool more)
+{
+	struct ts_udp_pending *p;
+	int err = 0;
+
+	ts_lock(&ts_fdtab_lock);
+	p = u->pending;
+	if (!p) {
+		err = -EAGAIN;
+	} else if (p->open || (way && p->used + sizeof(uint16_t) + TS_UDP_RELAY_BYTES <= QUEUE_BYTES)) {
+		uint8_t *at = p->queue + p->used + sizeof(uint16_t);
+
+		if (!p->open) {
+			memcpy(at, way->head, way->head_len);
+			p->open = way->head_len;
+		}
+		err = ts_udp_gather(at + p->open, msg, 0, len);
+		p->open = err ? 0 : p->open + len;
+		if (!more)
+			close_last(p);
+	}
+	ts_unlock(&ts_fdtab_lock);
+	return err;
+}
+
+void ts_udp_queue_end(struct ts_udp *u, bool whole)
+{
+	if (u->pending && whole)
+		close_last(u->pending);
+	else if (u->pending)
+		u->pending->open = 0;
+}
+
+/* What waited goes to the relay. Lock held. */
+static void send_queue(int fd, struct ts_udp *u, const struct ts_udp_pending *p)
+{
+	void *name = u->view.connected ? NULL : &u->view.name;
+	socklen_t name_len = u->view.connected ? 0 : u->view.name_len;
+	uint16_t whole;
+
+	if (u->cork)
+		ts_udp_set_int(fd, IPPROTO_UDP, UDP_CORK, 0);
+	for (size_t at = 0; at < p->used; at += sizeof(whole) + whole) {
+		memcpy(&whole, p->queue + at, sizeof(whole));
+		ts_sys(SYS_sendto, fd, p->queue + at + sizeof(whole), whole, MSG_DONTWAIT | MSG_NOSIGNAL, name, name_len);
+	}
+	if (u->cork)
+		ts_udp_set_int(fd, IPPROTO_UDP, UDP_CORK, 1);
+	if (p->open)
+		ts_sys(SYS_sendto, fd, p->queue + p->used + sizeof(whole), p->open, MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL, name, name_len);
+	else
+		u->corked_bytes = 0;
+}
+
 /* The relay is known: the socket becomes what it would have been at once, and `p` is gone; or -errno. Lock held. */
 static int settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, struct ts_udp_link *link)
 {
 	struct ts_udp_view v = u->view;
-	uint16_t whole;
 	int err;
 
 	v.pending = false;
@@ -124,11 +191,7 @@ static int settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, str
 	ts_udp_edited(u);
 	if (u->view.connected)
 		ts_sys(SYS_connect, fd, &u->view.name, u->view.name_len);
-	for (size_t at = 0; at < p->used; at += sizeof(whole) + whole) {
-		memcpy(&whole, p->queue + at, sizeof(whole));
-		ts_sys(SYS_sendto, fd, p->queue + at + sizeof(whole), whole, MSG_DONTWAIT | MSG_NOSIGNAL,
-		       u->view.connected ? NULL : &u->view.name, u->view.connected ? 0 : u->view.name_len);
-	}
+	send_queue(fd, u, p);
 	unlink_it(p);
 	ts_sys(SYS_munmap, p, sizeof(*p));
 	return 0;

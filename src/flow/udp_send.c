@@ -200,13 +200,46 @@ static ssize_t pass(int fd, const struct msghdr *msg, int flags)
 	return n < 0 ? -ts_errno : n;
 }
 
-/* A piece for the datagram that is being put together. */
-static ssize_t append(int fd, struct ts_udp *u, const struct msghdr *msg, int flags)
+/* A piece for the datagram that is being put together, in the kernel or, while the relay is not known, in the queue. */
+static ssize_t append(int fd, struct ts_udp *u, struct ts_udp_view *v, const struct msghdr *msg, int flags)
 {
-	if (u->corked_bytes + ts_udp_length(msg) <= TS_UDP_RELAY_BYTES)
-		return pass(fd, msg, flags);
-	ts_udp_discard(fd);
-	return -EMSGSIZE;
+	size_t len = ts_udp_length(msg);
+	int err = v->pending ? ts_udp_settle_for(fd, u, v, flags) : 0;
+
+	if (err && err != -EAGAIN)
+		return -EHOSTUNREACH;
+	if (!v->pending && !u->corked_bytes)
+		return -EAGAIN;	/* the queue was full, and its beginning is lost */
+	if (len > TS_UDP_RELAY_BYTES - u->corked_bytes) {
+		if (v->pending) {
+			ts_lock(&ts_fdtab_lock);
+			ts_udp_queue_end(u, false);
+			ts_unlock(&ts_fdtab_lock);
+		} else {
+			ts_udp_discard(fd);
+		}
+		return -EMSGSIZE;
+	}
+	if (v->pending) {
+		err = ts_udp_queue_piece(u, NULL, msg, len, u->cork || flags & MSG_MORE);
+		if (err != -EAGAIN)
+			return err ? err : (ssize_t)len;
+	}
+	return pass(fd, msg, flags);
+}
+
+/* The relay is not known yet. */
+static ssize_t later(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment, int flags)
+{
+	size_t len = ts_udp_length(msg);
+	int err;
+
+	if (!u->cork && !(flags & MSG_MORE))
+		return ts_udp_send_later(u, way, msg, segment);
+	if (len > (size_t)(TS_UDP_RELAY_BYTES - way->head_len))
+		return -EMSGSIZE;
+	err = segment ? -EAGAIN : ts_udp_queue_piece(u, way, msg, len, true);
+	return err ? err : (ssize_t)len;
 }
 
 /* What is pending after a call that sent `n` bytes (header included) or failed. */
@@ -228,10 +261,8 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 		return pass(fd, msg, flags);	/* the kernel refuses it before it looks where to */
 	if (way->head[3] == TS_SOCKS5_ATYP_IPV6)
 		flags &= ~MSG_OOB;	/* udpv6_sendmsg does not look at it; the relay may be at an IPv4 address */
-	if (v->pending && (u->cork || flags & MSG_MORE))
-		return -EAGAIN;	/* pieces cannot be put together in the queue */
 	if (v->pending)
-		return ts_udp_send_later(u, way, msg, segment);
+		return later(u, way, msg, segment, flags);
 	if (segment && len > (size_t)segment)
 		return ts_udp_send_segments(fd, u, v, way, msg, flags, segment);
 	if (len > (size_t)(TS_UDP_RELAY_BYTES - way->head_len))
@@ -240,7 +271,7 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	if (err < 0)
 		return err;
 	if (v->pending)
-		return ts_udp_send_later(u, way, msg, segment);
+		return later(u, way, msg, segment, flags);
 	return (msg->msg_iovlen <= TS_UDP_PIECES ? send_short : msg->msg_iovlen < TS_UDP_PIECES_MAX ? send_long : send_joined)
 	       (fd, u, v, way, msg, flags, control);
 }
@@ -260,7 +291,7 @@ ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 	if (u && __builtin_expect(u->primed, 0))
 		ts_udp_unprime(fd, u);
 	if (u && __builtin_expect(u->corked_bytes, 0)) {
-		n = append(fd, u, msg, flags);
+		n = append(fd, u, &v, msg, flags);
 		note_pending(u, n, flags);
 		goto out;
 	}

@@ -152,3 +152,88 @@ CASE_ATTR(given_up, SLOW)
 	waitpid(child, NULL, 0);
 	echo_from(fd, PEER, FIRST, "parent");
 }
+
+/* One datagram out of several calls, finished before the proxy has answered, or after. */
+static void show_sent(int fd)
+{
+	await(fd);
+	show_from(fd, 60000, MSG_DONTWAIT);
+}
+
+static void pieces(bool named)
+{
+	static char large[5000];
+	int fd = udp(SOCK_NONBLOCK);
+	const struct sockaddr *to = named ? at(PEER, ECHO) : NULL;
+	socklen_t len = named ? at_len() : 0;
+	struct sockaddr_storage kept;
+
+	if (named)
+		to = memcpy(&kept, to, len);
+	else
+		T(connect(fd, TO(PEER, ECHO)));
+	T(sendto(fd, "one ", 4, MSG_MORE, to, len));
+	T(sendto(fd, "two ", 4, MSG_MORE, TO(PEER, UDP_MUTE)));
+	T(send(fd, "three", 5, 0));
+	T(sendto(fd, "whole", 5, 0, to, len));
+	T(sendto(fd, large, 5000, MSG_MORE, to, len));
+	T(sendto(fd, "", 0, MSG_MORE, to, len));
+	T(sendto(fd, large, 3000, 0, to, len));
+	T(sendto(fd, nowhere, 3, MSG_MORE, to, len));
+	T(sendto(fd, "gone ", 5, MSG_MORE, to, len));
+	T(sendto(fd, nowhere, 3, MSG_MORE, to, len));
+	T(sendto(fd, "four ", 5, MSG_MORE, to, len));
+	T(recv(fd, large, 10, 0));
+	for (int i = 0; i < 3; i++)
+		show_sent(fd);
+	show_quiet(fd);
+	T(sendto(fd, "five", 4, 0, to, len));
+	show_sent(fd);
+	T(sendto(fd, "six", 3, 0, to, len));
+	show_sent(fd);
+}
+
+CASE_ATTR(pieces, SLOW) { pieces(false); }
+CASE_ATTR(pieces_named, SLOW) { pieces(true); }
+CASE_ATTR(pieces6, SLOW) { case_family = AF_INET6; pieces(true); }
+
+CASE_ATTR(corked, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK), one = 1, zero = 0;
+
+	T(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &one, sizeof(one)));
+	T(connect(fd, TO(PEER, ECHO)));
+	T(send(fd, "one ", 4, 0));
+	T(send(fd, "two", 3, 0));
+	T(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &zero, sizeof(zero)));
+	T(send(fd, "three", 5, 0));
+	T(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &one, sizeof(one)));
+	T(write(fd, "four ", 5));
+	for (int i = 0; i < 2; i++)
+		show_sent(fd);
+	show_quiet(fd);
+	T(send(fd, "five", 4, 0));
+	show_quiet(fd);
+	show_option(fd, IPPROTO_UDP, UDP_CORK, "UDP_CORK");
+	T(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &zero, sizeof(zero)));
+	show_sent(fd);
+	T(send(fd, "six", 3, 0));
+	show_sent(fd);
+}
+
+CASE_ATTR(pieces_batch, SLOW)
+{
+	struct iovec iov[3] = { { "one ", 4 }, { "two ", 4 }, { "three ", 6 } };
+	struct mmsghdr m[3] = { 0 };
+	int fd = udp(SOCK_NONBLOCK);
+
+	for (int i = 0; i < 3; i++)
+		m[i].msg_hdr = (struct msghdr){ .msg_name = (void *)at(PEER, ECHO), .msg_namelen = at_len(), .msg_iov = &iov[i],
+						.msg_iovlen = 1 };
+	T(sendmmsg(fd, m, 3, MSG_MORE));
+	T(sendmmsg(fd, m, 2, 0));
+	say("%u %u %u", m[0].msg_len, m[1].msg_len, m[2].msg_len);
+	show_sent(fd);
+	show_sent(fd);
+	show_quiet(fd);
+}
