@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
- * connection), udp_pending.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_begin.c; udp_recv.c,
+ * connection), udp_pending.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_beside.c, udp_begin.c; udp_recv.c,
  * udp_peek.c, udp_splice.c, udp_stream.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
@@ -77,6 +77,7 @@ struct ts_udp {
 	int wishes;		/* ts_udp_wishes; negative: to be asked again */
 	bool cork;		/* UDP_CORK */
 	uint32_t corked_bytes;	/* of a datagram that the kernel has not sent yet: MSG_MORE, UDP_CORK */
+	bool strayed;		/* the kernel may take where a datagram in pieces went for the peer: ts_udp_send */
 	bool primed;		/* a header may wait in the kernel (udp_begin.c) */
 	bool peeks;		/* the kernel may have an offset for MSG_PEEK (udp_peek.c) */
 	int parked;		/* the program's, while the kernel's is another; -1: it is not */
@@ -303,6 +304,8 @@ int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts
 ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *out, int flags);
 /* The relay is not known yet: keeps it in the queue, in its segments. Its length or -errno. */
 ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment);
+/* udp_beside.c: to another than the peer that the socket is connected to, and not through the relay. Its length or -errno. */
+ssize_t ts_udp_send_beside(int fd, const struct msghdr *msg, int flags);
 /* udp_segment.c: more than one segment. */
 ssize_t ts_udp_send_segments(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags,
 			     int segment);

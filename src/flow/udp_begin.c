@@ -50,6 +50,10 @@ static int give_header(int fd, struct ts_udp *u, struct ts_udp_view *v, int flag
 
 	if (err)
 		return err < 0 ? err : -EAGAIN;
+	if (u->strayed) {
+		out.msg_name = &v->name;
+		out.msg_namelen = v->name_len;
+	}
 	n = ts_udp_send_wrapped(fd, u, v, &out, MSG_MORE | flags);
 	ts_errno = saved;
 	return n < 0 ? (int)n : 1;

@@ -46,12 +46,14 @@ static int connect_later(int fd, struct ts_udp *u, const struct ts_addr *to)
 }
 
 /*
- * A socket of IPv6 that is connected has an address of its peer's family, from which the kernel connects to none of the other; and the
- * relay's may be the other. So it is disconnected first; the port that it has is taken again.
+ * A connected socket keeps its local address when it is connected again, and the kernel connects from it only where it leads: a socket of
+ * IPv6 to no address of the other family, one of which the relay's may be; from loopback's address, which leads to the relay, to no other
+ * network. So it is disconnected first; the port that it has is taken again.
  */
-static void disconnect(int fd)
+static void disconnect(int fd, int family)
 {
 	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+	static const uint8_t any4[4];
 	union ts_udp_name name;
 	socklen_t len = sizeof(name);
 	struct ts_addr local;
@@ -59,8 +61,11 @@ static void disconnect(int fd)
 	if (ts_sys(SYS_getsockname, fd, &name, &len) != 0 || !ts_addr_from_sockaddr(&local, &name.sa, len))
 		return;
 	ts_sys(SYS_connect, fd, &unspec, sizeof(unspec));
-	memset(local.ip, 0, sizeof(local.ip));
-	ts_udp_name_set(&name, &len, &local, AF_INET6);
+	if (family == AF_INET6)
+		memset(local.ip, 0, sizeof(local.ip));
+	else
+		ts_addr_set4(&local, any4, local.port);
+	ts_udp_name_set(&name, &len, &local, family);
 	ts_sys(SYS_bind, fd, &name, len);	/* it may be bound still: that is as well */
 }
 
@@ -72,7 +77,7 @@ static int connect_to_relay(int fd, const struct ts_udp_view *v)
 
 	if (v->family == AF_INET6 && !v->connected && ts_sys(SYS_getpeername, fd, &name, &len) == 0 &&
 	    ts_addr_from_sockaddr(&peer, &name.sa, len) && ts_addr_is4(&peer) != ts_addr_is4(&v->relay))
-		disconnect(fd);
+		disconnect(fd, AF_INET6);
 	return (int)ts_sys(SYS_connect, fd, &v->name, v->name_len);
 }
 
@@ -120,9 +125,10 @@ void ts_udp_leaving(int fd, const struct sockaddr *to, socklen_t len)
 	struct ts_udp_view v;
 	struct ts_addr dest;
 
-	if (ts_udp_get(fd, &v) && v.connected && v.family == AF_INET6 && ts_addr_is4(&v.relay) &&
-	    ts_addr_from_sockaddr(&dest, to, len) && to->sa_family == AF_INET6 && !ts_addr_is4(&dest))
-		disconnect(fd);
+	if (!ts_udp_get(fd, &v) || !v.connected || !ts_addr_from_sockaddr(&dest, to, len) || to->sa_family != v.family)
+		return;
+	if (ts_addr_is4(&v.relay) != ts_addr_is4(&dest) || (ts_ip_is_loopback(v.relay.ip) && !ts_ip_is_loopback(dest.ip)))
+		disconnect(fd, v.family);
 }
 
 void ts_udp_stayed(int fd)

@@ -41,6 +41,8 @@ static enum added add(int fd, int flags, struct batch *b, struct ts_udp **u, str
 		return FULL;
 	way->head_len = 0;
 	kind = ts_udp_classify(fd, msg, flags, u, v, way);
+	if (kind == TS_UDP_PASS && *u && v->connected && msg->msg_name)
+		return ALONE;
 	if (kind == TS_UDP_RELAY && (ts_udp_control(msg, v, way, &segment) || (*u)->cork || v->pending || flags & MSG_OOB))
 		return ALONE;
 	if (kind == TS_UDP_RELAY && ts_udp_length(msg) == SIZE_MAX)

@@ -55,7 +55,7 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 		if (!v->connected)
 			return TS_UDP_PASS;
 		r->head_len = v->head_len;
-		r->named = false;
+		r->named = (*u)->strayed;
 		memcpy(r->head, v->head, sizeof(r->head));
 		return TS_UDP_RELAY;
 	}
@@ -298,11 +298,17 @@ ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 	way.head_len = 0;
 	kind = ts_udp_classify(fd, msg, flags, &u, &v, &way);
 	if (kind == TS_UDP_PASS)
-		n = pass(fd, msg, flags);
+		n = (u && v.connected && msg->msg_name ? ts_udp_send_beside : pass)(fd, msg, flags);
 	else
 		n = kind < 0 ? kind : send_carried(fd, u, &v, &way, msg, flags);
-	if (u && __builtin_expect(u->cork || flags & MSG_MORE, 0))
+	if (u && __builtin_expect(u->cork || flags & MSG_MORE, 0)) {
 		note_pending(u, n < 0 ? n : n + way.head_len, flags);
+		/*
+		 * udp_sendmsg keeps the destination of pieces in inet->cork.fl, which is also where it finds the peer's while the
+		 * route is cached; so after pieces for another, the peer's datagrams would have that one's address.
+		 */
+		u->strayed |= kind == TS_UDP_PASS && v.connected;
+	}
 out:
 	ts_errno = saved;
 	return n;
