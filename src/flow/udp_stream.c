@@ -9,6 +9,12 @@
 
 bool ts_udp_streams;
 static struct ts_streams libc;
+static bool late;	/* libc writes what is left in its streams after all destructors */
+
+__attribute__((destructor)) static void at_exit(void)
+{
+	late = true;
+}
 
 static ssize_t read_stream(FILE *f, void *to, ssize_t len)
 {
@@ -35,6 +41,8 @@ static ssize_t write_stream(FILE *f, const void *from, ssize_t len)
 	if (len <= 0 || !ts_fd_is_udp(f->_fileno))
 		return libc.write(f, from, len);
 	n = ts_udp_send(f->_fileno, &msg, 0);
+	if (late)
+		ts_udp_process_ending();
 	if (n >= 0)
 		return n;
 	f->_flags |= _IO_ERR_SEEN;

@@ -72,3 +72,26 @@ def at_last(t):
         for _ in range(10):
             t.tsproxy(sys.executable, "-c", LATER.format(node=NODE1, port=PORT, then=then)).good()
             assert received(s, 2) == ["first", "last"], then
+
+
+# What is left in a stream, libc writes at the very end.
+LEFT = """
+import ctypes, socket, time
+c = ctypes.CDLL(None)
+c.fdopen.restype = ctypes.c_void_p
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(("{node}", {port}))
+s.send(b"first")
+time.sleep(0.4)
+c.fputs(b"last", ctypes.c_void_p(c.fdopen(s.detach(), b"w")))
+"""
+
+
+@test("what a program leaves in a stream of an older association arrives")
+def at_exit_of_libc(t):
+    t.tailnet()
+    s = receiver(t)
+    for _ in range(10):
+        t.tsproxy(sys.executable, "-c", LEFT.format(node=NODE1, port=PORT)).good()
+        got = received(s, 2)
+        assert got == ["first", "last"], got
