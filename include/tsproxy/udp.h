@@ -111,6 +111,11 @@ bool ts_udp_filter_is_locked(int fd);
  */
 void ts_udp_process_ending(void);
 void ts_udp_fd_closing(int fd);			/* before close, or before `fd` is replaced */
+/*
+ * The same where it is a UDP socket's, and becomes one's with an association: a thread that reads it just then gets what comes to the
+ * one or the other as it is on the tailnet.
+ */
+void ts_udp_fd_replacing(int to);
 void ts_udp_fd_duplicated(int from, int to);
 
 /*

@@ -19,6 +19,7 @@
 #include "tsproxy/sys.h"
 
 #define ASSOCIATIONS_MAX 65536
+#define LEFT_MS 1000	/* a call that began before the socket was closed has returned, and nobody else has got the relay's port */
 #define ENDING_NS 5000000	/* a proxy that has the processor reads and sends in a tenth of that */
 
 static struct {
@@ -81,13 +82,13 @@ static int fd_of(const struct ts_udp *u)
 	return -1;
 }
 
-static void forget(int fd)
+/* `fd`, whose flags are another's matter, does not lead to its association any more. */
+static void let_go(int fd)
 {
 	struct ts_udp *u = &tables->udp[tables->slot_of[fd] - 1];
 
 	tables->slot_of[fd] = 0;
 	ts_udp_count--;
-	ts_fd_set_flags(fd, 0, TS_FD_ALL);
 	if (--u->refs) {
 		if (u->pending)
 			ts_udp_pending_moved(u->pending, fd_of(u));
@@ -97,8 +98,15 @@ static void forget(int fd)
 		ts_udp_pending_free(u->pending);
 	u->pending = NULL;
 	ts_udp_link_leave(&u->link, u->used_ms);
+	u->left_ms = ts_udp_now_ms();
 	u->next = tables->free_head;
 	tables->free_head = (uint32_t)(u - tables->udp) + 1;
+}
+
+static void forget(int fd)
+{
+	ts_fd_set_flags(fd, 0, TS_FD_ALL);
+	let_go(fd);
 }
 
 void ts_udp_forget_socket(struct ts_udp *u)
@@ -208,6 +216,25 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	return 0;
 }
 
+/* The association of the same socket, by another descriptor. */
+static struct ts_udp *with_cookie(uint64_t cookie)
+{
+	for (int fd = 0; fd <= ts_fd_highest(); fd++)
+		if (ts_fd_get_flags(fd) & TS_FD_UDP && tables->slot_of[fd] && tables->udp[tables->slot_of[fd] - 1].cookie == cookie)
+			return &tables->udp[tables->slot_of[fd] - 1];
+	return NULL;
+}
+
+/* The socket got an association by another number, as this one was made to mean it, too. */
+static bool leads_like_others(int fd)
+{
+	struct ts_udp *u = ts_fd_get_flags(fd) & (TS_FD_UDP | TS_FD_DUPLICATED) ? with_cookie(socket_cookie(fd)) : NULL;
+
+	if (u)
+		lead_to(fd, u);
+	return u;
+}
+
 int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only)
 {
 	struct ts_udp_view v = { .family = family, .v6only = v6only, .relay = link->relay,
@@ -215,21 +242,12 @@ int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only)
 	int err = 0;
 
 	ts_lock(&ts_fdtab_lock);
-	if (ts_udp_of(fd) || (err = install_locked(fd, link, &v)))
+	if (ts_udp_of(fd) || leads_like_others(fd) || (err = install_locked(fd, link, &v)))
 		ts_udp_link_close(link);
 	else if ((err = ts_udp_mark(fd, &v)))
 		ts_udp_forget_socket(ts_udp_of(fd));
 	ts_unlock(&ts_fdtab_lock);
 	return err;
-}
-
-/* The association of the same socket, by another descriptor. */
-static struct ts_udp *with_cookie(uint64_t cookie)
-{
-	for (int fd = 0; fd <= ts_fd_highest(); fd++)
-		if (ts_fd_get_flags(fd) & TS_FD_UDP && tables->udp[tables->slot_of[fd] - 1].cookie == cookie)
-			return &tables->udp[tables->slot_of[fd] - 1];
-	return NULL;
 }
 
 void ts_udp_adopt(int fd, const struct ts_udp_view *v)
@@ -318,20 +336,70 @@ void ts_udp_fd_closing(int fd)
 	ts_unlock(&ts_fdtab_lock);
 }
 
+void ts_udp_fd_replacing(int to)
+{
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	ts_fd_set_flags(to, TS_FD_UDP, TS_FD_ALL & ~TS_FD_UDP);
+	if (tables->slot_of[to])
+		let_go(to);
+	ts_unlock(&ts_fdtab_lock);
+}
+
+struct ts_udp *ts_udp_by_relay(const union ts_udp_name *from, socklen_t len, struct ts_udp_view *v)
+{
+	struct ts_addr a;
+
+	if (!tables || !ts_addr_from_sockaddr(&a, &from->sa, len) || !ts_route_may_meet_proxy(a.ip))
+		return NULL;
+	for (uint32_t i = 0; i < __atomic_load_n(&tables->used, __ATOMIC_RELAXED); i++) {
+		struct ts_udp *other = &tables->udp[i];
+
+		if ((other->view.relay.port != a.port && other->view.was.port != a.port) ||
+		    !ts_udp_from_relay(&other->view, from, len) || (!other->refs && ts_udp_now_ms() - other->left_ms > LEFT_MS))
+			continue;
+		ts_lock(&ts_fdtab_lock);
+		*v = other->view;
+		v->seq = other->seq;
+		ts_unlock(&ts_fdtab_lock);
+		if (ts_udp_from_relay(v, from, len))
+			return other;
+	}
+	return NULL;
+}
+
+/*
+ * The association of the socket that `to` means by now, of which `from` may be another number: other threads may have duplicated onto either
+ * of the two meanwhile. Where no number leads to it any more, what the socket itself says of it counts.
+ */
+static void lead_as(int from, int to)
+{
+	struct ts_udp *u = ts_udp_of(from);
+	uint64_t cookie = socket_cookie(to);
+
+	if (!u || u->cookie != cookie)
+		u = with_cookie(cookie);
+	if (tables->slot_of[to] && !(u && tables->slot_of[to] == (uint32_t)(u - tables->udp) + 1))
+		forget(to);
+	if (u && !tables->slot_of[to])
+		lead_to(to, u);
+	if (u)
+		return;
+	ts_fd_set_flags(to, 0, TS_FD_UDP);
+	ts_udp_arrived(to);
+}
+
 void ts_udp_fd_duplicated(int from, int to)
 {
-	struct ts_udp *u;
+	unsigned was = ts_fd_get_flags(from);
 
 	if (ts_process() != TS_SELF || (unsigned)to >= TS_FD_MAX)
 		return;
 	ts_lock(&ts_fdtab_lock);
-	u = ts_udp_of(from);
-	/* Another thread may have used the number after it was forgotten, and before it became the new socket's. */
-	if (ts_fd_get_flags(to) & TS_FD_UDP && tables->slot_of[to])
-		forget(to);
-	if (u)
-		lead_to(to, u);
+	if ((was | ts_fd_get_flags(to)) & TS_FD_UDP)
+		lead_as(from, to);
 	ts_fd_set_flags(from, TS_FD_DUPLICATED, 0);
-	ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_DATAGRAM | TS_FD_SHARED | TS_FD_DUPLICATED), 0);
+	ts_fd_set_flags(to, (was & (TS_FD_DATAGRAM | TS_FD_SHARED)) | TS_FD_DUPLICATED, 0);
 	ts_unlock(&ts_fdtab_lock);
 }

@@ -67,6 +67,7 @@ struct ts_udp_view {
 struct ts_udp {
 	unsigned seq;		/* odd while `view` is being changed */
 	unsigned refs;		/* descriptors */
+	int64_t left_ms;	/* when there were none any more */
 	uint32_t next;		/* free list: index + 1 */
 	uint64_t cookie;
 	struct ts_udp_view view;
@@ -108,6 +109,11 @@ static inline void ts_udp_set_int(int fd, int level, int name, int value)
 
 /* The association of `fd`, with a consistent copy of what it takes to use it; null: none. No lock. */
 struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v);
+/*
+ * The association whose relay sent a datagram that was read by the number `fd`, where that did not lead to it when the call began: the number
+ * was, or is by now, another socket's. Null: there is none; it came past the relays.
+ */
+struct ts_udp *ts_udp_by_relay(const union ts_udp_name *from, socklen_t len, struct ts_udp_view *v);
 /* Registers a new link as the association of `fd`; another thread may have been faster. 0 or -errno. */
 int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only);
 /* Registers what is not decided yet. 0 or -errno. */
@@ -208,6 +214,7 @@ struct ts_udp_pieces {
 	size_t room;	/* the program's */
 	uint8_t head[TS_UDP_HEADER_MAX], spare[TS_UDP_HEADER_MAX];
 	uint8_t expect;
+	bool name_shared;	/* the place for the source's name is the message's before, too, which the kernel was given */
 };
 
 /* `space`: for two more pieces than `n`. */

@@ -15,6 +15,7 @@ void ts_udp_lay_out(struct ts_udp_pieces *p, struct iovec *space, const struct i
 {
 	p->iov = space;
 	p->expect = expect;
+	p->name_shared = false;
 	p->room = 0;
 	p->iov[0] = (struct iovec){ p->head, expect };
 	for (size_t i = 0; i < n; i++) {

@@ -21,24 +21,26 @@
  * Where the kernel is to put the name: the program's own place, if it is big enough, so that it is the kernel who finds that it cannot be
  * written to; else `ours`.
  */
-static void ask_name(struct msghdr *k, const struct ts_udp *u, const struct ts_udp_view *v, const struct msghdr *user, union ts_udp_name *ours)
+static void ask_name(struct msghdr *k, const struct ts_udp *u, const struct ts_udp_view *v, const struct ts_udp_pieces *p,
+		     const struct msghdr *user, union ts_udp_name *ours)
 {
-	size_t need = u && v->family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-	bool direct = user->msg_name && user->msg_namelen >= need;
+	size_t need = u && v->family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	bool direct = user->msg_name && user->msg_namelen >= need && !p->name_shared;
 
 	k->msg_name = direct ? user->msg_name : ours;
 	k->msg_namelen = direct ? user->msg_namelen : sizeof(*ours);
 }
 
 /* 0 or -EFAULT. `from` null: it is the kernel's name. */
-static int give_name(int fd, const struct ts_udp_view *v, const struct msghdr *k, const struct ts_addr *from, struct msghdr *user)
+static int give_name(int fd, const struct ts_udp_view *v, const struct ts_udp_pieces *p, const struct msghdr *k, const struct ts_addr *from,
+		     struct msghdr *user)
 {
 	struct sockaddr_storage sa;
 	socklen_t len;
 
 	if (!user->msg_name)
 		return 0;
-	if (k->msg_name != user->msg_name && !ts_udp_writable(fd, user->msg_name, user->msg_namelen))
+	if (k->msg_name != user->msg_name && !p->name_shared && !ts_udp_writable(fd, user->msg_name, user->msg_namelen))
 		return -EFAULT;
 	if (!from && k->msg_name == user->msg_name) {
 		user->msg_namelen = k->msg_namelen;
@@ -82,7 +84,16 @@ static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, str
 	size_t room = p->room + TS_UDP_HEADER_MAX, got = real < room ? real : room, head_len = 0, whole, kept;
 	int err;
 	bool relayed = u && ts_udp_from_relay(v, k->msg_name, k->msg_namelen);
+	struct ts_udp_view others;
 
+	if (!relayed && __builtin_expect(ts_udp_count, 0)) {
+		struct ts_udp *other = ts_udp_by_relay(k->msg_name, k->msg_namelen, &others);
+
+		if ((relayed = other != NULL)) {
+			u = other;
+			v = &others;
+		}
+	}
 	if (relayed) {
 		u->heard = true;
 		head_len = ts_udp_header_read(head, ts_udp_peek_head(p, got, head), &from);
@@ -95,7 +106,7 @@ static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, str
 	user->msg_flags = (k->msg_flags & ~MSG_TRUNC) | (whole > p->room ? MSG_TRUNC : 0);
 	if (user->msg_controllen)
 		give_control(fd, u, v, k, relayed ? &from : NULL, user);
-	err = give_name(fd, v, k, relayed ? &from : NULL, user);
+	err = give_name(fd, v, p, k, relayed ? &from : NULL, user);
 	return err ? err : (ssize_t)whole;
 }
 
@@ -123,7 +134,7 @@ static void ask(struct msghdr *k, const struct ts_udp *u, const struct ts_udp_vi
 {
 	*k = (struct msghdr){ .msg_iov = p->iov, .msg_iovlen = p->count, .msg_control = user->msg_control,
 			      .msg_controllen = user->msg_controllen };
-	ask_name(k, u, v, user, from);
+	ask_name(k, u, v, p, user, from);
 	if (u && turns_control(v, user)) {
 		k->msg_control = control->bytes;
 		k->msg_controllen = sizeof(*control);
@@ -306,7 +317,10 @@ static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct t
 			.msg_iov = p->iov, .msg_iovlen = p->count,
 			.msg_control = user->msg_control, .msg_controllen = user->msg_controllen,
 		};
-		ask_name(&b->k[b->count].msg_hdr, u, v, user, &b->from[b->count]);
+		p->name_shared = b->count && user->msg_name && user->msg_name == msgs[b->count - 1].msg_hdr.msg_name;
+		if (p->name_shared && user->msg_namelen > msgs[b->count - 1].msg_hdr.msg_namelen)
+			return;	/* where the kernel has not been */
+		ask_name(&b->k[b->count].msg_hdr, u, v, p, user, &b->from[b->count]);
 		if (turned) {
 			b->k[b->count].msg_hdr.msg_control = b->control[b->count].bytes;
 			b->k[b->count].msg_hdr.msg_controllen = sizeof(b->control[0]);

@@ -21,11 +21,18 @@ void ts_fd_forget(int fd)
 		ts_tcp_fd_closing(fd);
 }
 
+/* Two UDP sockets, of which one has an association. */
+static bool both_datagrams(unsigned a, unsigned b)
+{
+	return a & (TS_FD_UDP | TS_FD_DATAGRAM) && b & (TS_FD_UDP | TS_FD_DATAGRAM) && (a | b) & TS_FD_UDP;
+}
+
 static inline int duplicated(int from, int to)
 {
 	if (to < 0 || from == to || __builtin_expect(!(ts_fd_get_flags(from) | ts_fd_get_flags(to)), 1))
 		return to;
-	ts_fd_forget(to);	/* closed behind our back */
+	if (!both_datagrams(ts_fd_get_flags(from), ts_fd_get_flags(to)))
+		ts_fd_forget(to);	/* closed behind our back */
 	if (ts_fd_get_flags(from) & (TS_FD_UDP | TS_FD_DATAGRAM)) {
 		ts_udp_fd_duplicated(from, to);
 		if (to == 1 || to == 2)
@@ -54,7 +61,11 @@ static bool replaced(int fd, int to)
 		return false;
 	if (ts_fd_has_flow(fd) && ts_fd_has_flow(to) && ts_tcp_same(fd, to))
 		return false;	/* its registrations in epoll sets go on, too */
-	if (ts_fd_get_flags(to) && ts_sys(SYS_fcntl, fd, F_GETFD) >= 0)
+	if (!ts_fd_get_flags(to) || ts_sys(SYS_fcntl, fd, F_GETFD) < 0)
+		return true;
+	if (both_datagrams(ts_fd_get_flags(fd), ts_fd_get_flags(to)))
+		ts_udp_fd_replacing(to);
+	else
 		ts_fd_forget(to);
 	return true;
 }
@@ -69,7 +80,7 @@ int dup2(int fd, int to)
 
 int dup3(int fd, int to, int flags)
 {
-	bool new = replaced(fd, to);
+	bool new = !(flags & ~O_CLOEXEC) && replaced(fd, to);
 	int r = ts_real()->dup3(fd, to, flags);
 
 	return new ? duplicated(fd, r) : r;

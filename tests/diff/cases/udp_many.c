@@ -333,3 +333,32 @@ CASE_FAMILIES(source)
 	m.msg_controllen = sizeof(c);
 	T(sendmsg(fd, &m, 0));
 }
+
+/* One place for the names of all. */
+CASE_FAMILIES(one_name)
+{
+	struct sockaddr_storage from;
+	char bufs[4][20] = { "" };
+	struct iovec iov[4];
+	struct mmsghdr m[4] = { 0 };
+	int fd = udp(0);
+
+	for (int i = 0; i < 4; i++) {
+		iov[i] = (struct iovec){ bufs[i], sizeof(bufs[i]) };
+		m[i].msg_hdr = (struct msghdr){ .msg_name = &from, .msg_namelen = i == 2 ? 8 : sizeof(from), .msg_iov = &iov[i], .msg_iovlen = 1 };
+		give(fd, PEER, ECHO, "to all of them");
+	}
+	nap(8);
+	T(recvmmsg(fd, m, 4, MSG_DONTWAIT, NULL));
+	for (int i = 0; i < 4; i++)
+		say("%u %s, name of %u", m[i].msg_len, bytes_name(bufs[i], (long)m[i].msg_len), m[i].msg_hdr.msg_namelen);
+	say("%s", addr_name((void *)&from, m[3].msg_hdr.msg_namelen));
+	for (int i = 0; i < 2; i++) {
+		m[i].msg_hdr.msg_name = nowhere;
+		give(fd, PEER, ECHO, "nowhere");
+	}
+	nap(8);
+	T(recvmmsg(fd, m, 2, MSG_DONTWAIT, NULL));
+	T(recvmmsg(fd, m, 2, MSG_DONTWAIT, NULL));
+	show_quiet(fd);
+}
