@@ -113,8 +113,15 @@ static inline bool ts_udp_any_pending(void)
 	return __builtin_expect(__atomic_load_n(&ts_udp_pending_count, __ATOMIC_RELAXED) != 0, 0);
 }
 #define TS_UDP_PIECE_NS 1000000l
-/* Goes on with all of them. */
-void ts_udp_advance(void);
+/* Goes on with all of them. True where anything came of it, so that what looked ready may be no more. */
+bool ts_udp_advance(void);
+/*
+ * A thread that was asleep before is woken: in an epoll set by a stand-in (epreg.h), elsewhere by a datagram that is taken out again
+ * at once. This counts those.
+ */
+extern unsigned ts_udp_nudges;
+/* The program puts the descriptor, whose association may be in the making, into an epoll set. */
+void ts_udp_watched(int epfd, int fd);
 
 /* Before fork, ts_fdtab_lock held: what either side makes of a UDP socket, the other is to know. */
 void ts_udp_forking(int fd);

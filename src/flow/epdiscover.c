@@ -163,6 +163,30 @@ void ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg)
 	ts_fds_each("anon_inode:[eventpoll]", search_set, NULL);
 }
 
+struct every {
+	void (*each)(int epfd, int fd, void *arg);
+	void *arg;
+};
+
+static void hand_on(const struct registration *r, void *arg)
+{
+	const struct every *e = arg;
+
+	e->each(r->epfd, r->fd, e->arg);
+}
+
+static void read_whole(int epfd, void *arg)
+{
+	read_set(epfd, hand_on, arg);
+}
+
+void ts_epreg_each(void (*each)(int epfd, int fd, void *arg), void *arg)
+{
+	struct every e = { each, arg };
+
+	ts_fds_each("anon_inode:[eventpoll]", read_whole, &e);
+}
+
 struct wanted {
 	int fd;
 	struct epoll_event *ev;

@@ -71,12 +71,15 @@ struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v)
 
 TS_EVERY_START int ts_udp_count;
 
+bool ts_udp_leads_to(int fd, const struct ts_udp *u)
+{
+	return ts_fd_get_flags(fd) & TS_FD_UDP && tables->slot_of[fd] == (uint32_t)(u - tables->udp) + 1;
+}
+
 static int fd_of(const struct ts_udp *u)
 {
-	uint32_t slot = (uint32_t)(u - tables->udp) + 1;
-
 	for (int fd = 0; fd <= ts_fd_highest(); fd++)
-		if (ts_fd_get_flags(fd) & TS_FD_UDP && tables->slot_of[fd] == slot)
+		if (ts_udp_leads_to(fd, u))
 			return fd;
 	return -1;
 }
@@ -194,6 +197,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->untold = false;
 	u->primed = ts_udp_primed(fd);
 	u->wishes = -1;
+	u->nudged.port = 0;
 	u->looked_ms = 0;
 	u->used_ms = 0;
 	u->carried.seq = 0;
@@ -271,6 +275,7 @@ int ts_udp_install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6
 		err = ts_udp_of(fd) ? 0 : -ENOBUFS;
 	} else {
 		ts_udp_of(fd)->pending = p;
+		ts_udp_pending_begun(fd, ts_udp_of(fd));
 	}
 	ts_unlock(&ts_fdtab_lock);
 	return err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
- * connection), udp_pending.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_begin.c; udp_recv.c, udp_pieces.c;
- * udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
+ * connection), udp_pending.c, udp_rouse.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_begin.c; udp_recv.c,
+ * udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
 #define TSPROXY_FLOW_UDP_H
@@ -79,6 +79,7 @@ struct ts_udp {
 	uint32_t corked_bytes;	/* of a datagram that the kernel has not sent yet: MSG_MORE, UDP_CORK */
 	bool primed;		/* a header may wait in the kernel (udp_begin.c) */
 	bool untold;		/* no association could be had, and no call has said so yet */
+	struct ts_addr nudged;	/* where the datagram comes from that woke who was asleep (udp_rouse.c); no port: none is there */
 	bool heard;		/* since `looked_ms` a datagram came from the relay */
 	int64_t looked_ms;	/* when it was last made sure that the relay is there */
 	int64_t used_ms;	/* when it was last sent by */
@@ -108,6 +109,9 @@ struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v);
 int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only);
 /* Registers what is not decided yet. 0 or -errno. */
 int ts_udp_install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6only);
+
+/* Whether `fd` is one of its descriptors. Lock held. */
+bool ts_udp_leads_to(int fd, const struct ts_udp *u);
 
 /* --- udp_make.c --- */
 
@@ -173,6 +177,22 @@ void ts_udp_pending_proxy(const struct ts_udp_pending *p, int family, union ts_u
 int ts_udp_settle_for(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags);
 /* Keeps a datagram until then; a queue that is full drops it, as a full road does. 0 or -EFAULT. */
 int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len);
+
+/* The association of `fd` is pending from now on: whoever sleeps on it is woken. Lock held. */
+void ts_udp_pending_begun(int fd, struct ts_udp *u);
+
+/* --- udp_rouse.c; lock held --- */
+
+/* The control connection stands beside the socket in the set `epfd`; in all that it is in: false where it is in none. */
+void ts_udp_stand_in(int epfd, const struct ts_udp_attempt *a);
+bool ts_udp_stand_in_all(const struct ts_udp *u, const struct ts_udp_attempt *a);
+/* What it waits for may be something else now; it is about to be closed. */
+void ts_udp_stand_on(const struct ts_udp_attempt *a);
+void ts_udp_stand_down(const struct ts_udp_attempt *a);
+/* Gives the socket a port, as sending does, and wakes who is asleep on it. `is4`: the family that leads to the proxy. */
+void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake);
+/* Takes out what woke them. */
+void ts_udp_hush(int fd, struct ts_udp *u);
 
 /* --- udp_record.c --- */
 
@@ -246,6 +266,8 @@ void ts_udp_control_give(int fd, struct msghdr *m, struct msghdr *given, size_t 
 void ts_udp_unprime(int fd, struct ts_udp *u);
 /* Whether the program before this one left a header waiting. */
 bool ts_udp_primed(int fd);
+/* Whether a part of a datagram waits in the kernel to be sent. */
+bool ts_udp_waits(int fd);
 /* Throws away what the kernel has of a datagram that is not sent yet. */
 void ts_udp_discard(int fd);
 
@@ -289,6 +311,14 @@ static inline bool ts_udp_from_relay(const struct ts_udp_view *v, const union ts
 
 	return ts_addr_from_sockaddr(&a, &from->sa, len) &&
 	       (ts_addr_equal(&a, &v->relay) || (v->was.port && ts_addr_equal(&a, &v->was)));
+}
+
+/* Whether a datagram's source is the one that woke who was asleep. */
+static inline bool ts_udp_is_nudge(const struct ts_udp *u, const union ts_udp_name *from, socklen_t len)
+{
+	struct ts_addr a;
+
+	return u->nudged.port && ts_addr_from_sockaddr(&a, &from->sa, len) && ts_addr_equal(&a, &u->nudged);
 }
 
 #endif

@@ -144,6 +144,7 @@ static int renew_later(int fd, struct ts_udp *u, struct ts_udp_view *v, struct t
 		ts_udp_edit(u);
 		u->view.pending = true;
 		ts_udp_edited(u);
+		ts_udp_pending_begun(fd, u);
 		*v = u->view;
 	}
 	ts_unlock(&ts_fdtab_lock);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "tsproxy/epreg.h"
 #include "tsproxy/log.h"
 #include "tsproxy/sys.h"
 
@@ -24,6 +25,8 @@ struct ts_udp_pending {
 	int fd, owner_pid;
 	int64_t until_ms;
 	int busy;		/* a thread is at it */
+	unsigned round;		/* ts_udp_advance's */
+	bool stood;		/* the connection to the proxy did when its stand-ins were set */
 	struct ts_udp_attempt attempt;
 	size_t used;
 	struct ts_udp_pending *next;
@@ -38,6 +41,7 @@ static int64_t untold_until_ms;
 
 int ts_udp_pending_count;
 static struct ts_udp_pending *all;	/* ts_fdtab_lock */
+static unsigned moves;			/* of any of them, likewise */
 
 struct ts_udp_pending *ts_udp_pending_new(const struct ts_udp_attempt *a, int fd)
 {
@@ -46,6 +50,7 @@ struct ts_udp_pending *ts_udp_pending_new(const struct ts_udp_attempt *a, int fd
 	if (!p)
 		return NULL;
 	p->attempt = *a;
+	p->stood = a->connected;
 	p->fd = fd;
 	p->owner_pid = (int)ts_sys(SYS_getpid);
 	p->until_ms = ts_now_ms() + LIMIT_MS;
@@ -71,13 +76,48 @@ static void unlink_it(struct ts_udp_pending *p)
 	}
 }
 
+/* In a forked child, the stand-ins in sets that are shared are the parent's. */
+static void give_up(struct ts_udp_pending *p)
+{
+	if (p->owner_pid == (int)ts_sys(SYS_getpid))
+		ts_udp_stand_down(&p->attempt);
+	else if (p->attempt.fd >= 0)
+		ts_epreg_forget(p->attempt.fd);
+	ts_udp_attempt_end(&p->attempt);
+}
+
 void ts_udp_pending_free(struct ts_udp_pending *p)
 {
 	unlink_it(p);
 	if (__atomic_load_n(&p->busy, __ATOMIC_ACQUIRE))
 		return;	/* closed under a thread that is at it: this much is left to it */
-	ts_udp_attempt_end(&p->attempt);
+	give_up(p);
 	ts_sys(SYS_munmap, p, sizeof(*p));
+}
+
+void ts_udp_pending_begun(int fd, struct ts_udp *u)
+{
+	const struct ts_udp_attempt *a = &u->pending->attempt;
+	bool others = !ts_single_threaded(), in_set = others && ts_udp_stand_in_all(u, a);
+	/* Who may have the socket in another process would take the datagram that wakes for one of its own. */
+	bool alone = (ts_fd_get_flags(fd) & (TS_FD_DATAGRAM | TS_FD_SHARED)) == TS_FD_DATAGRAM;
+
+	ts_udp_nudge(fd, u, ts_addr_is4(&a->proxy.addr), others && !in_set && alone);
+}
+
+void ts_udp_watched(int epfd, int fd)
+{
+	struct ts_udp *u;
+
+	if (ts_process() != TS_SELF || ts_single_threaded())
+		return;
+	ts_lock(&ts_fdtab_lock);
+	u = ts_udp_of(fd);
+	if (u && u->pending) {
+		ts_udp_hush(fd, u);
+		ts_udp_stand_in(epfd, &u->pending->attempt);
+	}
+	ts_unlock(&ts_fdtab_lock);
 }
 
 int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len)
@@ -147,7 +187,7 @@ static int conclude(int fd, struct ts_udp *u, struct ts_udp_pending *p, int err,
 		if (u->pending == p)
 			u->pending = NULL;
 		unlink_it(p);
-		ts_udp_attempt_end(&p->attempt);
+		give_up(p);
 		ts_sys(SYS_munmap, p, sizeof(*p));
 		err = -EBADF;
 	} else if (!err && !(err = settle_locked(fd, u, p, link))) {
@@ -161,7 +201,12 @@ static int conclude(int fd, struct ts_udp *u, struct ts_udp_pending *p, int err,
 		ts_udp_forget_socket(u);	/* and `p` */
 		if (err != -ESTALE)
 			__atomic_store_n(&untold_until_ms, ts_now_ms() + UNTOLD_MS, __ATOMIC_RELAXED);
+	} else if (!p->stood && p->attempt.connected) {
+		p->stood = true;
+		ts_udp_stand_on(&p->attempt);
+		moves++;
 	}
+	moves += err != -EAGAIN;
 	ts_unlock(&ts_fdtab_lock);
 	return err;
 }
@@ -177,6 +222,8 @@ int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadl
 		return -EAGAIN;
 	ts_lock(&ts_fdtab_lock);
 	p = ts_udp_of(fd) == u ? u->pending : NULL;
+	if (p)
+		ts_udp_hush(fd, u);
 	if (p)
 		mine = __sync_bool_compare_and_swap(&p->busy, 0, 1);
 	else
@@ -218,21 +265,32 @@ int ts_udp_settle_for(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags
 	return ts_udp_settle(fd, u, v, ts_now_ms() + (waits ? LIMIT_MS : 0));
 }
 
-void ts_udp_advance(void)
+bool ts_udp_advance(void)
 {
-	int fds[16], n = 0;
+	static unsigned rounds;
+	unsigned round = 0, before = __atomic_load_n(&moves, __ATOMIC_RELAXED);
+	int fds[16], n;
 
 	if (ts_process() != TS_SELF)
-		return;
-	ts_lock(&ts_fdtab_lock);
-	for (struct ts_udp_pending *p = all; p && n < 16; p = p->next)
-		fds[n++] = p->fd;
-	ts_unlock(&ts_fdtab_lock);
-	for (int i = 0; i < n; i++) {
-		struct ts_udp_view v;
-		struct ts_udp *u = ts_udp_get(fds[i], &v);
+		return false;
+	do {
+		n = 0;
+		ts_lock(&ts_fdtab_lock);
+		if (!round)
+			round = ++rounds;
+		for (struct ts_udp_pending *p = all; p && n < 16; p = p->next)
+			if (p->round != round) {
+				p->round = round;
+				fds[n++] = p->fd;
+			}
+		ts_unlock(&ts_fdtab_lock);
+		for (int i = 0; i < n; i++) {
+			struct ts_udp_view v;
+			struct ts_udp *u = ts_udp_get(fds[i], &v);
 
-		if (u && v.pending)
-			ts_udp_settle(fds[i], u, &v, 0);
-	}
+			if (u && v.pending)
+				ts_udp_settle(fds[i], u, &v, 0);
+		}
+	} while (n == 16);
+	return __atomic_load_n(&moves, __ATOMIC_RELAXED) != before;
 }

@@ -89,6 +89,10 @@ static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, str
 		if (!head_len || (v->family == AF_INET && !ts_addr_is4(&from)))
 			return -EAGAIN;
 	}
+	if (!relayed && !real && u && ts_udp_is_nudge(u, k->msg_name, k->msg_namelen)) {
+		u->nudged.port = 0;
+		return -EAGAIN;
+	}
 	whole = real - head_len;
 	kept = whole < p->room ? whole : p->room;
 	ts_udp_move(p, p->expect, head_len, kept);
@@ -217,6 +221,8 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 		/* The relay's port is closed: for the program, datagrams were lost, and others may come. */
 		if (n == -ECONNREFUSED && u && ts_udp_see_to_relay(fd, u, &v, true) > 0)
 			again = true;
+		if (again && u && v.pending && u->pending)
+			ts_udp_settle_for(fd, u, &v, flags);	/* begun while this thread was asleep (udp_rouse.c) */
 	} while (again);
 	ts_errno = saved;
 	return n;
@@ -299,6 +305,8 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 				whole = (ssize_t)b.p[good].room;
 			msgs[good].msg_len = (unsigned)whole;
 		}
+		if (got && !good && u && v.pending && u->pending)
+			ts_udp_settle_for(fd, u, &v, flags);
 	} while (got && !good);
 	return good;
 }
@@ -331,10 +339,16 @@ bool ts_udp_unread(int fd, int *out)
 	socklen_t len = sizeof(from);
 	struct ts_udp_view v;
 	struct ts_addr who;
+	struct ts_udp *u;
 	long n;
 
-	if (!ts_udp_get(fd, &v))
+	if (!(u = ts_udp_get(fd, &v)))
 		return false;
+	if (u->nudged.port) {
+		ts_lock(&ts_fdtab_lock);
+		ts_udp_hush(fd, u);
+		ts_unlock(&ts_fdtab_lock);
+	}
 	n = ts_sys(SYS_recvfrom, fd, head, sizeof(head), MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, &from, &len);
 	if (n < 0 || !ts_udp_from_relay(&v, &from, len))
 		return false;

@@ -140,7 +140,7 @@ static nfds_t poll_prepare(const struct pollfd *fds, struct pollfd *copy, nfds_t
 static bool advance_set(int epfd)
 {
 	uint32_t cursor = 0;
-	bool ended = false;
+	bool ended = ts_udp_any_pending() && ts_udp_advance();
 
 	for (;;) {
 		int fd;
@@ -150,7 +150,7 @@ static bool advance_set(int epfd)
 		ts_unlock(&ts_fdtab_lock);
 		if (fd < 0)
 			return ended;
-		if (ts_tcp_check(fd) != TS_TCP_PENDING)
+		if (ts_fd_has_flow(fd) && ts_tcp_check(fd) != TS_TCP_PENDING)
 			ended = true;
 	}
 }
@@ -214,6 +214,8 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 			break;
 		}
 		r = poll_collect(fds, copy, n, &again);
+		if (r > 0 && ts_udp_any_pending() && ts_udp_advance())
+			again = true;
 		if (copy[n].revents & POLLIN) {
 			uint64_t drained;
 
@@ -404,8 +406,10 @@ int ts_wait_epoll_filter(struct epoll_event *events, int n)
 		ts_lock(&ts_fdtab_lock);
 		fd = ts_epreg_tag_fd(ev.data.u64);
 		ts_unlock(&ts_fdtab_lock);
-		if (fd >= 0)
+		if (fd >= 0 && ts_fd_has_flow(fd))
 			ts_tcp_check(fd);
+		else if (ts_udp_any_pending())
+			ts_udp_advance();
 	}
 	return kept;
 }

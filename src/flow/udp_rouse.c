@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who was asleep on a socket when another thread's datagram began an association. Nothing in the kernel would wake that thread, and it may
+ * be that nobody else ever calls anything on the socket again; so it is woken, and goes on with the association.
+ *
+ * In the epoll sets that hold the socket its control connection stands beside it, with data that names our record (epreg.h): whoever waits
+ * there is woken when there is something to do, and the program sees nothing. poll, select and recv are woken by an empty datagram, which is taken out
+ * again before any call of the program's can see it. It comes from an address of its own, by which it is known.
+ */
+#include "udp.h"
+
+#include <errno.h>
+
+#include "tsproxy/epreg.h"
+#include "tsproxy/fdtab.h"
+#include "tsproxy/sys.h"
+
+#define SETS_MAX 32
+
+unsigned ts_udp_nudges;
+
+/* --- epoll --- */
+
+struct sets {
+	const struct ts_udp *u;
+	int n, epfd[SETS_MAX];
+};
+
+static void note_set(int epfd, int fd, void *arg)
+{
+	struct sets *s = arg;
+
+	if (s->n < SETS_MAX && ts_udp_leads_to(fd, s->u) && (!s->n || s->epfd[s->n - 1] != epfd))
+		s->epfd[s->n++] = epfd;
+}
+
+static uint32_t wake_events(const struct ts_udp_attempt *a)
+{
+	return a->connected ? EPOLLIN : EPOLLOUT;
+}
+
+void ts_udp_stand_in(int epfd, const struct ts_udp_attempt *a)
+{
+	static const struct epoll_event none;
+
+	ts_fd_set_flags(a->fd, TS_FD_TRACKED, 0);
+	ts_epreg_ctl_pending(epfd, EPOLL_CTL_ADD, a->fd, &none, wake_events(a));
+}
+
+bool ts_udp_stand_in_all(const struct ts_udp *u, const struct ts_udp_attempt *a)
+{
+	struct sets s = { .u = u };
+
+	ts_epreg_each(note_set, &s);
+	for (int i = 0; i < s.n; i++)
+		ts_udp_stand_in(s.epfd[i], a);
+	return s.n > 0;
+}
+
+void ts_udp_stand_on(const struct ts_udp_attempt *a)
+{
+	if (ts_epreg_any(a->fd))
+		ts_epreg_tag(a->fd, wake_events(a));
+}
+
+void ts_udp_stand_down(const struct ts_udp_attempt *a)
+{
+	if (a->fd < 0 || !ts_epreg_any(a->fd))
+		return;
+	ts_epreg_withdraw(a->fd);
+	ts_fd_set_flags(a->fd, 0, TS_FD_TRACKED);
+}
+
+/* --- poll, select, recv --- */
+
+/* A socket of our own on loopback, of the family that leads to the proxy. Null where there is none to be had. */
+static int neighbour(bool is4, struct ts_addr *out)
+{
+	static const uint8_t loopback4[] = { 127, 0, 0, 1 }, loopback6[16] = { [15] = 1 };
+	int family = is4 ? AF_INET : AF_INET6;
+	union ts_udp_name name;
+	socklen_t len;
+	long fd = ts_sys(SYS_socket, family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -1;
+	if (is4)
+		ts_addr_set4(out, loopback4, 0);
+	else
+		ts_addr_set6(out, loopback6, 0);
+	ts_udp_name_set(&name, &len, out, family);
+	if (ts_sys(SYS_bind, fd, &name, len) == 0 && ts_sys(SYS_getsockname, fd, &name, &len) == 0 &&
+	    ts_addr_from_sockaddr(out, &name.sa, len))
+		return (int)fd;
+	ts_sys(SYS_close, fd);
+	return -1;
+}
+
+void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake)
+{
+	union ts_udp_name name;
+	struct ts_addr from;
+	socklen_t len;
+	int near;
+
+	if (u->cork || ts_udp_waits(fd) || (near = neighbour(is4, &from)) < 0)
+		return;
+	ts_udp_name_set(&name, &len, &from, u->view.family);
+	if (!len || ts_sys(SYS_sendto, fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &name, len) != 0)
+		goto out;
+	len = sizeof(name);
+	if (wake && ts_sys(SYS_recvfrom, near, NULL, 0, MSG_DONTWAIT, &name, &len) == 0) {
+		u->nudged = from;
+		__atomic_add_fetch(&ts_udp_nudges, 1, __ATOMIC_SEQ_CST);
+		ts_sys(SYS_sendto, near, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &name, len);
+	}
+out:
+	ts_sys(SYS_close, near);
+}
+
+void ts_udp_hush(int fd, struct ts_udp *u)
+{
+	union ts_udp_name from;
+	socklen_t len = sizeof(from);
+
+	if (!u->nudged.port || ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC, &from, &len) != 0 ||
+	    !ts_udp_is_nudge(u, &from, len))
+		return;
+	ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+	u->nudged.port = 0;
+}
