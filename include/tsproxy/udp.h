@@ -125,6 +125,8 @@ void ts_udp_watched(int epfd, int fd);
 
 /* Before fork, ts_fdtab_lock held: what either side makes of a UDP socket, the other is to know. */
 void ts_udp_forking(int fd);
+/* The descriptor is sent to, or came from, whoever may use the socket by another number: this process, another one. Likewise. */
+void ts_udp_passed(int fd);
 /* A socket came from another program: goes on with the association that it brings. ts_fdtab_lock held. */
 void ts_udp_arrived(int fd);
 /* Whether the socket has an association, whichever process made it. Asks the socket alone; no lock. */

@@ -52,6 +52,7 @@ struct ts_udp_view {
 	unsigned seq;		/* of the association, when this was copied */
 	int family;		/* of the socket */
 	bool connected;		/* to `peer`: the kernel's peer is the relay, and a filter lets only this one's datagrams in */
+	bool mapped;		/* of IPv6, it was connected to an IPv4 peer first: from its address none of IPv6 is reached (ip6_dst_lookup_tail) */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
 	bool pending;		/* the relay is not known yet (udp_pending.c); or none could be had, where there is no attempt */
 	uint8_t head_len;	/* connected: the header for `peer` */

@@ -17,6 +17,7 @@
 static void set_peer(struct ts_udp *u, const struct ts_addr *to)
 {
 	ts_udp_edit(u);
+	u->view.mapped = to && u->view.family == AF_INET6 && (u->view.connected ? u->view.mapped : ts_addr_is4(to));
 	u->view.connected = to != NULL;
 	if (to) {
 		u->view.peer = *to;
@@ -95,6 +96,8 @@ int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 		return -EAFNOSUPPORT;
 	if (ts_addr_is4(to) && v.v6only)
 		return family == AF_INET ? -EAFNOSUPPORT : -ENETUNREACH;
+	if (v.mapped && !ts_addr_is4(to))
+		return -EAFNOSUPPORT;
 	turned = v;
 	turned.connected = true;
 	turned.peer = *to;
@@ -120,7 +123,7 @@ void ts_udp_leaving(int fd, const struct sockaddr *to, socklen_t len)
 	struct ts_udp_view v;
 	struct ts_addr dest;
 
-	if (ts_udp_get(fd, &v) && v.connected && v.family == AF_INET6 && ts_addr_is4(&v.relay) &&
+	if (ts_udp_get(fd, &v) && v.connected && v.family == AF_INET6 && !v.mapped && ts_addr_is4(&v.relay) &&
 	    ts_addr_from_sockaddr(&dest, to, len) && to->sa_family == AF_INET6 && !ts_addr_is4(&dest))
 		disconnect(fd);
 }

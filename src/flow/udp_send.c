@@ -63,6 +63,8 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 		return TS_UDP_PASS;
 	if (*u && ts_addr_is4(&to) && v->v6only)
 		return -ENETUNREACH;
+	if (*u && v->mapped && !ts_addr_is4(&to))
+		return -EAFNOSUPPORT;
 	if (!*u || !was_carried(*u, &to)) {
 		d = ts_route_decide(&to);
 		if (d.verdict == TS_PASS || d.loopback)

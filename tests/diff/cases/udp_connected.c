@@ -209,3 +209,29 @@ CASE(shut)
 	show_poll(fd, POLLIN | POLLOUT, 0);
 	T(recv(fd, &c, 1, 0));
 }
+
+/* An IPv6 socket that is connected to an IPv4 peer has an IPv4 address, from which no other can be reached. */
+CASE(one_family)
+{
+	int fd;
+
+	case_family = AF_INET6;
+	fd = udp(0);
+	T(connect(fd, at_family(AF_INET6, true, PEER, ECHO), at_len()));
+	T(connect(fd, at_family(AF_INET6, false, PEER, ECHO), at_len()));
+	show_peer(fd);
+	T(sendto(fd, "six", 3, 0, at_family(AF_INET6, false, PEER, FIRST), at_len()));
+	T(sendto(fd, "four", 4, 0, at_family(AF_INET6, true, PEER, ECHO), at_len()));
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+	/* What comes by IPv6 after that is lost natively: the kernel goes on to look for IPv4. */
+	T(connect(fd, &(struct sockaddr){ .sa_family = AF_UNSPEC }, sizeof(struct sockaddr)));
+	T(connect(fd, at_family(AF_INET6, false, PEER, FIRST), at_len()));
+	show_peer(fd);
+	fd = udp(0);
+	T(connect(fd, at_family(AF_INET6, false, PEER, FIRST), at_len()));
+	T(sendto(fd, "four", 4, 0, at_family(AF_INET6, true, PEER, ECHO), at_len()));
+	T(connect(fd, at_family(AF_INET6, true, PEER, ECHO), at_len()));
+	show_peer(fd);
+	T(connect(fd, at_family(AF_INET6, false, PEER, FIRST), at_len()));
+}
