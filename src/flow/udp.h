@@ -52,7 +52,7 @@ struct ts_udp_view {
 	unsigned seq;		/* of the association, when this was copied */
 	int family;		/* of the socket */
 	bool connected;		/* to `peer`: the kernel's peer is the relay, and a filter lets only this one's datagrams in */
-	bool mapped;		/* of IPv6, it was connected to an IPv4 peer first: from its address none of IPv6 is reached (ip6_dst_lookup_tail) */
+	int source;		/* the family of the tailnet's address that it has by connect, until AF_UNSPEC; 0: none */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
 	bool pending;		/* the relay is not known yet (udp_pending.c); or none could be had, where there is no attempt */
 	uint8_t head_len;	/* connected: the header for `peer` */
@@ -121,6 +121,8 @@ bool ts_udp_leads_to(int fd, const struct ts_udp *u);
  * (MSG_DONTWAIT) does not let it wait, the view may be pending.
  */
 int ts_udp_need(int fd, const struct ts_addr *to, int flags, struct ts_udp **u, struct ts_udp_view *v);
+/* Whether the program bound the socket to loopback, or connected it there: from such a source the kernel's routing knows no other way, EINVAL. */
+bool ts_udp_from_loopback(int fd);
 /* Changes of a view: between these two, with ts_fdtab_lock held. */
 void ts_udp_edit(struct ts_udp *u);
 void ts_udp_edited(struct ts_udp *u);
@@ -296,6 +298,12 @@ ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const 
 /* udp_segment.c: more than one segment. */
 ssize_t ts_udp_send_segments(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags,
 			     int segment);
+
+/* From an IPv4 address a socket of IPv6 reaches none of IPv6 (ip6_dst_lookup_tail). */
+static inline bool ts_udp_is_mapped(const struct ts_udp_view *v)
+{
+	return v->source == AF_INET && v->family == AF_INET6;
+}
 
 static inline void ts_udp_name_set(union ts_udp_name *out, socklen_t *len, const struct ts_addr *a, int family)
 {

@@ -220,7 +220,7 @@ bool ts_udp_record(int fd, struct ts_udp_view *v)
 
 	ts_udp_filter_done(&f);
 	if (has)
-		v->mapped = v->connected && v->family == AF_INET6 && ts_addr_is4(&v->peer);
+		v->source = !v->connected ? 0 : ts_addr_is4(&v->peer) ? AF_INET : AF_INET6;
 	return has;
 }
 

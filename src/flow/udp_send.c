@@ -63,7 +63,7 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 		return TS_UDP_PASS;
 	if (*u && ts_addr_is4(&to) && v->v6only)
 		return -ENETUNREACH;
-	if (*u && v->mapped && !ts_addr_is4(&to))
+	if (*u && ts_udp_is_mapped(v) && !ts_addr_is4(&to))
 		return -EAFNOSUPPORT;
 	if (!*u || !was_carried(*u, &to)) {
 		d = ts_route_decide(&to);
@@ -74,6 +74,8 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 		if (d.remote)
 			return -ENETUNREACH;	/* a placeholder means nothing to the daemon */
 		if (to.port == 0)
+			return -EINVAL;
+		if (*u && !v->source && ts_udp_from_loopback(fd))
 			return -EINVAL;
 		if (!*u && (err = ts_udp_need(fd, &to, flags, u, v)))
 			return err;

@@ -49,21 +49,26 @@ static int peer_of(int s)
 	return len == near_len && memcmp(&sa, &near_name, near_len) == 0 ? NEAR : FAR;
 }
 
-static void mapped_or_not(void)
+/*
+ * A socket that was connected to an IPv4 peer and disconnected gets nothing more by IPv6: the kernel goes on to look for IPv4. So a program's
+ * peers are all IPv4, or it connects to none of those.
+ */
+static bool all_mapped;
+
+static void mapped_or_not(bool connecting)
 {
-	if (case_family == AF_INET6)
-		case_mapped = draw(2);
+	case_mapped = case_family == AF_INET6 && (all_mapped || (!connecting && draw(2)));
 }
 
 static void connecting(void)
 {
 	int s = some(), port = far_port();
 
-	mapped_or_not();
+	mapped_or_not(true);
 	if (draw(5)) {
 		CALLED("connect(%d, %d%s)", s, port, case_mapped ? ", mapped" : "");
 		DO(connect(fds[s], TO(PEER, port)));
-	} else if (case_family == AF_INET) {
+	} else if (case_family == AF_INET && peer_of(s) != FAR) {	/* else from the tailnet's address, which is not there */
 		CALLED("connect(%d, near)", s);
 		DO(connect(fds[s], (void *)&near_name, near_len));
 	}
@@ -109,7 +114,7 @@ static struct to target(int s)
 	struct to to = { NULL, 0, "peer" };
 	int port, kind = (int)draw(4);
 
-	mapped_or_not();
+	mapped_or_not(false);
 	if (kind == 0)
 		return to;
 	if (kind == 1 && case_family == AF_INET && peer_of(s) != FAR) {
@@ -402,6 +407,7 @@ static void run(void)
 
 	begin();
 	case_family = draw(2) ? AF_INET : AF_INET6;
+	all_mapped = draw(2);
 	near_fd = (int)MUST(socket(AF_INET, SOCK_DGRAM, 0));
 	near_len = sizeof(near_name);
 	MUST(bind(near_fd, (void *)&name, sizeof(name)));

@@ -235,3 +235,21 @@ CASE(one_family)
 	show_peer(fd);
 	T(connect(fd, at_family(AF_INET6, false, PEER, FIRST), at_len()));
 }
+
+/* Connected to loopback it has an address from which nothing else is reached, whatever it did before. */
+CASE(loopback_first)
+{
+	struct sockaddr_in near = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = udp(0);
+
+	echo_from(fd, PEER, ECHO, "one");
+	T(connect(fd, (void *)&near, sizeof(near)));
+	T(sendto(fd, "two", 3, 0, TO(PEER, ECHO)));
+	T(connect(fd, TO(PEER, ECHO)));
+	show_peer(fd);
+	T(connect(fd, &(struct sockaddr){ .sa_family = AF_UNSPEC }, sizeof(struct sockaddr)));
+	echo_from(fd, PEER, ECHO, "three");
+	T(connect(fd, TO(PEER, ECHO)));
+	T(connect(fd, TO(PEER, FIRST)));
+	show_peer(fd);
+}
