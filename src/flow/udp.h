@@ -291,6 +291,8 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 void ts_udp_wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg, struct ts_udp_way *way);
 int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
 		   struct ts_udp_control *space, int segment);
+/* A send that fails with `err` gives the socket a port all the same. */
+ssize_t ts_udp_refuse(int fd, const struct ts_udp *u, int err);
 /* The real call; where it says that the relay is gone and another can be had, once more. */
 ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *out, int flags);
 /* The relay is not known yet: keeps it in the queue, in its segments. Its length or -errno. */

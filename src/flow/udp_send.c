@@ -249,6 +249,22 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	       (fd, u, v, way, msg, flags, control);
 }
 
+/*
+ * The kernel binds a socket before it looks at what is to be sent (inet_send_prepare); so what is refused here is refused by it, too: for a
+ * name that it does not know.
+ */
+ssize_t ts_udp_refuse(int fd, const struct ts_udp *u, int err)
+{
+	static const struct sockaddr none = { .sa_family = AF_MAX };
+	union ts_udp_name name;
+	socklen_t len = sizeof(name);
+	struct ts_addr local;
+
+	if (!(u && u->corked_bytes) && ts_sys(SYS_getsockname, fd, &name, &len) == 0 && ts_addr_from_sockaddr(&local, &name.sa, len) && !local.port)
+		ts_sys(SYS_sendto, fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &none, sizeof(name.in));
+	return err;
+}
+
 ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 {
 	struct ts_udp_view v;
@@ -278,5 +294,5 @@ ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 		note_pending(u, n < 0 ? n : n + way.head_len, flags);
 out:
 	ts_errno = saved;
-	return n;
+	return n == -EMSGSIZE || n == -EINVAL || n == -EAFNOSUPPORT ? ts_udp_refuse(fd, u, (int)n) : n;
 }
