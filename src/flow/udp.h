@@ -296,7 +296,7 @@ ssize_t ts_udp_refuse(int fd, const struct ts_udp *u, int err);
 /* The real call; where it says that the relay is gone and another can be had, once more. */
 ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *out, int flags);
 /* The relay is not known yet: keeps it in the queue, in its segments. Its length or -errno. */
-ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment);
+ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment);
 /* udp_segment.c: more than one segment. */
 ssize_t ts_udp_send_segments(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags,
 			     int segment);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -140,6 +141,26 @@ int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct ms
 	return err;
 }
 
+/* Whole, whatever UDP_SEGMENT the socket has: what was in segments is in them by now. */
+static void send_queued(int fd, const struct ts_udp_view *v, uint8_t *datagram, size_t len)
+{
+	union { struct cmsghdr h; uint8_t space[CMSG_SPACE(sizeof(uint16_t))]; } whole = {
+		.h = { .cmsg_len = CMSG_LEN(sizeof(uint16_t)), .cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT },
+	};
+	struct iovec piece = { datagram, len };
+	struct msghdr msg = { .msg_iov = &piece, .msg_iovlen = 1 };
+
+	if (!v->connected) {
+		msg.msg_name = (void *)&v->name;
+		msg.msg_namelen = v->name_len;
+	}
+	if (v->gso) {
+		msg.msg_control = &whole;
+		msg.msg_controllen = sizeof(whole);
+	}
+	ts_sys(SYS_sendmsg, fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* The relay is known: the socket becomes what it would have been at once, and `p` is gone; or -errno. Lock held. */
 static int settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, struct ts_udp_link *link)
 {
@@ -166,8 +187,7 @@ static int settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, str
 		ts_sys(SYS_connect, fd, &u->view.name, u->view.name_len);
 	for (size_t at = 0; at < p->used; at += sizeof(whole) + whole) {
 		memcpy(&whole, p->queue + at, sizeof(whole));
-		ts_sys(SYS_sendto, fd, p->queue + at + sizeof(whole), whole, MSG_DONTWAIT | MSG_NOSIGNAL,
-		       u->view.connected ? NULL : &u->view.name, u->view.connected ? 0 : u->view.name_len);
+		send_queued(fd, &u->view, p->queue + at + sizeof(whole), whole);
 	}
 	unlink_it(p);
 	ts_sys(SYS_munmap, p, sizeof(*p));

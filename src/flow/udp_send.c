@@ -133,12 +133,34 @@ ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	return err ? -err : n;
 }
 
-ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment)
+/*
+ * The kernel gives a socket a port before it looks at what is to be sent (inet_send_prepare): so does a send here that it never sees, by one that
+ * it refuses for the name's family.
+ */
+static void take_port(int fd, const struct ts_udp *u)
+{
+	static const struct sockaddr none = { .sa_family = AF_MAX };
+	union ts_udp_name name;
+	socklen_t len = sizeof(name);
+	struct ts_addr local;
+
+	if (!(u && u->corked_bytes) && ts_sys(SYS_getsockname, fd, &name, &len) == 0 && ts_addr_from_sockaddr(&local, &name.sa, len) && !local.port)
+		ts_sys(SYS_sendto, fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &none, sizeof(name.in));
+}
+
+ssize_t ts_udp_refuse(int fd, const struct ts_udp *u, int err)
+{
+	take_port(fd, u);
+	return err;
+}
+
+ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment)
 {
 	size_t len = ts_udp_length(msg), step = segment ? (size_t)segment : len;
 
 	if (len > 0xffff || (len < step ? len : step) + way->head_len > TS_UDP_RELAY_BYTES)
 		return -EMSGSIZE;
+	take_port(fd, u);
 	for (size_t at = 0; at < len || !at; at += step) {
 		int err = ts_udp_queue(u, way, msg, at, len - at < step ? len - at : step);
 
@@ -235,7 +257,7 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	if (v->pending && (u->cork || flags & MSG_MORE))
 		return -EAGAIN;	/* pieces cannot be put together in the queue */
 	if (v->pending)
-		return ts_udp_send_later(u, way, msg, segment);
+		return ts_udp_send_later(fd, u, way, msg, segment);
 	if (segment && len > (size_t)segment)
 		return ts_udp_send_segments(fd, u, v, way, msg, flags, segment);
 	if (len > (size_t)(TS_UDP_RELAY_BYTES - way->head_len))
@@ -244,25 +266,9 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	if (err < 0)
 		return err;
 	if (v->pending)
-		return ts_udp_send_later(u, way, msg, segment);
+		return ts_udp_send_later(fd, u, way, msg, segment);
 	return (msg->msg_iovlen <= TS_UDP_PIECES ? send_short : msg->msg_iovlen < TS_UDP_PIECES_MAX ? send_long : send_joined)
 	       (fd, u, v, way, msg, flags, control);
-}
-
-/*
- * The kernel binds a socket before it looks at what is to be sent (inet_send_prepare); so what is refused here is refused by it, too: for a
- * name that it does not know.
- */
-ssize_t ts_udp_refuse(int fd, const struct ts_udp *u, int err)
-{
-	static const struct sockaddr none = { .sa_family = AF_MAX };
-	union ts_udp_name name;
-	socklen_t len = sizeof(name);
-	struct ts_addr local;
-
-	if (!(u && u->corked_bytes) && ts_sys(SYS_getsockname, fd, &name, &len) == 0 && ts_addr_from_sockaddr(&local, &name.sa, len) && !local.port)
-		ts_sys(SYS_sendto, fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &none, sizeof(name.in));
-	return err;
 }
 
 ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)

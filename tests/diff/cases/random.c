@@ -229,4 +229,4 @@ static void run(void)
 	joined();
 }
 
-__attribute__((constructor)) static void register_seeds(void) { add_seeds(run, SEEDS, "slow timed", "slow timed proxy=9"); }
+__attribute__((constructor)) static void register_seeds(void) { add_seeds("seed", run, SEEDS, "slow timed", "slow timed proxy=9"); }

@@ -120,6 +120,35 @@ CASE_ATTR(batch, SLOW)
 	show_from(fd, 10, 0);
 }
 
+/* In segments, by the socket's option; and after it was left the socket gets another port at once. */
+CASE_ATTR(segments, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK), size = 5;
+
+	T(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)));
+	give(fd, PEER, ECHO, "aaaaabbbbbccc");
+	give(fd, PEER, ECHO, "ddddd");
+	for (int i = 0; i < 4; i++) {
+		await(fd);
+		show_from(fd, 100, 0);
+	}
+	show_quiet(fd);
+}
+
+CASE_ATTR(left, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK);
+
+	give(fd, PEER, UDP_MUTE, "x");
+	show_name(fd);
+	T(connect(fd, &(struct sockaddr){ .sa_family = AF_UNSPEC }, sizeof(struct sockaddr)));
+	show_name(fd);
+	give(fd, PEER, ECHO, "y");
+	show_name(fd);
+	await(fd);
+	show_from(fd, 100, 0);
+}
+
 /* Closed, left or passed on before the proxy has answered. */
 CASE_ATTR(given_up, SLOW)
 {
