@@ -120,6 +120,9 @@ bool ts_udp_advance(void);
  * at once. This counts those.
  */
 extern unsigned ts_udp_nudges;
+/* Before a wait: takes those out. True where there was one. After a wait that ended too early: others, where there are none. */
+bool ts_udp_hush_all(void);
+void ts_udp_nudge_all(void);
 /* The program puts the descriptor, whose association may be in the making, into an epoll set. */
 void ts_udp_watched(int epfd, int fd);
 

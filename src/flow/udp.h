@@ -194,8 +194,10 @@ void ts_udp_stand_on(const struct ts_udp_attempt *a);
 void ts_udp_stand_down(const struct ts_udp_attempt *a);
 /* Gives the socket a port, as sending does, and wakes who is asleep on it. `is4`: the family that leads to the proxy. */
 void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake);
-/* Takes out what woke them. */
-void ts_udp_hush(int fd, struct ts_udp *u);
+/* Takes out what woke them. False where it is not what comes next. */
+bool ts_udp_hush(int fd, struct ts_udp *u);
+/* The same, without taking it; no lock. */
+bool ts_udp_nudge_is_next(int fd, const struct ts_udp *u);
 
 /* --- udp_record.c --- */
 

@@ -27,6 +27,7 @@ struct ts_udp_pending {
 	int64_t until_ms;
 	int busy;		/* a thread is at it */
 	unsigned round;		/* ts_udp_advance's */
+	bool nudges;		/* other threads may be asleep on the socket, and are woken by a datagram */
 	bool stood;		/* the connection to the proxy did when its stand-ins were set */
 	struct ts_udp_attempt attempt;
 	size_t used;
@@ -98,12 +99,43 @@ void ts_udp_pending_free(struct ts_udp_pending *p)
 
 void ts_udp_pending_begun(int fd, struct ts_udp *u)
 {
-	const struct ts_udp_attempt *a = &u->pending->attempt;
+	struct ts_udp_pending *p = u->pending;
+	const struct ts_udp_attempt *a = &p->attempt;
 	bool others = !ts_single_threaded(), in_set = others && ts_udp_stand_in_all(u, a);
-	/* Who may have the socket in another process would take the datagram that wakes for one of its own. */
-	bool alone = (ts_fd_get_flags(fd) & (TS_FD_DATAGRAM | TS_FD_SHARED)) == TS_FD_DATAGRAM;
+	/* Who has the socket in another process, or another socket with its port, would take the datagram that wakes for one of its own. */
+	bool alone = (ts_fd_get_flags(fd) & (TS_FD_DATAGRAM | TS_FD_SHARED)) == TS_FD_DATAGRAM &&
+		     !ts_udp_get_int(fd, SOL_SOCKET, SO_REUSEADDR) && !ts_udp_get_int(fd, SOL_SOCKET, SO_REUSEPORT);
 
-	ts_udp_nudge(fd, u, ts_addr_is4(&a->proxy.addr), others && !in_set && alone);
+	p->nudges = others && !in_set && alone;
+	ts_udp_nudge(fd, u, ts_addr_is4(&a->proxy.addr), p->nudges);
+}
+
+bool ts_udp_hush_all(void)
+{
+	bool any = false;
+
+	ts_lock(&ts_fdtab_lock);
+	for (struct ts_udp_pending *p = all; p; p = p->next) {
+		struct ts_udp *u = p->nudges ? ts_udp_of(p->fd) : NULL;
+
+		any |= u && ts_udp_hush(p->fd, u);
+	}
+	ts_unlock(&ts_fdtab_lock);
+	return any;
+}
+
+void ts_udp_nudge_all(void)
+{
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	for (struct ts_udp_pending *p = all; p; p = p->next) {
+		struct ts_udp *u = p->nudges ? ts_udp_of(p->fd) : NULL;
+
+		if (u && u->pending == p && !u->nudged.port && !u->view.connected)
+			ts_udp_nudge(p->fd, u, ts_addr_is4(&p->attempt.proxy.addr), true);
+	}
+	ts_unlock(&ts_fdtab_lock);
 }
 
 void ts_udp_watched(int epfd, int fd)
@@ -115,6 +147,7 @@ void ts_udp_watched(int epfd, int fd)
 	ts_lock(&ts_fdtab_lock);
 	u = ts_udp_of(fd);
 	if (u && u->pending) {
+		u->pending->nudges = false;
 		ts_udp_hush(fd, u);
 		ts_udp_stand_in(epfd, &u->pending->attempt);
 	}
@@ -168,6 +201,7 @@ static int settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, str
 	uint16_t whole;
 	int err;
 
+	ts_udp_hush(fd, u);
 	v.pending = false;
 	v.was = v.relay;
 	v.relay = link->relay;
@@ -213,11 +247,13 @@ static int conclude(int fd, struct ts_udp *u, struct ts_udp_pending *p, int err,
 	} else if (!err && !(err = settle_locked(fd, u, p, link))) {
 		*v = u->view;
 	} else if (err != -EAGAIN && u->view.connected) {
+		ts_udp_hush(fd, u);
 		/* It stays connected, to the address that stands in for the relay's, and the next that is sent tries anew. */
 		u->pending = NULL;
 		u->untold = err != -ESTALE;
 		ts_udp_pending_free(p);
 	} else if (err != -EAGAIN) {
+		ts_udp_hush(fd, u);
 		ts_udp_forget_socket(u);	/* and `p` */
 		if (err != -ESTALE)
 			__atomic_store_n(&untold_until_ms, ts_now_ms() + UNTOLD_MS, __ATOMIC_RELAXED);
@@ -242,8 +278,6 @@ int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadl
 		return -EAGAIN;
 	ts_lock(&ts_fdtab_lock);
 	p = ts_udp_of(fd) == u ? u->pending : NULL;
-	if (p)
-		ts_udp_hush(fd, u);
 	if (p)
 		mine = __sync_bool_compare_and_swap(&p->busy, 0, 1);
 	else

@@ -6,6 +6,7 @@
 #include "udp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -201,6 +202,11 @@ static bool is_list(const struct msghdr *msg)
 	return msg->msg_iovlen <= TS_UDP_PIECES_MAX && (!msg->msg_iovlen || ts_plausible(msg->msg_iov));
 }
 
+static bool at_once(int fd, int flags)
+{
+	return flags & MSG_DONTWAIT || ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK;
+}
+
 ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 {
 	struct ts_udp_view v;
@@ -213,8 +219,9 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 		n = ts_real()->recvmsg(fd, msg, flags);
 		return n < 0 ? -ts_errno : n;
 	}
-	if (u && __builtin_expect(v.pending, 0) && u->pending)
-		ts_udp_settle_for(fd, u, &v, flags);
+	if (u && __builtin_expect(v.pending, 0) && u->pending && ts_udp_settle_for(fd, u, &v, flags) == -EAGAIN && at_once(fd, flags) &&
+	    ts_udp_nudge_is_next(fd, u))
+		return -EAGAIN;	/* what is there is not for the program, but for who is asleep */
 	do {
 		n = (msg->msg_iovlen <= TS_UDP_PIECES ? receive_short :
 		     msg->msg_iovlen <= TS_UDP_PIECES_MAX - 2 ? receive_long : receive_joined)(fd, &u, &v, msg, flags, &again);
@@ -224,6 +231,8 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 		if (again && u && v.pending && u->pending)
 			ts_udp_settle_for(fd, u, &v, flags);	/* begun while this thread was asleep (udp_rouse.c) */
 	} while (again);
+	if (u && __builtin_expect(v.pending, 0) && u->pending)
+		ts_udp_nudge_all();
 	ts_errno = saved;
 	return n;
 }
@@ -344,10 +353,9 @@ bool ts_udp_unread(int fd, int *out)
 
 	if (!(u = ts_udp_get(fd, &v)))
 		return false;
-	if (u->nudged.port) {
-		ts_lock(&ts_fdtab_lock);
-		ts_udp_hush(fd, u);
-		ts_unlock(&ts_fdtab_lock);
+	if (ts_udp_nudge_is_next(fd, u)) {
+		*out = 0;
+		return true;
 	}
 	n = ts_sys(SYS_recvfrom, fd, head, sizeof(head), MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, &from, &len);
 	if (n < 0 || !ts_udp_from_relay(&v, &from, len))

@@ -4,8 +4,11 @@
  * be that nobody else ever calls anything on the socket again; so it is woken, and goes on with the association.
  *
  * In the epoll sets that hold the socket its control connection stands beside it, with data that names our record (epreg.h): whoever waits
- * there is woken when there is something to do, and the program sees nothing. poll, select and recv are woken by an empty datagram, which is taken out
- * again before any call of the program's can see it. It comes from an address of its own, by which it is known.
+ * there is woken when there is something to do, and the program sees nothing.
+ *
+ * poll, select and recv are woken by an empty datagram, which comes from an address of its own, by which it is known. It stays in the socket's
+ * queue, unseen by the program's calls, until somebody waits: a sleeper that is slow to look must still find it. Who waits takes it out and goes
+ * on with the association, and who stops waiting before that is made sends another.
  */
 #include "udp.h"
 
@@ -118,14 +121,20 @@ out:
 	ts_sys(SYS_close, near);
 }
 
-void ts_udp_hush(int fd, struct ts_udp *u)
+bool ts_udp_nudge_is_next(int fd, const struct ts_udp *u)
 {
 	union ts_udp_name from;
 	socklen_t len = sizeof(from);
 
-	if (!u->nudged.port || ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC, &from, &len) != 0 ||
-	    !ts_udp_is_nudge(u, &from, len))
-		return;
+	return u->nudged.port && ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC, &from, &len) == 0 &&
+	       ts_udp_is_nudge(u, &from, len);
+}
+
+bool ts_udp_hush(int fd, struct ts_udp *u)
+{
+	if (!ts_udp_nudge_is_next(fd, u))
+		return false;
 	ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 	u->nudged.port = 0;
+	return true;
 }

@@ -199,8 +199,10 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 		nfds_t pending = poll_prepare(fds, copy, n, &forked);
 		struct slice s;
 
-		if (forked && ts_udp_any_pending())
+		if (forked && ts_udp_any_pending()) {
+			ts_udp_hush_all();
 			ts_udp_advance();
+		}
 
 		if (pending && !again && waker < 0 && !alone && (waker = ts_waker_open()) >= 0)
 			pending = poll_prepare(fds, copy, n, &forked);	/* what ended before the waker was there */
@@ -214,7 +216,7 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 			break;
 		}
 		r = poll_collect(fds, copy, n, &again);
-		if (r > 0 && ts_udp_any_pending() && ts_udp_advance())
+		if (r > 0 && ts_udp_any_pending() && (ts_udp_hush_all() | ts_udp_advance()))
 			again = true;
 		if (copy[n].revents & POLLIN) {
 			uint64_t drained;
@@ -231,6 +233,8 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 			break;
 	}
 	ts_waker_close(waker);
+	if (ts_udp_any_pending())
+		ts_udp_nudge_all();
 	scratch_put(copy, bytes);
 	if (timeout && deadline != INT64_MAX)
 		*timeout = time_left(deadline);

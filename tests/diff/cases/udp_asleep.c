@@ -235,6 +235,114 @@ CASE_ATTR(crowd, SLOW)
 	say_span("all", t0, 4, 24);
 }
 
+/* Many threads, each asleep on a socket of its own in one of the ways: each is woken for its datagram, and for nothing else. */
+static int many_fds[40];
+static volatile int woken[40];
+
+static void *one_of_many(void *arg)
+{
+	int i = (int)(intptr_t)arg, fd = many_fds[i], ep;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct epoll_event ev;
+	char buf[10];
+	fd_set r;
+
+	switch (i % 4) {
+	case 0:
+		poll(&p, 1, CALM);
+		break;
+	case 1:
+		FD_ZERO(&r);
+		FD_SET(fd, &r);
+		select(fd + 1, &r, NULL, NULL, NULL);
+		break;
+	case 2:
+		ep = epoll_create1(0);
+		add_epoll(ep, fd, EPOLLIN | (i % 8 == 2 ? EPOLLET : 0), 1);
+		epoll_wait(ep, &ev, 1, -1);
+		break;
+	}
+	woken[i] = (int)recv(fd, buf, sizeof(buf), i % 4 == 3 ? 0 : MSG_DONTWAIT);
+	if (woken[i] < 0)
+		say("%d: %s", i, err_name(errno));
+	return NULL;
+}
+
+CASE_ATTR(many, SLOW)
+{
+	pthread_t t[40];
+	int right = 0;
+
+	for (int i = 0; i < 40; i++) {
+		case_family = i % 3 ? AF_INET : AF_INET6;
+		many_fds[i] = udp(i % 4 == 3 ? 0 : SOCK_NONBLOCK);
+		t[i] = thread(one_of_many, (void *)(intptr_t)i);
+	}
+	nap(1);
+	for (int i = 0; i < 40; i++) {
+		case_family = i % 3 ? AF_INET : AF_INET6;
+		if (sendto(many_fds[i], "abcde", 5, MSG_DONTWAIT, TO(PEER, ECHO)) != 5)
+			say("%d: %s", i, err_name(errno));
+	}
+	for (int i = 0; i < 40; i++) {
+		join(t[i]);
+		right += woken[i] == 5;
+	}
+	say("right: %d", right);
+}
+
+/* Others have the same port: what wakes this one is not theirs. */
+CASE_ATTR(shared_port, SLOW)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET };
+	socklen_t len = sizeof(here);
+	int fds[8], one = 1, other;
+	pthread_t t;
+
+	for (int i = 0; i < 8; i++) {
+		fds[i] = udp(SOCK_NONBLOCK);
+		MUST(setsockopt(fds[i], SOL_SOCKET, i < 4 ? SO_REUSEPORT : SO_REUSEADDR, &one, sizeof(one)));
+		MUST(setsockopt(fds[i], SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)));
+		MUST(bind(fds[i], (void *)&here, sizeof(here)));
+		MUST(getsockname(fds[i], (void *)&here, &len));
+	}
+	other = udp(SOCK_NONBLOCK);
+	t = thread(poll_short, &other);
+	for (int i = 0; i < 8; i++)
+		give(fds[i], PEER, UDP_MUTE, "x");
+	nap(2);
+	for (int i = 0; i < 8; i++)
+		show_from(fds[i], 10, MSG_DONTWAIT);
+	join(t);
+}
+
+/* Two wait for one socket's datagrams, and the sender looks itself, in vain, before they do. */
+CASE_ATTR(two_receivers, SLOW)
+{
+	struct timeval none = { 0 };
+	pthread_t t[2];
+	int n, fd = udp(0);
+	fd_set r;
+	char c;
+
+	for (int i = 0; i < 2; i++)
+		t[i] = thread(recv_it, &fd);
+	nap(1);
+	T(sendto(fd, "one", 3, MSG_DONTWAIT, TO(PEER, ECHO)));
+	T(recv(fd, &c, 1, MSG_DONTWAIT));
+	T(sendto(fd, "one", 3, MSG_DONTWAIT, TO(PEER, ECHO)));
+	FD_ZERO(&r);
+	FD_SET(fd, &r);
+	T(select(fd + 1, &r, NULL, NULL, &none));
+	T(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 0));
+	MUST(ioctl(fd, FIONREAD, &n));
+	say("unread %d", n);
+	T(recv(fd, &c, 1, MSG_DONTWAIT | MSG_PEEK));
+	for (int i = 0; i < 2; i++)
+		join(t[i]);
+	show_quiet(fd);
+}
+
 /* What else arrives meanwhile, from a neighbour, is told at once. */
 CASE_ATTR(neighbour, SLOW)
 {
