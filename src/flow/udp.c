@@ -232,6 +232,14 @@ static struct ts_udp *with_cookie(uint64_t cookie)
 	return NULL;
 }
 
+void ts_udp_join(int fd)
+{
+	struct ts_udp *u = ts_udp_count && !ts_udp_of(fd) ? with_cookie(socket_cookie(fd)) : NULL;
+
+	if (u)
+		lead_to(fd, u);
+}
+
 void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 {
 	struct ts_udp_link none = { .relay = v->relay, .fd = -1 };

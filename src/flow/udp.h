@@ -210,6 +210,8 @@ int ts_udp_mark(int fd, const struct ts_udp_view *v);
 void ts_udp_unmark(int fd, int family);
 /* The view that the socket's record tells of. False where it has none. */
 bool ts_udp_record(int fd, struct ts_udp_view *v);
+/* `fd` may be one more number of a socket whose association is in the making, so that it has no record yet. Lock held. */
+void ts_udp_join(int fd);
 /* Installs or brings up to date what a record says. Lock held. */
 void ts_udp_adopt(int fd, const struct ts_udp_view *v);
 

@@ -237,6 +237,8 @@ void ts_udp_arrived(int fd)
 
 	if (ts_udp_record(fd, &v))
 		ts_udp_adopt(fd, &v);
+	else
+		ts_udp_join(fd);
 }
 
 void ts_udp_forking(int fd)

@@ -66,6 +66,8 @@ static void connecting(void)
 {
 	int s = some(), port = far_port();
 
+	if (child)
+		return;	/* an association ends with who made it */
 	mapped_or_not(true);
 	if (draw(5)) {
 		CALLED("connect(%d, %d%s)", s, port, case_mapped ? ", mapped" : "");

@@ -149,6 +149,32 @@ CASE_ATTR(left, SLOW)
 	show_from(fd, 100, 0);
 }
 
+/* It gets another number while the proxy has not answered: by dup, and by way of a unix socket. */
+CASE_ATTR(two_numbers, SLOW)
+{
+	for (int how = 0; how < 4; how++) {
+		int fd = udp(SOCK_NONBLOCK), other, pair[2];
+
+		if (how & 1)
+			T(connect(fd, TO(PEER, ECHO)));
+		else
+			give(fd, PEER, ECHO, "one");
+		MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+		if (how & 2)
+			send_fd(pair[0], fd);
+		other = how & 2 ? recv_fd(pair[1]) : dup(fd);
+		T(sendto(other, "two", 3, 0, TO(PEER, ECHO)));
+		for (int i = how & 1; i < 2; i++) {
+			await(other);
+			show_from(other, 100, 0);
+		}
+		echo_from(fd, PEER, ECHO, "three");
+		close(fd);
+		echo_from(other, PEER, ECHO, "four");
+		close(other);
+	}
+}
+
 /* Closed, left or passed on before the proxy has answered. */
 CASE_ATTR(given_up, SLOW)
 {
