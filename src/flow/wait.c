@@ -216,8 +216,10 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 			break;
 		}
 		r = poll_collect(fds, copy, n, &again);
-		if (r > 0 && ts_udp_any_pending() && (ts_udp_hush_all() | ts_udp_advance()))
-			again = true;
+		if (r > 0 && ts_udp_any_pending()) {
+			again |= ts_udp_hush_all();
+			again |= ts_udp_advance();
+		}
 		if (copy[n].revents & POLLIN) {
 			uint64_t drained;
 
