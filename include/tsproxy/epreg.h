@@ -66,6 +66,12 @@ void ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg);
 void ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg);
 /* Every registration in every epoll set of this process, as the kernel has it. (epdiscover.c) */
 void ts_epreg_each(void (*each)(int epfd, int fd, void *arg), void *arg);
+/* Whether another thread of this process sleeps in a call that is `wanted`; false where that is not to be had. (epdiscover.c) */
+struct ts_call {
+	int number;
+	uint64_t arg[2];
+};
+bool ts_threads_sleep_in(bool (*wanted)(const struct ts_call *call, void *arg), void *arg);
 /* What the kernel has for one registration now; `*ev` stays where it cannot be read. (epdiscover.c) */
 void ts_epreg_kernel(int epfd, int fd, struct epoll_event *ev);
 

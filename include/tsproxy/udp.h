@@ -117,9 +117,9 @@ static inline bool ts_udp_any_pending(void)
 bool ts_udp_advance(void);
 /*
  * A thread that was asleep before is woken: in an epoll set by a stand-in (epreg.h), elsewhere by a datagram that is taken out again
- * at once. This counts those.
+ * at once. These count those that came and went.
  */
-extern unsigned ts_udp_nudges;
+extern unsigned ts_udp_nudges, ts_udp_hushes;
 /* Before a wait: takes those out. True where there was one. After a wait that ended too early: others, where there are none. */
 bool ts_udp_hush_all(void);
 void ts_udp_nudge_all(void);

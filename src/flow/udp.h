@@ -189,6 +189,8 @@ void ts_udp_pending_begun(int fd, struct ts_udp *u);
 /* The control connection stands beside the socket in the set `epfd`; in all that it is in: false where it is in none. */
 void ts_udp_stand_in(int epfd, const struct ts_udp_attempt *a);
 bool ts_udp_stand_in_all(const struct ts_udp *u, const struct ts_udp_attempt *a);
+/* Whether a thread sleeps in poll, select or a call that receives, on the socket itself. */
+bool ts_udp_has_sleepers(const struct ts_udp *u);
 /* What it waits for may be something else now; it is about to be closed. */
 void ts_udp_stand_on(const struct ts_udp_attempt *a);
 void ts_udp_stand_down(const struct ts_udp_attempt *a);

@@ -106,7 +106,7 @@ void ts_udp_pending_begun(int fd, struct ts_udp *u)
 	bool alone = (ts_fd_get_flags(fd) & (TS_FD_DATAGRAM | TS_FD_SHARED)) == TS_FD_DATAGRAM &&
 		     !ts_udp_get_int(fd, SOL_SOCKET, SO_REUSEADDR) && !ts_udp_get_int(fd, SOL_SOCKET, SO_REUSEPORT);
 
-	p->nudges = others && !in_set && alone;
+	p->nudges = others && alone && (!in_set || ts_udp_has_sleepers(u));
 	ts_udp_nudge(fd, u, ts_addr_is4(&a->proxy.addr), p->nudges);
 }
 

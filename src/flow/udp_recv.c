@@ -92,6 +92,7 @@ static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, str
 	}
 	if (!relayed && !real && u && ts_udp_is_nudge(u, k->msg_name, k->msg_namelen)) {
 		u->nudged.port = 0;
+		__atomic_add_fetch(&ts_udp_hushes, 1, __ATOMIC_SEQ_CST);
 		return -EAGAIN;
 	}
 	whole = real - head_len;

@@ -13,6 +13,7 @@
 #include "udp.h"
 
 #include <errno.h>
+#include <poll.h>
 
 #include "tsproxy/epreg.h"
 #include "tsproxy/fdtab.h"
@@ -20,7 +21,7 @@
 
 #define SETS_MAX 32
 
-unsigned ts_udp_nudges;
+unsigned ts_udp_nudges, ts_udp_hushes;
 
 /* --- epoll --- */
 
@@ -99,6 +100,67 @@ static int neighbour(bool is4, struct ts_addr *out)
 	return -1;
 }
 
+/* Another thread's memory, which may go away. */
+static bool look(uint64_t at, void *out, size_t len)
+{
+	struct iovec here = { out, len }, there = { (void *)(uintptr_t)at, len };
+
+	return ts_sys(SYS_process_vm_readv, ts_sys(SYS_getpid), &here, 1, &there, 1, 0) == (long)len;
+}
+
+static bool sleeps_in_poll(const struct ts_udp *u, uint64_t fds, uint64_t n)
+{
+	struct pollfd p;
+
+	for (uint64_t i = 0; i < n && look(fds + i * sizeof(p), &p, sizeof(p)); i++)
+		if (p.events & POLLIN && ts_udp_leads_to(p.fd, u))
+			return true;
+	return false;
+}
+
+static bool sleeps_in_select(const struct ts_udp *u, uint64_t n, uint64_t set)
+{
+	unsigned long word = 0;
+
+	for (uint64_t fd = 0; set && fd < n; fd++) {
+		if (fd % 64 == 0 && !look(set + fd / 8, &word, sizeof(word)))
+			return false;
+		if (word >> fd % 64 & 1 && ts_udp_leads_to((int)fd, u))
+			return true;
+	}
+	return false;
+}
+
+static bool sleeps_on(const struct ts_call *call, void *arg)
+{
+	const struct ts_udp *u = arg;
+
+	switch (call->number) {
+#ifdef SYS_poll
+	case SYS_poll:
+#endif
+	case SYS_ppoll:
+		return sleeps_in_poll(u, call->arg[0], call->arg[1]);
+#ifdef SYS_select
+	case SYS_select:
+#endif
+	case SYS_pselect6:
+		return sleeps_in_select(u, call->arg[0], call->arg[1]);
+	case SYS_read:
+	case SYS_readv:
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_recvmmsg:
+		return ts_udp_leads_to((int)call->arg[0], u);
+	}
+	return false;
+}
+
+bool ts_udp_has_sleepers(const struct ts_udp *u)
+{
+	return ts_threads_sleep_in(sleeps_on, (void *)u);
+}
+
 void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake)
 {
 	union ts_udp_name name;
@@ -136,5 +198,6 @@ bool ts_udp_hush(int fd, struct ts_udp *u)
 		return false;
 	ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 	u->nudged.port = 0;
+	__atomic_add_fetch(&ts_udp_hushes, 1, __ATOMIC_SEQ_CST);
 	return true;
 }

@@ -195,6 +195,7 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 		return -1;
 	}
 	for (;;) {
+		unsigned hushes = __atomic_load_n(&ts_udp_hushes, __ATOMIC_SEQ_CST);
 		bool forked = ts_udp_any_pending();
 		nfds_t pending = poll_prepare(fds, copy, n, &forked);
 		struct slice s;
@@ -217,9 +218,11 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 		}
 		r = poll_collect(fds, copy, n, &again);
 		if (r > 0 && ts_udp_any_pending()) {
-			again |= ts_udp_hush_all();
+			ts_udp_hush_all();
 			again |= ts_udp_advance();
 		}
+		if (r > 0 && __atomic_load_n(&ts_udp_hushes, __ATOMIC_SEQ_CST) != hushes)
+			again = true;	/* whoever took it out: what looked ready may have been that */
 		if (copy[n].revents & POLLIN) {
 			uint64_t drained;
 

@@ -316,6 +316,22 @@ CASE_ATTR(shared_port, SLOW)
 	join(t);
 }
 
+/* It is in a set, too, and nobody looks there. */
+CASE_ATTR(polled_in_set, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK), ep = epoll_create1(0);
+	pthread_t t;
+
+	MUST(add_epoll(ep, fd, EPOLLIN, 7));
+	t = thread(poll_it, &fd);
+	nap(1);
+	send_first(fd, false, 0);
+	join(t);
+	show_epoll(ep, 0);
+	show_from(fd, 100, 0);
+	show_epoll(ep, 0);
+}
+
 /* Two wait for one socket's datagrams, and the sender looks itself, in vain, before they do. */
 CASE_ATTR(two_receivers, SLOW)
 {
