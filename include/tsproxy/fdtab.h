@@ -33,8 +33,8 @@ enum ts_fd_flag {
 	TS_FD_DATAGRAM = 256,	/* a UDP socket made here */
 	TS_FD_IDLE = 2048,	/* a TCP socket that is not connected as far as we know; without NEW and TRACKED */
 	TS_FD_TRACED = 1024,	/* a carried connection whose end is to be told (trace.h) */
-	TS_FD_DUPLICATED = 2048, /* with TS_FD_DATAGRAM: other descriptors of this process may be the same socket */
-	TS_FD_KEYED = 4096,	/* the program may have set TCP_FASTOPEN_KEY (note.h) */
+	TS_FD_DUPLICATED = 4096, /* with TS_FD_DATAGRAM: other descriptors of this process may be the same socket */
+	TS_FD_KEYED = 8192,	/* the program may have set TCP_FASTOPEN_KEY (note.h) */
 	TS_FD_ALL = 0xffff,
 	TS_FD_SHARED = 512,	/* with either of these: another process of the same family by fork has it, too */
 };

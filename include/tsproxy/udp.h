@@ -128,11 +128,23 @@ static inline bool ts_udp_any_pending(void)
 	return __builtin_expect(__atomic_load_n(&ts_udp_pending_count, __ATOMIC_RELAXED) != 0, 0);
 }
 #define TS_UDP_PIECE_NS 1000000l
-/* Goes on with all of them. */
-void ts_udp_advance(void);
+/* Goes on with all of them. True where anything came of it, so that what looked ready may be no more. */
+bool ts_udp_advance(void);
+/*
+ * A thread that was asleep before is woken: in an epoll set by a stand-in (epreg.h), elsewhere by a datagram that is taken out again
+ * at once. These count those that came and went.
+ */
+extern unsigned ts_udp_nudges, ts_udp_hushes;
+/* Before a wait: takes those out. True where there was one. After a wait that ended too early: others, where there are none. */
+bool ts_udp_hush_all(void);
+void ts_udp_nudge_all(void);
+/* The program puts the descriptor, whose association may be in the making, into an epoll set. */
+void ts_udp_watched(int epfd, int fd);
 
 /* Before fork, ts_fdtab_lock held: what either side makes of a UDP socket, the other is to know. */
 void ts_udp_forking(int fd);
+/* The descriptor is sent to, or came from, whoever may use the socket by another number: this process, another one. Likewise. */
+void ts_udp_passed(int fd);
 /* A socket came from another program: goes on with the association that it brings. ts_fdtab_lock held. */
 void ts_udp_arrived(int fd);
 /* Whether the socket has an association, whichever process made it. Asks the socket alone; no lock. */

@@ -309,6 +309,7 @@ void ts_cross_arrived(int fd)
 	ts_fd_set_flags(fd, 0, TS_FD_ALL);
 	if (!adopt(fd) && (ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) == TCP_CLOSE)
 		ts_flow_suspect(fd);
+	ts_udp_passed(fd);
 	ts_udp_arrived(fd);
 }
 

@@ -170,6 +170,8 @@ static void sending(int fd)
 
 	if (f)
 		ts_cross_publish(f, fd);
+	else if (ts_fd_get_flags(fd) & (TS_FD_UDP | TS_FD_DATAGRAM))
+		ts_udp_passed(fd);
 	else if (ts_fd_get_flags(fd) & UNCONNECTED)
 		suspect_unconnected(fd);
 }

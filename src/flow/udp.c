@@ -72,12 +72,15 @@ struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v)
 
 TS_EVERY_START int ts_udp_count;
 
+bool ts_udp_leads_to(int fd, const struct ts_udp *u)
+{
+	return ts_fd_get_flags(fd) & TS_FD_UDP && tables->slot_of[fd] == (uint32_t)(u - tables->udp) + 1;
+}
+
 static int fd_of(const struct ts_udp *u)
 {
-	uint32_t slot = (uint32_t)(u - tables->udp) + 1;
-
 	for (int fd = 0; fd <= ts_fd_highest(); fd++)
-		if (ts_fd_get_flags(fd) & TS_FD_UDP && tables->slot_of[fd] == slot)
+		if (ts_udp_leads_to(fd, u))
 			return fd;
 	return -1;
 }
@@ -205,6 +208,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->untold = false;
 	u->primed = ts_udp_primed(fd);
 	u->wishes = -1;
+	u->nudged.port = 0;
 	u->looked_ms = 0;
 	u->used_ms = 0;
 	u->carried.seq = 0;
@@ -248,6 +252,14 @@ int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only)
 		ts_udp_forget_socket(ts_udp_of(fd));
 	ts_unlock(&ts_fdtab_lock);
 	return err;
+}
+
+void ts_udp_join(int fd)
+{
+	struct ts_udp *u = ts_udp_count && !ts_udp_of(fd) ? with_cookie(socket_cookie(fd)) : NULL;
+
+	if (u)
+		lead_to(fd, u);
 }
 
 void ts_udp_adopt(int fd, const struct ts_udp_view *v)
@@ -294,6 +306,7 @@ int ts_udp_install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6
 		err = ts_udp_of(fd) ? 0 : -ENOBUFS;
 	} else {
 		ts_udp_of(fd)->pending = p;
+		ts_udp_pending_begun(fd, ts_udp_of(fd));
 	}
 	ts_unlock(&ts_fdtab_lock);
 	return err;

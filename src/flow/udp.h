@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
- * connection), udp_pending.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_beside.c, udp_begin.c; udp_recv.c,
- * udp_peek.c, udp_splice.c, udp_stream.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
+ * connection), udp_pending.c, udp_rouse.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_beside.c, udp_begin.c;
+ * udp_recv.c, udp_peek.c, udp_splice.c, udp_stream.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
 #define TSPROXY_FLOW_UDP_H
@@ -52,6 +52,7 @@ struct ts_udp_view {
 	unsigned seq;		/* of the association, when this was copied */
 	int family;		/* of the socket */
 	bool connected;		/* to `peer`: the kernel's peer is the relay, and a filter lets only this one's datagrams in */
+	int source;		/* the family of the tailnet's address that it has by connect, until AF_UNSPEC; 0: none */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
 	bool pending;		/* the relay is not known yet (udp_pending.c); or none could be had, where there is no attempt */
 	uint8_t head_len;	/* connected: the header for `peer` */
@@ -84,6 +85,7 @@ struct ts_udp {
 	int parked;		/* the program's, while the kernel's is another; -1: it is not */
 	uint32_t peeked;	/* so many bytes of the kernel's, from the first that is there to be read, were peeked at */
 	bool untold;		/* no association could be had, and no call has said so yet */
+	struct ts_addr nudged;	/* where the datagram comes from that woke who was asleep (udp_rouse.c); no port: none is there */
 	bool heard;		/* since `looked_ms` a datagram came from the relay */
 	int64_t looked_ms;	/* when it was last made sure that the relay is there */
 	int64_t used_ms;	/* when it was last sent by */
@@ -119,6 +121,9 @@ int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only);
 /* Registers what is not decided yet. 0 or -errno. */
 int ts_udp_install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6only);
 
+/* Whether `fd` is one of its descriptors. Lock held. */
+bool ts_udp_leads_to(int fd, const struct ts_udp *u);
+
 /* --- udp_make.c --- */
 
 /*
@@ -126,6 +131,8 @@ int ts_udp_install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6
  * (MSG_DONTWAIT) does not let it wait, the view may be pending.
  */
 int ts_udp_need(int fd, const struct ts_addr *to, int flags, struct ts_udp **u, struct ts_udp_view *v);
+/* Whether the program bound the socket to loopback, or connected it there: from such a source the kernel's routing knows no other way, EINVAL. */
+bool ts_udp_from_loopback(int fd);
 /* Changes of a view: between these two, with ts_fdtab_lock held. */
 void ts_udp_edit(struct ts_udp *u);
 void ts_udp_edited(struct ts_udp *u);
@@ -191,6 +198,25 @@ int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct ms
 int ts_udp_queue_piece(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t len, bool more);
 /* It is whole, or nothing becomes of it. Lock held. */
 void ts_udp_queue_end(struct ts_udp *u, bool whole);
+/* The association of `fd` is pending from now on: whoever sleeps on it is woken. Lock held. */
+void ts_udp_pending_begun(int fd, struct ts_udp *u);
+
+/* --- udp_rouse.c; lock held --- */
+
+/* The control connection stands beside the socket in the set `epfd`; in all that it is in: false where it is in none. */
+void ts_udp_stand_in(int epfd, const struct ts_udp_attempt *a);
+bool ts_udp_stand_in_all(const struct ts_udp *u, const struct ts_udp_attempt *a);
+/* Whether a thread sleeps in poll, select or a call that receives, on the socket itself. */
+bool ts_udp_has_sleepers(const struct ts_udp *u);
+/* What it waits for may be something else now; it is about to be closed. */
+void ts_udp_stand_on(const struct ts_udp_attempt *a);
+void ts_udp_stand_down(const struct ts_udp_attempt *a);
+/* Gives the socket a port, as sending does, and wakes who is asleep on it. `is4`: the family that leads to the proxy. */
+void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake);
+/* Takes out what woke them. False where it is not what comes next. */
+bool ts_udp_hush(int fd, struct ts_udp *u);
+/* The same, without taking it; no lock. */
+bool ts_udp_nudge_is_next(int fd, const struct ts_udp *u);
 
 /* --- udp_record.c --- */
 
@@ -203,6 +229,8 @@ int ts_udp_mark(int fd, const struct ts_udp_view *v);
 void ts_udp_unmark(int fd, int family);
 /* The view that the socket's record tells of. False where it has none. */
 bool ts_udp_record(int fd, struct ts_udp_view *v);
+/* `fd` may be one more number of a socket whose association is in the making, so that it has no record yet. Lock held. */
+void ts_udp_join(int fd);
 /* Installs or brings up to date what a record says. Lock held. */
 void ts_udp_adopt(int fd, const struct ts_udp_view *v);
 
@@ -287,6 +315,8 @@ void ts_udp_control_give(int fd, struct msghdr *m, struct msghdr *given, size_t 
 void ts_udp_unprime(int fd, struct ts_udp *u);
 /* Whether the program before this one left a header waiting. */
 bool ts_udp_primed(int fd);
+/* Whether a part of a datagram waits in the kernel to be sent. */
+bool ts_udp_waits(int fd);
 /* Throws away what the kernel has of a datagram that is not sent yet. */
 void ts_udp_discard(int fd);
 
@@ -307,15 +337,23 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 void ts_udp_wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg, struct ts_udp_way *way);
 int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
 		   struct ts_udp_control *space, int segment);
+/* A send that fails with `err` gives the socket a port all the same. */
+ssize_t ts_udp_refuse(int fd, const struct ts_udp *u, int err);
 /* The real call; where it says that the relay is gone and another can be had, once more. */
 ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *out, int flags);
 /* The relay is not known yet: keeps it in the queue, in its segments. Its length or -errno. */
-ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment);
+ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment);
 /* udp_beside.c: to another than the peer that the socket is connected to, and not through the relay. Its length or -errno. */
 ssize_t ts_udp_send_beside(int fd, const struct msghdr *msg, int flags);
 /* udp_segment.c: more than one segment. */
 ssize_t ts_udp_send_segments(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags,
 			     int segment);
+
+/* From an IPv4 address a socket of IPv6 reaches none of IPv6 (ip6_dst_lookup_tail). */
+static inline bool ts_udp_is_mapped(const struct ts_udp_view *v)
+{
+	return v->source == AF_INET && v->family == AF_INET6;
+}
 
 static inline void ts_udp_name_set(union ts_udp_name *out, socklen_t *len, const struct ts_addr *a, int family)
 {
@@ -332,6 +370,14 @@ static inline bool ts_udp_from_relay(const struct ts_udp_view *v, const union ts
 
 	return ts_addr_from_sockaddr(&a, &from->sa, len) &&
 	       (ts_addr_equal(&a, &v->relay) || (v->was.port && ts_addr_equal(&a, &v->was)));
+}
+
+/* Whether a datagram's source is the one that woke who was asleep. */
+static inline bool ts_udp_is_nudge(const struct ts_udp *u, const union ts_udp_name *from, socklen_t len)
+{
+	struct ts_addr a;
+
+	return u->nudged.port && ts_addr_from_sockaddr(&a, &from->sa, len) && ts_addr_equal(&a, &u->nudged);
 }
 
 #endif

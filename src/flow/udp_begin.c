@@ -15,7 +15,7 @@
 #include "tsproxy/sys.h"
 
 /* Whether a header waits. What was sent is not counted any more: loopback takes it off the sender at once. */
-static bool waits(int fd)
+bool ts_udp_waits(int fd)
 {
 	int n = 0;
 
@@ -37,7 +37,7 @@ void ts_udp_discard(int fd)
 void ts_udp_unprime(int fd, struct ts_udp *u)
 {
 	u->primed = false;
-	if (waits(fd))
+	if (ts_udp_waits(fd))
 		ts_udp_discard(fd);
 }
 
@@ -71,7 +71,7 @@ int ts_udp_begin(int fd, size_t len)
 		return err;
 	if (u->corked_bytes + v.head_len + len > TS_UDP_RELAY_BYTES)
 		return -EMSGSIZE;
-	if (u->primed && waits(fd))
+	if (u->primed && ts_udp_waits(fd))
 		return 1;
 	err = u->corked_bytes ? 0 : give_header(fd, u, &v, 0);
 	u->primed = err == 1;	/* libc may bring its own all the same */
@@ -96,10 +96,10 @@ void ts_udp_prime(int fd)
 
 	if (!u || v.pending || !v.connected || u->corked_bytes || u->cork || ts_process() != TS_SELF)
 		return;
-	u->primed = waits(fd) || give_header(fd, u, &v, MSG_DONTWAIT) == 1;
+	u->primed = ts_udp_waits(fd) || give_header(fd, u, &v, MSG_DONTWAIT) == 1;
 }
 
 bool ts_udp_primed(int fd)
 {
-	return fd <= 2 && waits(fd);
+	return fd <= 2 && ts_udp_waits(fd);
 }

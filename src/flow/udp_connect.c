@@ -19,6 +19,8 @@ static void set_peer(struct ts_udp *u, const struct ts_addr *to)
 	ts_udp_edit(u);
 	u->view.connected = to != NULL;
 	if (to) {
+		if (!u->view.source)
+			u->view.source = ts_addr_is4(to) ? AF_INET : AF_INET6;
 		u->view.peer = *to;
 		u->view.head_len = (uint8_t)ts_udp_header_write(u->view.head, to);
 		if (u->view.head_len > u->expect)
@@ -100,6 +102,10 @@ int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 		return -EAFNOSUPPORT;
 	if (ts_addr_is4(to) && v.v6only)
 		return family == AF_INET ? -EAFNOSUPPORT : -ENETUNREACH;
+	if (ts_udp_is_mapped(&v) && !ts_addr_is4(to))
+		return -EAFNOSUPPORT;
+	if (!v.source && ts_udp_from_loopback(fd))
+		return -EINVAL;
 	turned = v;
 	turned.connected = true;
 	turned.peer = *to;
@@ -125,7 +131,8 @@ void ts_udp_leaving(int fd, const struct sockaddr *to, socklen_t len)
 	struct ts_udp_view v;
 	struct ts_addr dest;
 
-	if (!ts_udp_get(fd, &v) || !v.connected || !ts_addr_from_sockaddr(&dest, to, len) || to->sa_family != v.family)
+	if (!ts_udp_get(fd, &v) || !v.connected || !ts_addr_from_sockaddr(&dest, to, len) || to->sa_family != v.family ||
+	    (ts_udp_is_mapped(&v) && !ts_addr_is4(&dest)))
 		return;
 	if (ts_addr_is4(&v.relay) != ts_addr_is4(&dest) || (ts_ip_is_loopback(v.relay.ip) && !ts_ip_is_loopback(dest.ip)))
 		disconnect(fd, v.family);
@@ -141,6 +148,8 @@ void ts_udp_stayed(int fd)
 
 void ts_udp_left(int fd)
 {
+	union ts_udp_name name;
+	socklen_t len = sizeof(name);
 	struct ts_udp *u;
 
 	if (ts_process() != TS_SELF)
@@ -149,6 +158,13 @@ void ts_udp_left(int fd)
 	u = ts_udp_of(fd);
 	if (u && u->primed)
 		ts_udp_unprime(fd, u);
+	if (u)
+		u->carried.to.port = 0;	/* it has another address now, from which that may not be reached */
+	if (u && u->view.source && ts_sys(SYS_getpeername, fd, &name, &len) != 0) {
+		ts_udp_edit(u);
+		u->view.source = 0;
+		ts_udp_edited(u);
+	}
 	if (u && u->view.connected) {
 		set_peer(u, NULL);
 		/* A filter that hears all peers is longer than one for a single peer, with the program's own in it. */

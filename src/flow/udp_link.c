@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 
 #include "tsproxy/endpoint.h"
+#include "tsproxy/epreg.h"
 #include "tsproxy/handshake.h"
 #include "tsproxy/log.h"
 #include "tsproxy/real.h"
@@ -216,6 +217,11 @@ int ts_udp_attempt_step(struct ts_udp_attempt *a, int64_t deadline_ms, struct ts
 		err = converse(a, deadline_ms);
 	if (err == -EAGAIN)
 		return err;
+	if (ts_epreg_any(a->fd)) {
+		ts_lock(&ts_fdtab_lock);
+		ts_udp_stand_down(a);
+		ts_unlock(&ts_fdtab_lock);
+	}
 	if (!err && a->hs.state == TS_HS_DONE && relay_of(&a->hs, &a->proxy, &out->relay)) {
 		ts_debug("proxy %a relays datagrams at %a", &a->proxy.addr, &out->relay);
 		err = keep(a->fd, out);

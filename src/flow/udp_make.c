@@ -79,6 +79,15 @@ static int try_association(int fd, int flags, const struct ts_proxy *proxy, stru
 	return -EHOSTUNREACH;
 }
 
+bool ts_udp_from_loopback(int fd)
+{
+	union ts_udp_name name;
+	socklen_t len = sizeof(name);
+	struct ts_addr local;
+
+	return ts_sys(SYS_getsockname, fd, &name, &len) == 0 && ts_addr_from_sockaddr(&local, &name.sa, len) && ts_ip_is_loopback(local.ip);
+}
+
 static int associate(int fd, const struct ts_addr *to, int flags)
 {
 	struct ts_udp_attempt attempt;
@@ -97,8 +106,8 @@ static int associate(int fd, const struct ts_addr *to, int flags)
 		return -ENETUNREACH;
 	if (ts_sys(SYS_getsockname, fd, &name, &len) != 0 || !ts_addr_from_sockaddr(&local, &name.sa, len))
 		return -EHOSTUNREACH;
-	if (ts_ip_is_loopback(local.ip))
-		return -EINVAL;	/* as the kernel's routing says of a loopback source */
+	if (ts_udp_from_loopback(fd))
+		return -EINVAL;
 	err = choose_proxy(fd, to, &local, family, &proxy, &v6only);
 	if (err)
 		return err;
@@ -144,6 +153,7 @@ static int renew_later(int fd, struct ts_udp *u, struct ts_udp_view *v, struct t
 		ts_udp_edit(u);
 		u->view.pending = true;
 		ts_udp_edited(u);
+		ts_udp_pending_begun(fd, u);
 		*v = u->view;
 	}
 	ts_unlock(&ts_fdtab_lock);

@@ -116,7 +116,7 @@ static __attribute__((noinline)) int send_some(int fd, struct mmsghdr *msgs, uns
 		while (b.count < n && last == ADDED)
 			last = add(fd, flags, &b, &u, &v, &msgs[b.count].msg_hdr, &err);
 	if (!b.count) {
-		ssize_t len = err ? err : ts_udp_send(fd, &msgs->msg_hdr, flags);
+		ssize_t len = err ? ts_udp_refuse(fd, u, err) : ts_udp_send(fd, &msgs->msg_hdr, flags);
 
 		if (len >= 0)
 			msgs->msg_len = (unsigned)len;

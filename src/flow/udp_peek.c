@@ -194,6 +194,10 @@ bool ts_udp_unread(int fd, int *out)
 
 	if (!u)
 		return false;
+	if (ts_udp_nudge_is_next(fd, u)) {
+		*out = 0;
+		return true;
+	}
 	if ((peeks = u->peeks)) {
 		ts_lock(&ts_fdtab_lock);
 		offset = unpark(fd, u);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "tsproxy/epreg.h"
 #include "tsproxy/log.h"
 #include "tsproxy/sys.h"
 
@@ -25,6 +26,9 @@ struct ts_udp_pending {
 	int fd, owner_pid;
 	int64_t until_ms;
 	int busy;		/* a thread is at it */
+	unsigned round;		/* ts_udp_advance's */
+	bool nudges;		/* other threads may be asleep on the socket, and are woken by a datagram */
+	bool stood;		/* the connection to the proxy did when its stand-ins were set */
 	struct ts_udp_attempt attempt;
 	size_t used;
 	size_t open;		/* behind these, a datagram that is being put together (MSG_MORE, UDP_CORK): so long is it by now */
@@ -40,6 +44,7 @@ static int64_t untold_until_ms;
 
 int ts_udp_pending_count;
 static struct ts_udp_pending *all;	/* ts_fdtab_lock */
+static unsigned moves;			/* of any of them, likewise */
 
 struct ts_udp_pending *ts_udp_pending_new(const struct ts_udp_attempt *a, int fd)
 {
@@ -48,6 +53,7 @@ struct ts_udp_pending *ts_udp_pending_new(const struct ts_udp_attempt *a, int fd
 	if (!p)
 		return NULL;
 	p->attempt = *a;
+	p->stood = a->connected;
 	p->fd = fd;
 	p->owner_pid = (int)ts_sys(SYS_getpid);
 	p->until_ms = ts_now_ms() + LIMIT_MS;
@@ -73,13 +79,80 @@ static void unlink_it(struct ts_udp_pending *p)
 	}
 }
 
+/* In a forked child, the stand-ins in sets that are shared are the parent's. */
+static void give_up(struct ts_udp_pending *p)
+{
+	if (p->owner_pid == (int)ts_sys(SYS_getpid))
+		ts_udp_stand_down(&p->attempt);
+	else if (p->attempt.fd >= 0)
+		ts_epreg_forget(p->attempt.fd);
+	ts_udp_attempt_end(&p->attempt);
+}
+
 void ts_udp_pending_free(struct ts_udp_pending *p)
 {
 	unlink_it(p);
 	if (__atomic_load_n(&p->busy, __ATOMIC_ACQUIRE))
 		return;	/* closed under a thread that is at it: this much is left to it */
-	ts_udp_attempt_end(&p->attempt);
+	give_up(p);
 	ts_sys(SYS_munmap, p, sizeof(*p));
+}
+
+void ts_udp_pending_begun(int fd, struct ts_udp *u)
+{
+	struct ts_udp_pending *p = u->pending;
+	const struct ts_udp_attempt *a = &p->attempt;
+	bool others = !ts_single_threaded(), in_set = others && ts_udp_stand_in_all(u, a);
+	/* Who has the socket in another process, or another socket with its port, would take the datagram that wakes for one of its own. */
+	bool alone = (ts_fd_get_flags(fd) & (TS_FD_DATAGRAM | TS_FD_SHARED)) == TS_FD_DATAGRAM &&
+		     !ts_udp_get_int(fd, SOL_SOCKET, SO_REUSEADDR) && !ts_udp_get_int(fd, SOL_SOCKET, SO_REUSEPORT);
+
+	p->nudges = others && alone && (!in_set || ts_udp_has_sleepers(u));
+	ts_udp_nudge(fd, u, ts_addr_is4(&a->proxy.addr), p->nudges);
+}
+
+bool ts_udp_hush_all(void)
+{
+	bool any = false;
+
+	ts_lock(&ts_fdtab_lock);
+	for (struct ts_udp_pending *p = all; p; p = p->next) {
+		struct ts_udp *u = p->nudges ? ts_udp_of(p->fd) : NULL;
+
+		any |= u && ts_udp_hush(p->fd, u);
+	}
+	ts_unlock(&ts_fdtab_lock);
+	return any;
+}
+
+void ts_udp_nudge_all(void)
+{
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	for (struct ts_udp_pending *p = all; p; p = p->next) {
+		struct ts_udp *u = p->nudges ? ts_udp_of(p->fd) : NULL;
+
+		if (u && u->pending == p && !u->nudged.port && !u->view.connected)
+			ts_udp_nudge(p->fd, u, ts_addr_is4(&p->attempt.proxy.addr), true);
+	}
+	ts_unlock(&ts_fdtab_lock);
+}
+
+void ts_udp_watched(int epfd, int fd)
+{
+	struct ts_udp *u;
+
+	if (ts_process() != TS_SELF || ts_single_threaded())
+		return;
+	ts_lock(&ts_fdtab_lock);
+	u = ts_udp_of(fd);
+	if (u && u->pending) {
+		u->pending->nudges = false;
+		ts_udp_hush(fd, u);
+		ts_udp_stand_in(epfd, &u->pending->attempt);
+	}
+	ts_unlock(&ts_fdtab_lock);
 }
 
 int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len)
@@ -147,8 +220,28 @@ void ts_udp_queue_end(struct ts_udp *u, bool whole)
 		u->pending->open = 0;
 }
 
+/* Whole, whatever UDP_SEGMENT the socket has: what was in segments is in them by now. */
+static void send_queued(int fd, const struct ts_udp_view *v, uint8_t *datagram, size_t len)
+{
+	union { struct cmsghdr h; uint8_t space[CMSG_SPACE(sizeof(uint16_t))]; } whole = {
+		.h = { .cmsg_len = CMSG_LEN(sizeof(uint16_t)), .cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT },
+	};
+	struct iovec piece = { datagram, len };
+	struct msghdr msg = { .msg_iov = &piece, .msg_iovlen = 1 };
+
+	if (!v->connected) {
+		msg.msg_name = (void *)&v->name;
+		msg.msg_namelen = v->name_len;
+	}
+	if (v->gso) {
+		msg.msg_control = &whole;
+		msg.msg_controllen = sizeof(whole);
+	}
+	ts_sys(SYS_sendmsg, fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* What waited goes to the relay. Lock held. */
-static void send_queue(int fd, struct ts_udp *u, const struct ts_udp_pending *p)
+static void send_queue(int fd, struct ts_udp *u, struct ts_udp_pending *p)
 {
 	void *name = u->view.connected ? NULL : &u->view.name;
 	socklen_t name_len = u->view.connected ? 0 : u->view.name_len;
@@ -158,7 +251,7 @@ static void send_queue(int fd, struct ts_udp *u, const struct ts_udp_pending *p)
 		ts_udp_set_int(fd, IPPROTO_UDP, UDP_CORK, 0);
 	for (size_t at = 0; at < p->used; at += sizeof(whole) + whole) {
 		memcpy(&whole, p->queue + at, sizeof(whole));
-		ts_sys(SYS_sendto, fd, p->queue + at + sizeof(whole), whole, MSG_DONTWAIT | MSG_NOSIGNAL, name, name_len);
+		send_queued(fd, &u->view, p->queue + at + sizeof(whole), whole);
 	}
 	if (u->cork)
 		ts_udp_set_int(fd, IPPROTO_UDP, UDP_CORK, 1);
@@ -174,6 +267,7 @@ static int settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, str
 	struct ts_udp_view v = u->view;
 	int err;
 
+	ts_udp_hush(fd, u);
 	v.pending = false;
 	v.was = v.relay;
 	v.relay = link->relay;
@@ -210,21 +304,28 @@ static int conclude(int fd, struct ts_udp *u, struct ts_udp_pending *p, int err,
 		if (u->pending == p)
 			u->pending = NULL;
 		unlink_it(p);
-		ts_udp_attempt_end(&p->attempt);
+		give_up(p);
 		ts_sys(SYS_munmap, p, sizeof(*p));
 		err = -EBADF;
 	} else if (!err && !(err = settle_locked(fd, u, p, link))) {
 		*v = u->view;
 	} else if (err != -EAGAIN && u->view.connected) {
+		ts_udp_hush(fd, u);
 		/* It stays connected, to the address that stands in for the relay's, and the next that is sent tries anew. */
 		u->pending = NULL;
 		u->untold = err != -ESTALE;
 		ts_udp_pending_free(p);
 	} else if (err != -EAGAIN) {
+		ts_udp_hush(fd, u);
 		ts_udp_forget_socket(u);	/* and `p` */
 		if (err != -ESTALE)
 			__atomic_store_n(&untold_until_ms, ts_now_ms() + UNTOLD_MS, __ATOMIC_RELAXED);
+	} else if (!p->stood && p->attempt.connected) {
+		p->stood = true;
+		ts_udp_stand_on(&p->attempt);
+		moves++;
 	}
+	moves += err != -EAGAIN;
 	ts_unlock(&ts_fdtab_lock);
 	return err;
 }
@@ -281,21 +382,32 @@ int ts_udp_settle_for(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags
 	return ts_udp_settle(fd, u, v, ts_now_ms() + (waits ? LIMIT_MS : 0));
 }
 
-void ts_udp_advance(void)
+bool ts_udp_advance(void)
 {
-	int fds[16], n = 0;
+	static unsigned rounds;
+	unsigned round = 0, before = __atomic_load_n(&moves, __ATOMIC_RELAXED);
+	int fds[16], n;
 
 	if (ts_process() != TS_SELF)
-		return;
-	ts_lock(&ts_fdtab_lock);
-	for (struct ts_udp_pending *p = all; p && n < 16; p = p->next)
-		fds[n++] = p->fd;
-	ts_unlock(&ts_fdtab_lock);
-	for (int i = 0; i < n; i++) {
-		struct ts_udp_view v;
-		struct ts_udp *u = ts_udp_get(fds[i], &v);
+		return false;
+	do {
+		n = 0;
+		ts_lock(&ts_fdtab_lock);
+		if (!round)
+			round = ++rounds;
+		for (struct ts_udp_pending *p = all; p && n < 16; p = p->next)
+			if (p->round != round) {
+				p->round = round;
+				fds[n++] = p->fd;
+			}
+		ts_unlock(&ts_fdtab_lock);
+		for (int i = 0; i < n; i++) {
+			struct ts_udp_view v;
+			struct ts_udp *u = ts_udp_get(fds[i], &v);
 
-		if (u && v.pending)
-			ts_udp_settle(fds[i], u, &v, 0);
-	}
+			if (u && v.pending)
+				ts_udp_settle(fds[i], u, &v, 0);
+		}
+	} while (n == 16);
+	return __atomic_load_n(&moves, __ATOMIC_RELAXED) != before;
 }

@@ -219,6 +219,8 @@ bool ts_udp_record(int fd, struct ts_udp_view *v)
 	bool has = ts_udp_filter_read(fd, &f) == 0 && ts_udp_filter_view(&f, v);
 
 	ts_udp_filter_done(&f);
+	if (has)
+		v->source = !v->connected ? 0 : ts_addr_is4(&v->peer) ? AF_INET : AF_INET6;
 	return has;
 }
 
@@ -235,6 +237,8 @@ void ts_udp_arrived(int fd)
 
 	if (ts_udp_record(fd, &v))
 		ts_udp_adopt(fd, &v);
+	else
+		ts_udp_join(fd);
 }
 
 void ts_udp_forking(int fd)
@@ -243,6 +247,14 @@ void ts_udp_forking(int fd)
 		changes = ts_zero_pages(sizeof(*changes), MAP_SHARED);
 	if (changes)
 		ts_fd_set_flags(fd, TS_FD_SHARED, 0);
+}
+
+void ts_udp_passed(int fd)
+{
+	if (ts_udp_get_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
+		return;
+	ts_udp_forking(fd);
+	ts_fd_set_flags(fd, TS_FD_DATAGRAM | TS_FD_DUPLICATED, 0);
 }
 
 static void look_at_all(void)

@@ -6,6 +6,7 @@
 #include "udp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -99,6 +100,11 @@ static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, str
 		head_len = ts_udp_header_read(head, ts_udp_peek_head(p, got, head), &from);
 		if (!head_len || (v->family == AF_INET && !ts_addr_is4(&from)))
 			return -EAGAIN;
+	}
+	if (!relayed && !real && u && ts_udp_is_nudge(u, k->msg_name, k->msg_namelen)) {
+		u->nudged.port = 0;
+		__atomic_add_fetch(&ts_udp_hushes, 1, __ATOMIC_SEQ_CST);
+		return -EAGAIN;
 	}
 	whole = real - head_len;
 	kept = whole < p->room ? whole : p->room;
@@ -263,6 +269,11 @@ static __attribute__((noinline)) ssize_t receive_beside_offset(int fd, struct ts
 	return n;
 }
 
+static bool at_once(int fd, int flags)
+{
+	return flags & MSG_DONTWAIT || ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK;
+}
+
 ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 {
 	struct ts_udp_view v;
@@ -275,15 +286,20 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 		n = ts_real()->recvmsg(fd, msg, flags);
 		return n < 0 ? -ts_errno : n;
 	}
-	if (u && __builtin_expect(v.pending, 0) && u->pending)
-		ts_udp_settle_for(fd, u, &v, flags);
+	if (u && __builtin_expect(v.pending, 0) && u->pending && ts_udp_settle_for(fd, u, &v, flags) == -EAGAIN && at_once(fd, flags) &&
+	    ts_udp_nudge_is_next(fd, u))
+		return -EAGAIN;	/* what is there is not for the program, but for who is asleep */
 	do {
 		n = (u && __builtin_expect(u->peeks && !(flags & MSG_ERRQUEUE), 0) ? receive_beside_offset : receive_one)
 		    (fd, &u, &v, msg, flags, &again);
 		/* The relay's port is closed: for the program, datagrams were lost, and others may come. */
 		if (n == -ECONNREFUSED && u && ts_udp_see_to_relay(fd, u, &v, true) > 0)
 			again = true;
+		if (again && u && v.pending && u->pending)
+			ts_udp_settle_for(fd, u, &v, flags);	/* begun while this thread was asleep (udp_rouse.c) */
 	} while (again);
+	if (u && __builtin_expect(v.pending, 0) && u->pending)
+		ts_udp_nudge_all();
 	ts_errno = saved;
 	return n;
 }
@@ -370,6 +386,8 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 				whole = (ssize_t)b.p[good].room;
 			msgs[good].msg_len = (unsigned)whole;
 		}
+		if (got && !good && u && v.pending && u->pending)
+			ts_udp_settle_for(fd, u, &v, flags);
 	} while (got && !good);
 	return good;
 }

@@ -92,7 +92,7 @@ __attribute__((noinline)) ssize_t ts_udp_send_segments(int fd, struct ts_udp *u,
 	if (err < 0)
 		return err;
 	if (v->pending)
-		return ts_udp_send_later(u, way, msg, segment);
+		return ts_udp_send_later(fd, u, way, msg, segment);
 	if (msg->msg_iovlen + 2 * SEGMENTS_MAX <= TS_UDP_PIECES_MAX)
 		return send_pieces(fd, u, v, way, msg, flags, (size_t)segment);
 	piece.iov_base = ts_zero_pages(len, MAP_PRIVATE);

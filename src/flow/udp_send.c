@@ -63,6 +63,8 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 		return TS_UDP_PASS;
 	if (*u && ts_addr_is4(&to) && v->v6only)
 		return -ENETUNREACH;
+	if (*u && ts_udp_is_mapped(v) && !ts_addr_is4(&to))
+		return -EAFNOSUPPORT;
 	if (!*u || !was_carried(*u, &to)) {
 		d = ts_route_decide(&to);
 		if (d.verdict == TS_PASS || d.loopback)
@@ -72,6 +74,8 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 		if (d.remote)
 			return -ENETUNREACH;	/* a placeholder means nothing to the daemon */
 		if (to.port == 0)
+			return -EINVAL;
+		if (*u && !v->source && ts_udp_from_loopback(fd))
 			return -EINVAL;
 		if (!*u && (err = ts_udp_need(fd, &to, flags, u, v)))
 			return err;
@@ -129,12 +133,34 @@ ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	return err ? -err : n;
 }
 
-ssize_t ts_udp_send_later(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment)
+/*
+ * The kernel gives a socket a port before it looks at what is to be sent (inet_send_prepare): so does a send here that it never sees, by one that
+ * it refuses for the name's family.
+ */
+static void take_port(int fd, const struct ts_udp *u)
+{
+	static const struct sockaddr none = { .sa_family = AF_MAX };
+	union ts_udp_name name;
+	socklen_t len = sizeof(name);
+	struct ts_addr local;
+
+	if (!(u && u->corked_bytes) && ts_sys(SYS_getsockname, fd, &name, &len) == 0 && ts_addr_from_sockaddr(&local, &name.sa, len) && !local.port)
+		ts_sys(SYS_sendto, fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &none, sizeof(name.in));
+}
+
+ssize_t ts_udp_refuse(int fd, const struct ts_udp *u, int err)
+{
+	take_port(fd, u);
+	return err;
+}
+
+ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment)
 {
 	size_t len = ts_udp_length(msg), step = segment ? (size_t)segment : len;
 
 	if (len > 0xffff || (len < step ? len : step) + way->head_len > TS_UDP_RELAY_BYTES)
 		return -EMSGSIZE;
+	take_port(fd, u);
 	for (size_t at = 0; at < len || !at; at += step) {
 		int err = ts_udp_queue(u, way, msg, at, len - at < step ? len - at : step);
 
@@ -229,15 +255,16 @@ static ssize_t append(int fd, struct ts_udp *u, struct ts_udp_view *v, const str
 }
 
 /* The relay is not known yet. */
-static ssize_t later(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment, int flags)
+static ssize_t later(int fd, struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment, int flags)
 {
 	size_t len = ts_udp_length(msg);
 	int err;
 
 	if (!u->cork && !(flags & MSG_MORE))
-		return ts_udp_send_later(u, way, msg, segment);
+		return ts_udp_send_later(fd, u, way, msg, segment);
 	if (len > (size_t)(TS_UDP_RELAY_BYTES - way->head_len))
 		return -EMSGSIZE;
+	take_port(fd, u);
 	err = segment ? -EAGAIN : ts_udp_queue_piece(u, way, msg, len, true);
 	return err ? err : (ssize_t)len;
 }
@@ -262,7 +289,7 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	if (way->head[3] == TS_SOCKS5_ATYP_IPV6)
 		flags &= ~MSG_OOB;	/* udpv6_sendmsg does not look at it; the relay may be at an IPv4 address */
 	if (v->pending)
-		return later(u, way, msg, segment, flags);
+		return later(fd, u, way, msg, segment, flags);
 	if (segment && len > (size_t)segment)
 		return ts_udp_send_segments(fd, u, v, way, msg, flags, segment);
 	if (len > (size_t)(TS_UDP_RELAY_BYTES - way->head_len))
@@ -271,7 +298,7 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	if (err < 0)
 		return err;
 	if (v->pending)
-		return later(u, way, msg, segment, flags);
+		return later(fd, u, way, msg, segment, flags);
 	return (msg->msg_iovlen <= TS_UDP_PIECES ? send_short : msg->msg_iovlen < TS_UDP_PIECES_MAX ? send_long : send_joined)
 	       (fd, u, v, way, msg, flags, control);
 }
@@ -311,5 +338,5 @@ ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 	}
 out:
 	ts_errno = saved;
-	return n;
+	return n == -EMSGSIZE || n == -EINVAL || n == -EAFNOSUPPORT ? ts_udp_refuse(fd, u, (int)n) : n;
 }

@@ -140,7 +140,7 @@ static nfds_t poll_prepare(const struct pollfd *fds, struct pollfd *copy, nfds_t
 static bool advance_set(int epfd)
 {
 	uint32_t cursor = 0;
-	bool ended = false;
+	bool ended = ts_udp_any_pending() && ts_udp_advance();
 
 	for (;;) {
 		int fd;
@@ -150,7 +150,7 @@ static bool advance_set(int epfd)
 		ts_unlock(&ts_fdtab_lock);
 		if (fd < 0)
 			return ended;
-		if (ts_tcp_check(fd) != TS_TCP_PENDING)
+		if (ts_fd_has_flow(fd) && ts_tcp_check(fd) != TS_TCP_PENDING)
 			ended = true;
 	}
 }
@@ -195,12 +195,15 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 		return -1;
 	}
 	for (;;) {
+		unsigned hushes = __atomic_load_n(&ts_udp_hushes, __ATOMIC_SEQ_CST);
 		bool forked = ts_udp_any_pending();
 		nfds_t pending = poll_prepare(fds, copy, n, &forked);
 		struct slice s;
 
-		if (forked && ts_udp_any_pending())
+		if (forked && ts_udp_any_pending()) {
+			ts_udp_hush_all();
 			ts_udp_advance();
+		}
 
 		if (pending && !again && waker < 0 && !alone && (waker = ts_waker_open()) >= 0)
 			pending = poll_prepare(fds, copy, n, &forked);	/* what ended before the waker was there */
@@ -214,6 +217,12 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 			break;
 		}
 		r = poll_collect(fds, copy, n, &again);
+		if (r > 0 && ts_udp_any_pending()) {
+			ts_udp_hush_all();
+			again |= ts_udp_advance();
+		}
+		if (r > 0 && __atomic_load_n(&ts_udp_hushes, __ATOMIC_SEQ_CST) != hushes)
+			again = true;	/* whoever took it out: what looked ready may have been that */
 		if (copy[n].revents & POLLIN) {
 			uint64_t drained;
 
@@ -229,6 +238,8 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 			break;
 	}
 	ts_waker_close(waker);
+	if (ts_udp_any_pending())
+		ts_udp_nudge_all();
 	scratch_put(copy, bytes);
 	if (timeout && deadline != INT64_MAX)
 		*timeout = time_left(deadline);
@@ -404,8 +415,10 @@ int ts_wait_epoll_filter(struct epoll_event *events, int n)
 		ts_lock(&ts_fdtab_lock);
 		fd = ts_epreg_tag_fd(ev.data.u64);
 		ts_unlock(&ts_fdtab_lock);
-		if (fd >= 0)
+		if (fd >= 0 && ts_fd_has_flow(fd))
 			ts_tcp_check(fd);
+		else if (ts_udp_any_pending())
+			ts_udp_advance();
 	}
 	return kept;
 }

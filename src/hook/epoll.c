@@ -17,8 +17,11 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
 	int r;
 
-	if (__builtin_expect(!(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_TRACKED)), 1))
+	if (__builtin_expect(!(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_TRACKED)), 1)) {
+		if (ts_udp_any_pending() && op == EPOLL_CTL_ADD && ts_fd_is_udp(fd))
+			ts_udp_watched(epfd, fd);
 		return ts_real()->epoll_ctl(epfd, op, fd, event);
+	}
 	r = ts_tcp_epoll_ctl(epfd, op, fd, event);
 	return r == 1 ? ts_real()->epoll_ctl(epfd, op, fd, event) : ts_result(r);
 }
@@ -26,15 +29,6 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 static bool has_tags(void)
 {
 	return __builtin_expect(__atomic_load_n(&ts_tags_used, __ATOMIC_SEQ_CST) != 0, 0);
-}
-
-/* Coarse, because it is read on every wait with a time-out: a few nanoseconds through the vDSO, right to one tick. */
-static int64_t coarse_ns(void)
-{
-	struct timespec t = { 0 };
-
-	ts_real()->clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 struct wait {
@@ -72,7 +66,7 @@ static int wait_on(struct wait *w, int n, int64_t start)
 		if (kept > 0 || n <= 0)
 			return kept;
 		if (whole > 0) {
-			w->left_ns = whole - (coarse_ns() - start);
+			w->left_ns = whole - (ts_coarse_ns() - start);
 			if (w->left_ns < 0)
 				w->left_ns = 0;
 		}
@@ -85,7 +79,7 @@ static int wait_on(struct wait *w, int n, int64_t start)
 /* Waits in pieces while associations are in the making. True: `*n` is the result; else the rest of the time is left to wait. */
 static bool in_pieces(struct wait *w, int *n)
 {
-	int64_t end = coarse_ns() + w->left_ns, left = w->left_ns;
+	int64_t end = ts_coarse_ns() + w->left_ns, left = w->left_ns;
 
 	while (left != 0 && ts_udp_any_pending()) {
 		struct wait piece = *w;
@@ -99,7 +93,7 @@ static bool in_pieces(struct wait *w, int *n)
 				return true;
 		}
 		if (left > 0)
-			left = end - coarse_ns() > 0 ? end - coarse_ns() : 0;
+			left = end - ts_coarse_ns() > 0 ? end - ts_coarse_ns() : 0;
 	}
 	w->left_ns = left;
 	return false;
@@ -107,7 +101,7 @@ static bool in_pieces(struct wait *w, int *n)
 
 static int wait_whole(int epfd, struct epoll_event *events, int max, int timeout)
 {
-	int64_t start = timeout > 0 ? coarse_ns() : 0;
+	int64_t start = timeout > 0 ? ts_coarse_ns() : 0;
 	int n = ts_real()->epoll_wait(epfd, events, max, timeout);
 
 	if (__builtin_expect(n > 0 && has_tags(), 0)) {
@@ -142,7 +136,7 @@ int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout, cons
 			return n;
 		timeout = w.left_ns < 0 ? -1 : (int)((w.left_ns + 999999) / 1000000);
 	}
-	start = timeout > 0 ? coarse_ns() : 0;
+	start = timeout > 0 ? ts_coarse_ns() : 0;
 	n = ts_real()->epoll_pwait(epfd, events, max, timeout, mask);
 
 	if (__builtin_expect(n > 0 && has_tags(), 0)) {
@@ -167,7 +161,7 @@ int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct tim
 		rest = (struct timespec){ .tv_sec = w.left_ns / 1000000000, .tv_nsec = w.left_ns % 1000000000 };
 		timeout = timeout ? &rest : NULL;
 	}
-	start = timeout ? coarse_ns() : 0;
+	start = timeout ? ts_coarse_ns() : 0;
 	n = ts_real()->epoll_pwait2(epfd, events, max, timeout, mask);
 
 	if (__builtin_expect(n > 0 && has_tags(), 0)) {

@@ -3,7 +3,10 @@
 #include "hook.h"
 
 #include <errno.h>
+#include <string.h>
 
+#include "tsproxy/sys.h"
+#include "tsproxy/udp.h"
 #include "tsproxy/wait.h"
 
 /* glibc declares the array write-only to the compiler, which then warns when its descriptors are read. */
@@ -11,6 +14,35 @@ static inline bool concerns(struct pollfd *fds, nfds_t n)
 {
 	__asm__("" : "+r"(fds));
 	return __builtin_expect(ts_wait_poll_concerns(fds, n), 0);
+}
+
+/*
+ * While this thread slept in the kernel another one's datagram may have begun an association, and what woke it may be no more than that
+ * (udp.h): then the descriptors are looked at again, for as long as is left.
+ */
+struct before {
+	int64_t start;
+	unsigned nudges;
+};
+
+static struct before before_wait(bool timed)
+{
+	return (struct before){ timed ? ts_coarse_ns() : 0, __atomic_load_n(&ts_udp_nudges, __ATOMIC_RELAXED) };
+}
+
+static bool nudged(const struct before *b, int ready)
+{
+	return ready > 0 &&
+	       __builtin_expect(ts_udp_any_pending() || __atomic_load_n(&ts_udp_nudges, __ATOMIC_RELAXED) != b->nudges, 0);
+}
+
+static struct timespec left_of(const struct before *b, const struct timespec *timeout)
+{
+	int64_t left = timeout->tv_sec * 1000000000ll + timeout->tv_nsec - (ts_coarse_ns() - b->start);
+
+	if (timeout->tv_sec > 100ll * 365 * 86400)
+		return *timeout;
+	return left < 0 ? (struct timespec){ 0 } : (struct timespec){ left / 1000000000, left % 1000000000 };
 }
 
 static struct timespec from_ms(int ms)
@@ -34,17 +66,35 @@ static int poll_ts(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 	return ts_wait_poll(fds, n, timeout ? &t : NULL, mask);
 }
 
+/* `n` descriptors were waited for by the real call, which said `r`. */
+static int poll_ms_again(struct pollfd *fds, nfds_t n, int timeout, const struct before *b, int r)
+{
+	struct timespec t = from_ms(timeout < 0 ? 0 : timeout);
+
+	if (!nudged(b, r))
+		return r;
+	if (timeout > 0)
+		t = left_of(b, &t);
+	return ts_wait_poll(fds, n, timeout < 0 ? NULL : &t, NULL);
+}
+
 int poll(struct pollfd *fds, nfds_t n, int timeout)
 {
-	if (!concerns(fds, n))
-		return ts_real()->poll(fds, n, timeout);
+	if (!concerns(fds, n)) {
+		struct before b = before_wait(timeout > 0);
+
+		return poll_ms_again(fds, n, timeout, &b, ts_real()->poll(fds, n, timeout));
+	}
 	return poll_ms(fds, n, timeout);
 }
 
 int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size)
 {
-	if (size / sizeof(*fds) < n || !concerns(fds, n))
-		return ts_real()->__poll_chk(fds, n, timeout, size);
+	if (size / sizeof(*fds) < n || !concerns(fds, n)) {
+		struct before b = before_wait(timeout > 0);
+
+		return poll_ms_again(fds, n, timeout, &b, ts_real()->__poll_chk(fds, n, timeout, size));
+	}
 	return poll_ms(fds, n, timeout);
 }
 
@@ -54,28 +104,74 @@ static bool bad_time(const struct timespec *t)
 	return t && (t->tv_sec < 0 || t->tv_nsec < 0 || t->tv_nsec >= 1000000000l);
 }
 
+static int poll_ts_again(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask, const struct before *b, int r)
+{
+	struct timespec t;
+
+	if (!nudged(b, r))
+		return r;
+	if (timeout)
+		t = left_of(b, timeout);
+	return ts_wait_poll(fds, n, timeout ? &t : NULL, mask);
+}
+
 int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
 {
-	if (!concerns(fds, n) || bad_time(timeout))
-		return ts_real()->ppoll(fds, n, timeout, mask);
+	if (!concerns(fds, n) || bad_time(timeout)) {
+		struct before b = before_wait(timeout != NULL);
+
+		return poll_ts_again(fds, n, timeout, mask, &b, ts_real()->ppoll(fds, n, timeout, mask));
+	}
 	return poll_ts(fds, n, timeout, mask);
 }
 
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask, size_t size)
 {
-	if (size / sizeof(*fds) < n || !concerns(fds, n) || bad_time(timeout))
-		return ts_real()->__ppoll_chk(fds, n, timeout, mask, size);
+	if (size / sizeof(*fds) < n || !concerns(fds, n) || bad_time(timeout)) {
+		struct before b = before_wait(timeout != NULL);
+
+		return poll_ts_again(fds, n, timeout, mask, &b, ts_real()->__ppoll_chk(fds, n, timeout, mask, size));
+	}
 	return poll_ts(fds, n, timeout, mask);
 }
 
-int select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
+/* What the program asked for, where it may have to be asked again: the kernel writes its answer over it. */
+struct asked {
+	bool kept;
+	fd_set r, w, x;
+};
+
+static void keep_set(fd_set *to, const fd_set *from, int n)
+{
+	if (from)
+		memcpy(to, from, (size_t)(n + 63) / 64 * 8);
+}
+
+static void keep_sets(struct asked *a, int n, const fd_set *r, const fd_set *w, const fd_set *x)
+{
+	a->kept = !ts_single_threaded() && n > 0 && n <= FD_SETSIZE && (!r || ts_plausible(r)) && (!w || ts_plausible(w)) && (!x || ts_plausible(x));
+	if (!a->kept)
+		return;
+	keep_set(&a->r, r, n);
+	keep_set(&a->w, w, n);
+	keep_set(&a->x, x, n);
+}
+
+static bool give_back(const struct asked *a, int n, fd_set *r, fd_set *w, fd_set *x)
+{
+	if (!a->kept)
+		return false;
+	keep_set(r, r ? &a->r : NULL, n);
+	keep_set(w, w ? &a->w : NULL, n);
+	keep_set(x, x ? &a->x : NULL, n);
+	return true;
+}
+
+static int select_carried(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
 {
 	struct timespec t;
 	int result;
 
-	if (__builtin_expect(!ts_wait_select_concerns(n, r, w, x), 1) ||
-	    (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
-		return ts_real()->select(n, r, w, x, timeout);
 	if (!timeout)
 		return ts_wait_select(n, r, w, x, NULL, NULL);
 	t.tv_sec = timeout->tv_sec + timeout->tv_usec / 1000000;
@@ -87,13 +183,38 @@ int select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
 	return result;
 }
 
+int select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
+{
+	if (__builtin_expect(!ts_wait_select_concerns(n, r, w, x), 1) || (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0))) {
+		struct before b = before_wait(false);	/* the kernel counts the time down */
+		struct asked a;
+		int ready;
+
+		keep_sets(&a, n, r, w, x);
+		ready = ts_real()->select(n, r, w, x, timeout);
+		if (!nudged(&b, ready) || !give_back(&a, n, r, w, x))
+			return ready;
+	}
+	return select_carried(n, r, w, x, timeout);
+}
+
 int pselect(int n, fd_set *r, fd_set *w, fd_set *x, const struct timespec *timeout, const sigset_t *mask)
 {
 	struct timespec t;
 
-	if (__builtin_expect(!ts_wait_select_concerns(n, r, w, x), 1) || bad_time(timeout))
-		return ts_real()->pselect(n, r, w, x, timeout, mask);
 	if (timeout)
 		t = *timeout;
+	if (__builtin_expect(!ts_wait_select_concerns(n, r, w, x), 1) || bad_time(timeout)) {
+		struct before b = before_wait(timeout != NULL);
+		struct asked a;
+		int ready;
+
+		keep_sets(&a, n, r, w, x);
+		ready = ts_real()->pselect(n, r, w, x, timeout, mask);
+		if (!nudged(&b, ready) || !give_back(&a, n, r, w, x))
+			return ready;
+		if (timeout)
+			t = left_of(&b, timeout);
+	}
 	return ts_wait_select(n, r, w, x, timeout ? &t : NULL, mask);
 }

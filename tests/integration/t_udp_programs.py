@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 
-from harness import NODE1, NODE1_V6, Skip, listening, test
+from harness import NODE1, NODE1_V6, Skip, bound, listening, test
+import quic
 import udp_programs
 import udp_servers
 
@@ -98,6 +99,19 @@ def udp_mosh(t):
             port += 1
 
 
-def bound(port):
-    with open("/proc/net/udp") as f:
-        return any(line.split()[1].endswith(f":{port:04X}") for line in list(f)[1:])
+@test("HTTP/3 by ngtcp2's client, which binds the address that the routing table gives: segments, ECN, new sockets on the way, keys")
+def udp_quic(t):
+    t.need("gtlsclient", "gtlsserver", "openssl", "ip")
+    # It asks for the route to the peer: there is one, and it leads nowhere.
+    for command in ("link add out0 type veth peer name out1", "addr add 192.0.2.1/24 dev out0", "link set out0 up", "link set out1 up",
+                    "route add default via 192.0.2.2"):
+        subprocess.run(["ip", *command.split()], check=True)
+    t.tailnet()
+    quic.prepare(t.dir)
+    t.spawn(quic.serve(t.dir, "127.0.0.1", 4434), lambda: bound(4434))
+    for i, options in enumerate(([], ["--change-local-addr=30ms"], ["--key-update=20ms", "--max-udp-payload-size=1452"], ["-d", f"{t.dir}/files/f3", "-m", "POST"])):
+        for j, (run, host) in enumerate(((t.run, "127.0.0.1"), (lambda argv, **more: t.tsproxy(*argv, **more), NODE1))):
+            folder = os.path.join(t.dir, f"got-{i}-{j}")
+            os.mkdir(folder)
+            run(quic.ask(folder, host, 4434, *options)).good()
+            assert "POST" in options or quic.same(folder, t.dir), (options, host)

@@ -79,6 +79,12 @@ def listening(port, host="127.0.0.1"):
         return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in list(f)[1:])
 
 
+def bound(port, host="127.0.0.1"):
+    """True where a datagram socket has that port."""
+    with open("/proc/net/udp6" if ":" in host else "/proc/net/udp") as f:
+        return any(line.split()[1].endswith(f":{port:04X}") for line in list(f)[1:])
+
+
 class Done:
     def __init__(self, argv, status, out, err, seconds):
         self.argv, self.status, self.out, self.err, self.seconds = argv, status, out, err, seconds

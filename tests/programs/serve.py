@@ -11,6 +11,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.dont_write_bytecode = True
 import harness  # noqa: E402
+import quic  # noqa: E402
 import servers  # noqa: E402
 
 EVERYWHERE = ("0.0.0.0", "::")
@@ -18,7 +19,7 @@ PYTHON = "/usr/bin/python3"     # the one that has Debian's modules
 # What a program's header names as its server, and where it listens. Nothing does at CLOSED.
 PORTS = {"http": 3000, "echo": 3001, "manager": 3002, "grpc": 3003, "zmq": 3004, "websocket": 3005, "tls": 4433, "smtp": 2525,
          "memcached": 11211, "mysql": 3306, "mqtt": 1883, "smb": 4450, "iperf3": 5201, "redis": 6379, "postgres": 5432, "ssh": 2222,
-         "rsync": 8730, "git": 9418}
+         "rsync": 8730, "git": 9418, "quic": 4434}
 CLOSED = 3999
 
 
@@ -106,6 +107,11 @@ http {{
     t.spawn(["nginx", "-p", t.dir, "-c", conf, "-e", f"{t.dir}/nginx.log"], lambda: harness.listening(4433))
 
 
+def http3(t):
+    quic.prepare(t.dir)
+    t.spawn(quic.serve(t.dir, "*", 4434), lambda: harness.bound(4434, "::") and harness.bound(4434))
+
+
 def zmq(t):
     t.spawn([PYTHON, "-c", """
 import zmq
@@ -181,6 +187,7 @@ START = {
     "manager": manager,
     "grpc": grpc,
     "tls": tls,
+    "quic": http3,
     "memcached": memcached,
     "mysql": mysql,
     "zmq": zmq,

@@ -9,8 +9,10 @@ from checks import check, good, need, no_dns, tsproxy
 from servers import PYTHON
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import quic  # noqa: E402
 import udp_programs  # noqa: E402
 import udp_servers  # noqa: E402
+from harness import bound, until  # noqa: E402
 
 
 def file(w):
@@ -111,6 +113,42 @@ while "leaving-50." not in told and time.monotonic() < until:
     told = s.recv(65536).decode()
 print(told)
 """
+
+
+def serve_http3(w):
+    served = os.path.join(w.home, "quic")
+    if not os.path.isdir(served):
+        quic.prepare(served)
+        w.spawn("quic", [*w.user(), *quic.serve(served, "127.0.0.1", 4434)], cwd=w.home, env=w.environment())
+        until(lambda: bound(4434), "QUIC's server")
+    return served
+
+
+@check("udp: HTTP/3 by ngtcp2's client, which goes to another socket on the way")
+def http3(w):
+    need("gtlsclient")
+    need("gtlsserver")
+    served = serve_http3(w)
+    for i, options in enumerate(([], ["--change-local-addr=30ms"])):
+        folder = os.path.join(w.home, f"quic-{i}")
+        os.makedirs(folder, mode=0o777)
+        os.chmod(folder, 0o777)
+        good(tsproxy(w, *quic.ask(folder, w.ip4, 4434, *options), seconds=60))
+        assert quic.same(folder, served), options
+    no_dns(w)
+
+
+@check("udp: quinn's QUIC: segments, ECN, probes of the MTU, another socket on the way; by IPv4 and IPv6")
+def quinn(w):
+    need("cargo")
+    need("gtlsserver")
+    serve_http3(w)
+    program = os.path.join(w.build, "programs", "rust_quic", "release", "quic")
+    native = good(w.run(program, "127.0.0.1", "4434", node=w.node1))
+    assert "moved" in native, native
+    for host, at in (w.ip4, w.ip4), (w.ip6, f"[{w.ip6}]"):
+        assert good(tsproxy(w, program, host, "4434", seconds=60)).replace(at, "127.0.0.1") == native, host
+    no_dns(w)
 
 
 @check("udp: TFTP cannot work, and says so by its time-out")

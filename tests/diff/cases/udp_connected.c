@@ -209,3 +209,47 @@ CASE(shut)
 	show_poll(fd, POLLIN | POLLOUT, 0);
 	T(recv(fd, &c, 1, 0));
 }
+
+/* An IPv6 socket that is connected to an IPv4 peer has an IPv4 address, from which no other can be reached. */
+CASE(one_family)
+{
+	int fd;
+
+	case_family = AF_INET6;
+	fd = udp(0);
+	T(connect(fd, at_family(AF_INET6, true, PEER, ECHO), at_len()));
+	T(connect(fd, at_family(AF_INET6, false, PEER, ECHO), at_len()));
+	show_peer(fd);
+	T(sendto(fd, "six", 3, 0, at_family(AF_INET6, false, PEER, FIRST), at_len()));
+	T(sendto(fd, "four", 4, 0, at_family(AF_INET6, true, PEER, ECHO), at_len()));
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+	/* What comes by IPv6 after that is lost natively: the kernel goes on to look for IPv4. */
+	T(connect(fd, &(struct sockaddr){ .sa_family = AF_UNSPEC }, sizeof(struct sockaddr)));
+	T(connect(fd, at_family(AF_INET6, false, PEER, FIRST), at_len()));
+	show_peer(fd);
+	fd = udp(0);
+	T(connect(fd, at_family(AF_INET6, false, PEER, FIRST), at_len()));
+	T(sendto(fd, "four", 4, 0, at_family(AF_INET6, true, PEER, ECHO), at_len()));
+	T(connect(fd, at_family(AF_INET6, true, PEER, ECHO), at_len()));
+	show_peer(fd);
+	T(connect(fd, at_family(AF_INET6, false, PEER, FIRST), at_len()));
+}
+
+/* Connected to loopback it has an address from which nothing else is reached, whatever it did before. */
+CASE(loopback_first)
+{
+	struct sockaddr_in near = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = udp(0);
+
+	echo_from(fd, PEER, ECHO, "one");
+	T(connect(fd, (void *)&near, sizeof(near)));
+	T(sendto(fd, "two", 3, 0, TO(PEER, ECHO)));
+	T(connect(fd, TO(PEER, ECHO)));
+	show_peer(fd);
+	T(connect(fd, &(struct sockaddr){ .sa_family = AF_UNSPEC }, sizeof(struct sockaddr)));
+	echo_from(fd, PEER, ECHO, "three");
+	T(connect(fd, TO(PEER, ECHO)));
+	T(connect(fd, TO(PEER, FIRST)));
+	show_peer(fd);
+}

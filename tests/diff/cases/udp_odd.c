@@ -603,3 +603,23 @@ CASE(no_more_descriptors)
 	await(fd);
 	show_from(fd, 100, MSG_DONTWAIT);
 }
+
+/* A send that fails gives the socket a port, too. */
+CASE_FAMILIES(port_by_failure)
+{
+	static char much[70000];
+	int fd, three = 3;
+
+	fd = udp(0);
+	T(sendto(fd, much, sizeof(much), 0, TO(PEER, ECHO)));
+	show_name(fd);
+	fd = udp(0);
+	T(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &three, sizeof(three)));
+	T(sendto(fd, much, 3000, 0, TO(PEER, ECHO)));
+	show_name(fd);
+	fd = udp(0);
+	T(sendto(fd, much, 1, 0, TO(PEER, 0)));
+	show_name(fd);
+	T(sendto(fd, much, 1, 0, TO(PEER, ECHO)));
+	show_name(fd);
+}

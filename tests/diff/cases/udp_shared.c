@@ -209,6 +209,53 @@ CASE_FAMILIES(passed)
 	show_from(fd, 100, 0);
 }
 
+/* One socket under two numbers: what begins by the one is known by the other. */
+static void by_both(int one, int other)
+{
+	give(other, PEER, ECHO, "by the other");
+	await(one);
+	show_from(one, 100, MSG_DONTWAIT);
+	T(connect(one, TO(PEER, FIRST)));
+	show_peer(other);
+	T(send(other, "connected", 9, 0));
+	await(one);
+	show_from(one, 100, MSG_DONTWAIT);
+	close(one);
+	echo_from(other, PEER, FIRST, "last");
+	close(other);
+}
+
+CASE_FAMILIES(two_numbers)
+{
+	int pair[2], one = udp(0), other = dup(one);
+	struct sockaddr_in near = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	pid_t child;
+
+	by_both(one, other);
+	one = udp(0);
+	other = dup(one);
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	wait_for(child);
+	by_both(one, other);
+	one = udp(0);
+	other = dup(one);
+	if (case_family == AF_INET)
+		T(connect(one, (void *)&near, sizeof(near)));
+	T(connect(one, &(struct sockaddr){ .sa_family = AF_UNSPEC }, sizeof(struct sockaddr)));
+	by_both(one, other);
+	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	one = udp(0);
+	pass_on(pair[0], one);
+	other = take(pair[1]);
+	by_both(one, other);
+	one = udp(0);
+	pass_on(pair[0], one);
+	other = take(pair[1]);
+	by_both(other, one);
+}
+
 /* Any of them closes; the others go on. */
 CASE(closing)
 {

@@ -120,6 +120,61 @@ CASE_ATTR(batch, SLOW)
 	show_from(fd, 10, 0);
 }
 
+/* In segments, by the socket's option; and after it was left the socket gets another port at once. */
+CASE_ATTR(segments, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK), size = 5;
+
+	T(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)));
+	give(fd, PEER, ECHO, "aaaaabbbbbccc");
+	give(fd, PEER, ECHO, "ddddd");
+	for (int i = 0; i < 4; i++) {
+		await(fd);
+		show_from(fd, 100, 0);
+	}
+	show_quiet(fd);
+}
+
+CASE_ATTR(left, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK);
+
+	give(fd, PEER, UDP_MUTE, "x");
+	show_name(fd);
+	T(connect(fd, &(struct sockaddr){ .sa_family = AF_UNSPEC }, sizeof(struct sockaddr)));
+	show_name(fd);
+	give(fd, PEER, ECHO, "y");
+	show_name(fd);
+	await(fd);
+	show_from(fd, 100, 0);
+}
+
+/* It gets another number while the proxy has not answered: by dup, and by way of a unix socket. */
+CASE_ATTR(two_numbers, SLOW)
+{
+	for (int how = 0; how < 4; how++) {
+		int fd = udp(SOCK_NONBLOCK), other, pair[2];
+
+		if (how & 1)
+			T(connect(fd, TO(PEER, ECHO)));
+		else
+			give(fd, PEER, ECHO, "one");
+		MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+		if (how & 2)
+			send_fd(pair[0], fd);
+		other = how & 2 ? recv_fd(pair[1]) : dup(fd);
+		T(sendto(other, "two", 3, 0, TO(PEER, ECHO)));
+		for (int i = how & 1; i < 2; i++) {
+			await(other);
+			show_from(other, 100, 0);
+		}
+		echo_from(fd, PEER, ECHO, "three");
+		close(fd);
+		echo_from(other, PEER, ECHO, "four");
+		close(other);
+	}
+}
+
 /* Closed, left or passed on before the proxy has answered. */
 CASE_ATTR(given_up, SLOW)
 {
