@@ -41,6 +41,7 @@ enum ts_fd_flag {
 
 extern uint16_t ts_fd_flags[TS_FD_MAX];
 extern int ts_flow_count;	/* descriptors with TS_FD_FLOW in this process */
+extern bool ts_fd_datagrams;	/* TS_FD_DATAGRAM was set on one, once */
 extern struct ts_lock ts_fdtab_lock;
 
 enum ts_flow_state {

@@ -22,6 +22,7 @@
 uint16_t ts_fd_flags[TS_FD_MAX];
 unsigned long ts_fd_waits[TS_FD_MAX / BITS];
 TS_EVERY_START int ts_flow_count;
+TS_EVERY_START bool ts_fd_datagrams;
 struct ts_lock ts_fdtab_lock;
 
 static int highest = -1;
@@ -93,6 +94,8 @@ void ts_fd_set_flags(int fd, unsigned set, unsigned clear)
 	ts_fd_flags[fd] = (uint16_t)after;
 	if ((before | after) & (TS_FD_FLOW | TS_FD_TAGGED_SET))
 		mark_waits(fd, after & (TS_FD_FLOW | TS_FD_TAGGED_SET));
+	if (set & TS_FD_DATAGRAM)
+		ts_fd_datagrams = true;
 	while (set && fd > seen && !__atomic_compare_exchange_n(&highest, &seen, fd, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 }

@@ -80,22 +80,26 @@ static int poll_ms_again(struct pollfd *fds, nfds_t n, int timeout, const struct
 
 int poll(struct pollfd *fds, nfds_t n, int timeout)
 {
-	if (!concerns(fds, n)) {
-		struct before b = before_wait(timeout > 0);
+	struct before b;
 
-		return poll_ms_again(fds, n, timeout, &b, ts_real()->poll(fds, n, timeout));
-	}
-	return poll_ms(fds, n, timeout);
+	if (concerns(fds, n))
+		return poll_ms(fds, n, timeout);
+	if (!ts_udp_may_nudge())
+		return ts_real()->poll(fds, n, timeout);
+	b = before_wait(timeout > 0);
+	return poll_ms_again(fds, n, timeout, &b, ts_real()->poll(fds, n, timeout));
 }
 
 int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size)
 {
-	if (size / sizeof(*fds) < n || !concerns(fds, n)) {
-		struct before b = before_wait(timeout > 0);
+	struct before b;
 
-		return poll_ms_again(fds, n, timeout, &b, ts_real()->__poll_chk(fds, n, timeout, size));
-	}
-	return poll_ms(fds, n, timeout);
+	if (size / sizeof(*fds) >= n && concerns(fds, n))
+		return poll_ms(fds, n, timeout);
+	if (!ts_udp_may_nudge())
+		return ts_real()->__poll_chk(fds, n, timeout, size);
+	b = before_wait(timeout > 0);
+	return poll_ms_again(fds, n, timeout, &b, ts_real()->__poll_chk(fds, n, timeout, size));
 }
 
 /* Time-outs that the kernel refuses are the kernel's to refuse. */
@@ -117,22 +121,26 @@ static int poll_ts_again(struct pollfd *fds, nfds_t n, const struct timespec *ti
 
 int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
 {
-	if (!concerns(fds, n) || bad_time(timeout)) {
-		struct before b = before_wait(timeout != NULL);
+	struct before b;
 
-		return poll_ts_again(fds, n, timeout, mask, &b, ts_real()->ppoll(fds, n, timeout, mask));
-	}
-	return poll_ts(fds, n, timeout, mask);
+	if (concerns(fds, n) && !bad_time(timeout))
+		return poll_ts(fds, n, timeout, mask);
+	if (!ts_udp_may_nudge())
+		return ts_real()->ppoll(fds, n, timeout, mask);
+	b = before_wait(timeout != NULL);
+	return poll_ts_again(fds, n, timeout, mask, &b, ts_real()->ppoll(fds, n, timeout, mask));
 }
 
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask, size_t size)
 {
-	if (size / sizeof(*fds) < n || !concerns(fds, n) || bad_time(timeout)) {
-		struct before b = before_wait(timeout != NULL);
+	struct before b;
 
-		return poll_ts_again(fds, n, timeout, mask, &b, ts_real()->__ppoll_chk(fds, n, timeout, mask, size));
-	}
-	return poll_ts(fds, n, timeout, mask);
+	if (size / sizeof(*fds) >= n && concerns(fds, n) && !bad_time(timeout))
+		return poll_ts(fds, n, timeout, mask);
+	if (!ts_udp_may_nudge())
+		return ts_real()->__ppoll_chk(fds, n, timeout, mask, size);
+	b = before_wait(timeout != NULL);
+	return poll_ts_again(fds, n, timeout, mask, &b, ts_real()->__ppoll_chk(fds, n, timeout, mask, size));
 }
 
 /* What the program asked for, where it may have to be asked again: the kernel writes its answer over it. */
@@ -149,7 +157,7 @@ static void keep_set(fd_set *to, const fd_set *from, int n)
 
 static void keep_sets(struct asked *a, int n, const fd_set *r, const fd_set *w, const fd_set *x)
 {
-	a->kept = !ts_single_threaded() && n > 0 && n <= FD_SETSIZE && (!r || ts_plausible(r)) && (!w || ts_plausible(w)) && (!x || ts_plausible(x));
+	a->kept = n > 0 && n <= FD_SETSIZE && (!r || ts_plausible(r)) && (!w || ts_plausible(w)) && (!x || ts_plausible(x));
 	if (!a->kept)
 		return;
 	keep_set(&a->r, r, n);
@@ -186,10 +194,13 @@ static int select_carried(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval
 int select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
 {
 	if (__builtin_expect(!ts_wait_select_concerns(n, r, w, x), 1) || (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0))) {
-		struct before b = before_wait(false);	/* the kernel counts the time down */
+		struct before b;
 		struct asked a;
 		int ready;
 
+		if (!ts_udp_may_nudge())
+			return ts_real()->select(n, r, w, x, timeout);
+		b = before_wait(false);		/* the kernel counts the time down */
 		keep_sets(&a, n, r, w, x);
 		ready = ts_real()->select(n, r, w, x, timeout);
 		if (!nudged(&b, ready) || !give_back(&a, n, r, w, x))
@@ -205,10 +216,13 @@ int pselect(int n, fd_set *r, fd_set *w, fd_set *x, const struct timespec *timeo
 	if (timeout)
 		t = *timeout;
 	if (__builtin_expect(!ts_wait_select_concerns(n, r, w, x), 1) || bad_time(timeout)) {
-		struct before b = before_wait(timeout != NULL);
+		struct before b;
 		struct asked a;
 		int ready;
 
+		if (!ts_udp_may_nudge())
+			return ts_real()->pselect(n, r, w, x, timeout, mask);
+		b = before_wait(timeout != NULL);
 		keep_sets(&a, n, r, w, x);
 		ready = ts_real()->pselect(n, r, w, x, timeout, mask);
 		if (!nudged(&b, ready) || !give_back(&a, n, r, w, x))
