@@ -53,9 +53,6 @@ static inline bool ts_udp_may_turn(int fd, int flags)
 	return __builtin_expect(f & TS_FD_DATAGRAM, 0) && !(flags & MSG_DONTWAIT) && (f & TS_FD_SHARED || !ts_single_threaded());
 }
 
-/* True where libc's streams read and write as the hooks do, since there first was an association. */
-extern bool ts_udp_streams;
-
 /*
  * The kernel or libc is about to write `len` bytes (0: not known) to `fd` past the hooks: gives the header, to which they are appended.
  * 1: given, and ts_udp_begun is to be called afterwards; 0: none is needed; -errno: nothing may be written.

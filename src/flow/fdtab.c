@@ -15,6 +15,7 @@
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/log.h"
+#include "tsproxy/stream_io.h"
 #include "tsproxy/sys.h"
 
 #define BITS (8 * sizeof(long))
@@ -188,6 +189,8 @@ void ts_flow_add_alias(struct ts_flow *f, int fd)
 
 	if ((unsigned)fd >= TS_FD_MAX)
 		return;
+	if (fd <= 2)
+		ts_stream_io_take();	/* the standard streams' */
 	clear_suspect(fd);
 	tables->slot_of[fd] = slot;
 	tables->next_alias[fd] = tables->view[slot].first;

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "tsproxy/log.h"
+#include "tsproxy/stream_io.h"
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
 
@@ -216,7 +217,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	ts_udp_edited(u);
 	lead_to(fd, u);
 	lead_others(fd, u);
-	ts_udp_streams_take();
+	ts_stream_io_take();
 	return 0;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
  * connection), udp_pending.c, udp_rouse.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_beside.c, udp_begin.c;
- * udp_recv.c, udp_peek.c, udp_splice.c, udp_stream.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
+ * udp_recv.c, udp_peek.c, udp_splice.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
 #define TSPROXY_FLOW_UDP_H
@@ -268,11 +268,6 @@ ssize_t ts_udp_peek(int fd, struct ts_udp *u, const struct ts_udp_view *v, struc
 int ts_udp_peek_get(int fd, struct ts_udp *u);
 int ts_udp_peek_set(int fd, struct ts_udp *u, const void *value, socklen_t len);
 void ts_udp_peek_taken(int fd, struct ts_udp *u, int before, ssize_t n);
-
-/* --- udp_stream.c --- */
-
-/* Once there is an association. Lock held. */
-void ts_udp_streams_take(void);
 
 /* --- udp_memory.c --- */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Standard I/O writes by itself, past the hooks. For a stream of bytes that is all the same; a datagram needs its header. glibc's streams
- * can be made to come this way nevertheless (flow/udp_stream.c). Elsewhere, before libc is told to write what it has for a socket with an
- * association, the header is given to the kernel, which appends what libc writes. It is what bash's /dev/udp and awk's /inet/udp are made of.
+ * Standard I/O reads and writes by itself, past the hooks. glibc's streams can be made to come this way nevertheless (flow/stream_io.c).
+ * Elsewhere a datagram needs its header: before libc is told to write what it has for a socket with an association, the header is given to the
+ * kernel, which appends what libc writes. It is what bash's /dev/udp and awk's /inet/udp are made of.
  */
 #include "hook.h"
 
@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdio_ext.h>
 
+#include "tsproxy/fdtab.h"
+#include "tsproxy/stream_io.h"
 #include "tsproxy/udp.h"
 
 extern __typeof__(fileno) fileno __attribute__((weak));
@@ -30,7 +32,7 @@ static int begin(FILE *f, int *fd)
 
 	*fd = fileno(f);
 	ts_errno = saved;
-	len = *fd >= 0 && !ts_udp_streams ? __fpending(f) : 0;
+	len = *fd >= 0 && !ts_stream_io_taken ? __fpending(f) : 0;
 	return len ? ts_udp_begin(*fd, len) : 0;
 }
 
@@ -55,6 +57,17 @@ int fflush(FILE *f)
 int fflush_unlocked(FILE *f)
 {
 	return any() && f ? flush(f, ts_real()->fflush_unlocked) : ts_real()->fflush_unlocked(f);
+}
+
+/* A socket that may be, or come to be, a connection under way gets a stream. Datagram sockets are seen to when they get an association. */
+FILE *fdopen(int fd, const char *mode)
+{
+	if (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED | TS_FD_IDLE | TS_FD_FLOW) && ts_process() == TS_SELF) {
+		ts_lock(&ts_fdtab_lock);
+		ts_stream_io_take();
+		ts_unlock(&ts_fdtab_lock);
+	}
+	return ts_real()->fdopen(fd, mode);
 }
 
 /* libc is about to close the stream's descriptor, or to replace it, by itself. False where what was left to write could not be. */
