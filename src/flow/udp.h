@@ -340,6 +340,7 @@ ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment);
 /* udp_beside.c: to another than the peer that the socket is connected to, and not through the relay. Its length or -errno. */
 ssize_t ts_udp_send_beside(int fd, const struct msghdr *msg, int flags);
+#define TS_UDP_SEGMENTS_MAX 128	/* UDP_MAX_SEGMENTS in linux/udp.h; 64 before 6.9, where the kernel says so */
 /* udp_segment.c: more than one segment. */
 ssize_t ts_udp_send_segments(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags,
 			     int segment);
