@@ -227,6 +227,8 @@ bool ts_udp_nudge_is_next(int fd, const struct ts_udp *u);
 int ts_udp_mark(int fd, const struct ts_udp_view *v);
 /* The socket has no association any more: what it has of the program's own is alone again. */
 void ts_udp_unmark(int fd, int family);
+/* Lets in what wakes a sleeper, from `from`, where the socket has a filter of the program's own; null: not any more. Lock held. */
+void ts_udp_let_in(int fd, const struct ts_udp_view *v, const struct ts_addr *from);
 /* The view that the socket's record tells of. False where it has none. */
 bool ts_udp_record(int fd, struct ts_udp_view *v);
 /* `fd` may be one more number of a socket whose association is in the making, so that it has no record yet. Lock held. */

@@ -13,6 +13,7 @@
 #include "udp.h"
 
 #include <errno.h>
+#include <netinet/udp.h>
 #include <poll.h>
 
 #include "tsproxy/epreg.h"
@@ -167,19 +168,23 @@ void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake)
 	struct ts_addr from;
 	socklen_t len;
 	int near;
+	long r;
 
-	if (u->cork || ts_udp_waits(fd) || (near = neighbour(is4, &from)) < 0)
+	if (ts_udp_waits(fd) || (near = neighbour(is4, &from)) < 0)
 		return;
 	ts_udp_name_set(&name, &len, &from, u->view.family);
-	if (!len || ts_sys(SYS_sendto, fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &name, len) != 0)
-		goto out;
+	if (u->cork)
+		ts_udp_set_int(fd, IPPROTO_UDP, UDP_CORK, 0);
+	r = len ? ts_sys(SYS_sendto, fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &name, len) : -EAFNOSUPPORT;
+	if (u->cork)
+		ts_udp_set_int(fd, IPPROTO_UDP, UDP_CORK, 1);
 	len = sizeof(name);
-	if (wake && ts_sys(SYS_recvfrom, near, NULL, 0, MSG_DONTWAIT, &name, &len) == 0) {
+	if (r == 0 && wake && ts_sys(SYS_recvfrom, near, NULL, 0, MSG_DONTWAIT, &name, &len) == 0) {
+		ts_udp_let_in(fd, &u->view, &from);
 		u->nudged = from;
 		__atomic_add_fetch(&ts_udp_nudges, 1, __ATOMIC_SEQ_CST);
 		ts_sys(SYS_sendto, near, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &name, len);
 	}
-out:
 	ts_sys(SYS_close, near);
 }
 
