@@ -215,8 +215,8 @@ void ts_udp_stand_down(const struct ts_udp_attempt *a);
 void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake);
 /* Takes out what woke them. False where it is not what comes next. */
 bool ts_udp_hush(int fd, struct ts_udp *u);
-/* The same, without taking it; no lock. */
-bool ts_udp_nudge_is_next(int fd, const struct ts_udp *u);
+/* The same, without taking it. */
+bool ts_udp_nudge_is_next(int fd, struct ts_udp *u);
 
 /* --- udp_record.c --- */
 
@@ -266,6 +266,13 @@ ssize_t ts_udp_look(int fd, struct ts_udp *u, const struct ts_udp_view *v, struc
 int ts_udp_peek_offset(int fd);
 /* recvmsg with MSG_PEEK, on a socket that may have an offset for that. */
 ssize_t ts_udp_peek(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct msghdr *msg, int flags);
+/*
+ * The same on a socket without an association, whose offset is `before`. `*u`, `*v`: it came to one while the call waited, which is to be made
+ * again.
+ */
+ssize_t ts_udp_peek_turning(int fd, int before, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *msg, int flags);
+/* recvfrom of what is there first, whatever the offset, without waiting: its whole length or -errno. Lock held, where there may be an offset. */
+long ts_udp_peek_first(int fd, struct ts_udp *u, void *to, size_t room, union ts_udp_name *from, socklen_t *len);
 /* The program's offset: read, set (0 or -errno), moved back because `n` bytes were read since it was `before`. */
 int ts_udp_peek_get(int fd, struct ts_udp *u);
 int ts_udp_peek_set(int fd, struct ts_udp *u, const void *value, socklen_t len);

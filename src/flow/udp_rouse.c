@@ -188,13 +188,12 @@ void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake)
 	ts_sys(SYS_close, near);
 }
 
-bool ts_udp_nudge_is_next(int fd, const struct ts_udp *u)
+bool ts_udp_nudge_is_next(int fd, struct ts_udp *u)
 {
 	union ts_udp_name from;
 	socklen_t len = sizeof(from);
 
-	return u->nudged.port && ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC, &from, &len) == 0 &&
-	       ts_udp_is_nudge(u, &from, len);
+	return u->nudged.port && ts_udp_peek_first(fd, u, NULL, 0, &from, &len) == 0 && ts_udp_is_nudge(u, &from, len);
 }
 
 bool ts_udp_hush(int fd, struct ts_udp *u)
