@@ -3,7 +3,11 @@
 #include "udp.h"
 
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <spawn.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #define SLOW "proxy=8"
 
@@ -356,6 +360,48 @@ CASE_ATTR(short_ones, "slow alone")
 	fd = udp(0);
 	echo_from(fd, PEER, ECHO, "after");
 }
+
+/* --- a sandbox --- */
+
+/* From now on the process ends where one of these is called, which a program with datagrams may have no use for. */
+static void sandbox(void)
+{
+	static const struct sock_filter program[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendmmsg, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_vmsplice, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog prog = { .len = 6, .filter = (struct sock_filter *)program };
+
+	MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
+}
+
+static void sandboxed(void)
+{
+	int fds[2] = { udp(SOCK_NONBLOCK), udp(SOCK_NONBLOCK) }, ep = epoll_create1(0);
+	struct epoll_event ev;
+	pthread_t t;
+
+	sandbox();
+	MUST(add_epoll(ep, fds[0], EPOLLIN, 7));
+	t = thread(poll_it, &fds[1]);
+	nap(1);
+	T(sendto(fds[0], "one", 3, 0, TO(PEER, ECHO)));
+	T(epoll_wait(ep, &ev, 1, CALM));
+	show_from(fds[0], 100, 0);
+	T(sendto(fds[1], "two", 3, 0, TO(PEER, ECHO)));
+	join(t);
+	show_from(fds[1], 100, 0);
+	T(connect(fds[1], TO(PEER, ECHO)));
+	echo_from(fds[1], PEER, ECHO, "three");
+}
+
+CASE(sandboxed) { sandboxed(); }
+CASE_ATTR(sandboxed_slow, SLOW) { sandboxed(); }
 
 /* --- processes --- */
 
