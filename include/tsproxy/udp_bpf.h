@@ -23,6 +23,7 @@ struct ts_udp_bpf {
 	bool connected;		/* only `peer` is to be heard, through the relay */
 	bool six;		/* the socket is of IPv6, and may have peers of both families */
 	struct ts_addr relay, peer;
+	struct ts_addr knock;	/* an empty datagram from there is let in, whatever the program's filter says; no port: none is */
 	struct ts_addr own4, own6;		/* where peers' datagrams arrive, as the program's filter is to see it */
 	const struct sock_filter *program;	/* the program's own; valid */
 	unsigned n;				/* 0: it has none */

@@ -215,8 +215,8 @@ void ts_udp_stand_down(const struct ts_udp_attempt *a);
 void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake);
 /* Takes out what woke them. False where it is not what comes next. */
 bool ts_udp_hush(int fd, struct ts_udp *u);
-/* The same, without taking it; no lock. */
-bool ts_udp_nudge_is_next(int fd, const struct ts_udp *u);
+/* The same, without taking it. */
+bool ts_udp_nudge_is_next(int fd, struct ts_udp *u);
 
 /* --- udp_record.c --- */
 
@@ -227,6 +227,8 @@ bool ts_udp_nudge_is_next(int fd, const struct ts_udp *u);
 int ts_udp_mark(int fd, const struct ts_udp_view *v);
 /* The socket has no association any more: what it has of the program's own is alone again. */
 void ts_udp_unmark(int fd, int family);
+/* Lets in what wakes a sleeper, from `from`, where the socket has a filter of the program's own; null: not any more. Lock held. */
+void ts_udp_let_in(int fd, const struct ts_udp_view *v, const struct ts_addr *from);
 /* The view that the socket's record tells of. False where it has none. */
 bool ts_udp_record(int fd, struct ts_udp_view *v);
 /* `fd` may be one more number of a socket whose association is in the making, so that it has no record yet. Lock held. */
@@ -264,6 +266,13 @@ ssize_t ts_udp_look(int fd, struct ts_udp *u, const struct ts_udp_view *v, struc
 int ts_udp_peek_offset(int fd);
 /* recvmsg with MSG_PEEK, on a socket that may have an offset for that. */
 ssize_t ts_udp_peek(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct msghdr *msg, int flags);
+/*
+ * The same on a socket without an association, whose offset is `before`. `*u`, `*v`: it came to one while the call waited, which is to be made
+ * again.
+ */
+ssize_t ts_udp_peek_turning(int fd, int before, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *msg, int flags);
+/* recvfrom of what is there first, whatever the offset, without waiting: its whole length or -errno. Lock held, where there may be an offset. */
+long ts_udp_peek_first(int fd, struct ts_udp *u, void *to, size_t room, union ts_udp_name *from, socklen_t *len);
 /* The program's offset: read, set (0 or -errno), moved back because `n` bytes were read since it was `before`. */
 int ts_udp_peek_get(int fd, struct ts_udp *u);
 int ts_udp_peek_set(int fd, struct ts_udp *u, const void *value, socklen_t len);
@@ -340,6 +349,7 @@ ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment);
 /* udp_beside.c: to another than the peer that the socket is connected to, and not through the relay. Its length or -errno. */
 ssize_t ts_udp_send_beside(int fd, const struct msghdr *msg, int flags);
+#define TS_UDP_SEGMENTS_MAX 128	/* UDP_MAX_SEGMENTS in linux/udp.h; 64 before 6.9, where the kernel says so */
 /* udp_segment.c: more than one segment. */
 ssize_t ts_udp_send_segments(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags,
 			     int segment);

@@ -17,6 +17,7 @@ struct ts_udp_filter_room {
 struct ts_udp_filter {
 	const struct sock_filter *program, *record;	/* the program's own; null: there is none of ours */
 	unsigned n;
+	struct ts_addr knock;	/* as in udp_bpf.h, for the next time that it is written */
 	struct ts_udp_filter_room *room;
 	struct sock_filter few[TS_UDP_BPF_SMALL];
 };

@@ -58,21 +58,23 @@ static int wait_for(int fd, short events, int64_t deadline_ms)
 #define LINGER_MS 250
 #define PACED_SEGMENTS 10
 
-/* Sends `n` bytes, each of the last ones in a segment of its own. */
-static bool send_paced(int fd, uint8_t *bytes, size_t n)
+static bool send_bytes(int fd, const uint8_t *bytes, size_t n)
 {
-	struct mmsghdr msgs[PACED_SEGMENTS];
-	struct iovec iov[PACED_SEGMENTS];
+	return ts_sys(SYS_sendto, fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) == (long)n;
+}
+
+/* Sends `n` bytes, each of the last ones in a segment of its own; not by sendmmsg, which a sandbox may know no use for. */
+static bool send_paced(int fd, const uint8_t *bytes, size_t n)
+{
+	size_t at = n - PACED_SEGMENTS + 1;
+	bool sent;
 
 	ts_udp_set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	for (size_t i = 0; i < PACED_SEGMENTS; i++) {
-		iov[i] = (struct iovec){ i ? bytes + n - PACED_SEGMENTS + i : bytes, i ? 1 : n - PACED_SEGMENTS + 1 };
-		msgs[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i], .msg_iovlen = 1 } };
-	}
-	if (ts_sys(SYS_sendmmsg, fd, msgs, PACED_SEGMENTS - 1, MSG_NOSIGNAL | MSG_DONTWAIT) != PACED_SEGMENTS - 1)
-		return false;
+	sent = send_bytes(fd, bytes, at);
+	for (; sent && at < n - 1; at++)
+		sent = send_bytes(fd, bytes + at, 1);
 	ts_udp_set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, 1000 / LINGER_MS);
-	return ts_sys(SYS_sendto, fd, bytes + n - 1, 1, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) == 1;
+	return sent && send_bytes(fd, bytes + at, 1);
 }
 
 static int say(struct ts_udp_attempt *a)
@@ -88,7 +90,7 @@ static int say(struct ts_udp_attempt *a)
 		return 0;
 	if (n >= PACED_SEGMENTS && (a->hs.pipelined || a->hs.state == TS_HS_REPLY))
 		return send_paced(a->fd, out, n) ? 0 : -ECONNRESET;
-	return ts_sys(SYS_sendto, a->fd, out, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) == (long)n ? 0 : -ECONNRESET;
+	return send_bytes(a->fd, out, n) ? 0 : -ECONNRESET;
 }
 
 static int finish_connect(struct ts_udp_attempt *a, int64_t deadline_ms)

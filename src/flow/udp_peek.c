@@ -180,6 +180,35 @@ ssize_t ts_udp_peek(int fd, struct ts_udp *u, const struct ts_udp_view *v, struc
 	return err ? err : n;
 }
 
+/* What the peek took counts for nothing where the socket had turned to the tailnet by then: it is looked at anew. */
+ssize_t ts_udp_peek_turning(int fd, int before, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *msg, int flags)
+{
+	struct msghdr m = *msg;
+	ssize_t n = ts_real()->recvmsg(fd, &m, flags);
+
+	if (n < 0)
+		return -ts_errno;
+	*u = ts_udp_get(fd, v);
+	if (*u)
+		ts_udp_peek_set(fd, *u, &before, sizeof(before));
+	else
+		*msg = m;
+	return n;
+}
+
+long ts_udp_peek_first(int fd, struct ts_udp *u, void *to, size_t room, union ts_udp_name *from, socklen_t *len)
+{
+	int offset = u->peeks ? unpark(fd, u) : -1;
+	long n;
+
+	if (u->peeks)
+		set(fd, -1);
+	n = ts_sys(SYS_recvfrom, fd, to, room, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, from, len);
+	if (u->peeks)
+		set(fd, offset);
+	return n;
+}
+
 bool ts_udp_unread(int fd, int *out)
 {
 	uint8_t head[TS_UDP_HEADER_MAX];
@@ -188,28 +217,22 @@ bool ts_udp_unread(int fd, int *out)
 	struct ts_udp_view v;
 	struct ts_udp *u = ts_udp_get(fd, &v);
 	struct ts_addr who;
-	bool peeks;
-	int offset = -1;
+	bool locks, next;
 	long n;
 
 	if (!u)
 		return false;
-	if (ts_udp_nudge_is_next(fd, u)) {
-		*out = 0;
-		return true;
-	}
-	if ((peeks = u->peeks)) {
+	locks = u->peeks || u->nudged.port;
+	if (locks)
 		ts_lock(&ts_fdtab_lock);
-		offset = unpark(fd, u);
-		set(fd, -1);
-	}
-	n = ts_sys(SYS_recvfrom, fd, head, sizeof(head), MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, &from, &len);
-	if (peeks) {
-		set(fd, offset);
+	next = ts_udp_nudge_is_next(fd, u);
+	n = ts_udp_peek_first(fd, u, head, sizeof(head), &from, &len);
+	if (locks)
 		ts_unlock(&ts_fdtab_lock);
-	}
-	if (n < 0 || !ts_udp_from_relay(&v, &from, len))
-		return false;
+	if (next)
+		*out = 0;
+	if (next || n < 0 || !ts_udp_from_relay(&v, &from, len))
+		return next;
 	*out = (int)(n - (long)ts_udp_header_read(head, n < TS_UDP_HEADER_MAX ? (size_t)n : TS_UDP_HEADER_MAX, &who));
 	return true;
 }

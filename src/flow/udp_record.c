@@ -64,6 +64,7 @@ int ts_udp_filter_read(int fd, struct ts_udp_filter *f)
 	f->program = NULL;
 	f->n = 0;
 	f->record = NULL;
+	f->knock.port = 0;
 	memset(f->few, 0, sizeof(f->few));	/* valgrind takes the option's length, in instructions, for bytes */
 	r = ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_GET_FILTER, insn, &n);
 	if (r == -EINVAL && ts_udp_filter_more_room(f)) {
@@ -121,6 +122,7 @@ int ts_udp_filter_write(int fd, struct ts_udp_filter *f, const struct ts_udp_vie
 	};
 	struct ts_udp_bpf whole = {
 		.relayed = v->relay.port != 0, .connected = v->connected, .six = v->family == AF_INET6, .relay = v->relay, .peer = v->peer,
+		.knock = f->knock,
 		.program = f->program, .n = f->n, .record = record, .words = TS_UDP_RECORD_WORDS,
 	};
 	struct sock_filter few[TS_UDP_BPF_SMALL], *out = few;
@@ -211,6 +213,20 @@ void ts_udp_unmark(int fd, int family)
 	const struct ts_udp_view none = { .family = family };
 
 	mark(fd, &none);
+}
+
+void ts_udp_let_in(int fd, const struct ts_udp_view *v, const struct ts_addr *from)
+{
+	struct ts_udp_filter f;
+
+	ts_udp_filter_lock();
+	if (ts_udp_filter_read(fd, &f) == 0 && f.n && (from || f.record)) {
+		if (from)
+			f.knock = *from;
+		ts_udp_filter_write(fd, &f, v, ts_udp_filter_locked(&f));
+	}
+	ts_udp_filter_done(&f);
+	ts_udp_filter_unlock();
 }
 
 bool ts_udp_record(int fd, struct ts_udp_view *v)

@@ -74,6 +74,22 @@ static void give_control(int fd, struct ts_udp *u, const struct ts_udp_view *v, 
 	}
 }
 
+static bool is_nudge(const struct ts_udp *u, const struct msghdr *k)
+{
+	return u && ts_udp_is_nudge(u, k->msg_name, k->msg_namelen);
+}
+
+/* What came was for us alone: it is there no more. */
+static void drop(int fd, struct ts_udp *u, const struct msghdr *k, size_t real, int flags)
+{
+	if (flags & MSG_PEEK)
+		ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+	if (real || !is_nudge(u, k))
+		return;
+	u->nudged.port = 0;
+	__atomic_add_fetch(&ts_udp_hushes, 1, __ATOMIC_SEQ_CST);
+}
+
 /*
  * Turns what the kernel gave into what the program is to see: `k` the kernel's message, `real` the datagram's whole length.
  * Returns the payload's whole length, -EAGAIN: it was for us alone; -EFAULT: the program's name cannot be written to.
@@ -101,11 +117,8 @@ static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, str
 		if (!head_len || (v->family == AF_INET && !ts_addr_is4(&from)))
 			return -EAGAIN;
 	}
-	if (!relayed && !real && u && ts_udp_is_nudge(u, k->msg_name, k->msg_namelen)) {
-		u->nudged.port = 0;
-		__atomic_add_fetch(&ts_udp_hushes, 1, __ATOMIC_SEQ_CST);
+	if (!relayed && !real && is_nudge(u, k))
 		return -EAGAIN;
-	}
 	whole = real - head_len;
 	kept = whole < p->room ? whole : p->room;
 	ts_udp_move(p, p->expect, head_len, kept);
@@ -155,8 +168,12 @@ ssize_t ts_udp_look(int fd, struct ts_udp *u, const struct ts_udp_view *v, struc
 	struct msghdr k;
 	long n;
 
-	ask(&k, u, v, p, msg, &from, &control);
-	n = ts_sys(SYS_recvmsg, fd, &k, flags | MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+	for (int tries = 0; tries < 2; tries++) {
+		ask(&k, u, v, p, msg, &from, &control);
+		n = ts_sys(SYS_recvmsg, fd, &k, flags | MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+		if (n || !is_nudge(u, &k))
+			break;	/* else it is empty, and was peeked at by now: the kernel passes it by */
+	}
 	*real = n > 0 ? (size_t)n : 0;
 	return n < 0 ? n : unwrap(fd, u, v, p, &k, (size_t)n, msg);
 }
@@ -189,8 +206,7 @@ static ssize_t receive(int fd, struct ts_udp **u, struct ts_udp_view *v, struct 
 	whole = unwrap(fd, *u, v, p, &k, (size_t)n, user);
 	if (whole == -EAGAIN) {
 		*ours = true;
-		if (flags & MSG_PEEK)
-			ts_sys(SYS_recvfrom, fd, p->head, 0, MSG_DONTWAIT, NULL, NULL);
+		drop(fd, *u, &k, (size_t)n, flags);
 		return whole;
 	}
 	return whole < 0 || flags & MSG_TRUNC || (size_t)whole < p->room ? whole : (ssize_t)p->room;
@@ -274,6 +290,16 @@ static bool at_once(int fd, int flags)
 	return flags & MSG_DONTWAIT || ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK;
 }
 
+static bool is_for_sleepers(int fd, struct ts_udp *u)
+{
+	bool is;
+
+	ts_lock(&ts_fdtab_lock);
+	is = ts_udp_nudge_is_next(fd, u);
+	ts_unlock(&ts_fdtab_lock);
+	return is;
+}
+
 ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 {
 	struct ts_udp_view v;
@@ -281,13 +307,19 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 	int saved = ts_errno;
 	bool again;
 	ssize_t n;
+	int offset;
 
-	if (!is_list(msg) || (!u && flags & MSG_PEEK && ts_udp_peek_offset(fd) >= 0)) {
+	if (!is_list(msg)) {
 		n = ts_real()->recvmsg(fd, msg, flags);
 		return n < 0 ? -ts_errno : n;
 	}
+	if (!u && flags & MSG_PEEK && (offset = ts_udp_peek_offset(fd)) >= 0) {
+		n = ts_udp_peek_turning(fd, offset, &u, &v, msg, flags);
+		if (n < 0 || !u)
+			return n;
+	}
 	if (u && __builtin_expect(v.pending, 0) && u->pending && ts_udp_settle_for(fd, u, &v, flags) == -EAGAIN && at_once(fd, flags) &&
-	    ts_udp_nudge_is_next(fd, u))
+	    is_for_sleepers(fd, u))
 		return -EAGAIN;	/* what is there is not for the program, but for who is asleep */
 	do {
 		n = (u && __builtin_expect(u->peeks && !(flags & MSG_ERRQUEUE), 0) ? receive_beside_offset : receive_one)
@@ -380,6 +412,8 @@ static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, 
 				note_peeked(u, b.k[good].msg_len, flags);
 			if (whole == -EFAULT && !good)
 				return -EFAULT;
+			if (whole == -EAGAIN)
+				drop(fd, u, &b.k[good].msg_hdr, b.k[good].msg_len, flags);
 			if (whole < 0)
 				break;
 			if (!(flags & MSG_TRUNC) && (size_t)whole > b.p[good].room)

@@ -13,6 +13,7 @@
 #include "udp.h"
 
 #include <errno.h>
+#include <netinet/udp.h>
 #include <poll.h>
 
 #include "tsproxy/epreg.h"
@@ -158,7 +159,7 @@ static bool sleeps_on(const struct ts_call *call, void *arg)
 
 bool ts_udp_has_sleepers(const struct ts_udp *u)
 {
-	return ts_threads_sleep_in(sleeps_on, (void *)u);
+	return !ts_newly_sandboxed() && ts_threads_sleep_in(sleeps_on, (void *)u);	/* it takes calls that few programs make */
 }
 
 void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake)
@@ -167,29 +168,32 @@ void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake)
 	struct ts_addr from;
 	socklen_t len;
 	int near;
+	long r;
 
-	if (u->cork || ts_udp_waits(fd) || (near = neighbour(is4, &from)) < 0)
+	if (ts_udp_waits(fd) || (near = neighbour(is4, &from)) < 0)
 		return;
 	ts_udp_name_set(&name, &len, &from, u->view.family);
-	if (!len || ts_sys(SYS_sendto, fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &name, len) != 0)
-		goto out;
+	if (u->cork)
+		ts_udp_set_int(fd, IPPROTO_UDP, UDP_CORK, 0);
+	r = len ? ts_sys(SYS_sendto, fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &name, len) : -EAFNOSUPPORT;
+	if (u->cork)
+		ts_udp_set_int(fd, IPPROTO_UDP, UDP_CORK, 1);
 	len = sizeof(name);
-	if (wake && ts_sys(SYS_recvfrom, near, NULL, 0, MSG_DONTWAIT, &name, &len) == 0) {
+	if (r == 0 && wake && ts_sys(SYS_recvfrom, near, NULL, 0, MSG_DONTWAIT, &name, &len) == 0) {
+		ts_udp_let_in(fd, &u->view, &from);
 		u->nudged = from;
 		__atomic_add_fetch(&ts_udp_nudges, 1, __ATOMIC_SEQ_CST);
 		ts_sys(SYS_sendto, near, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &name, len);
 	}
-out:
 	ts_sys(SYS_close, near);
 }
 
-bool ts_udp_nudge_is_next(int fd, const struct ts_udp *u)
+bool ts_udp_nudge_is_next(int fd, struct ts_udp *u)
 {
 	union ts_udp_name from;
 	socklen_t len = sizeof(from);
 
-	return u->nudged.port && ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC, &from, &len) == 0 &&
-	       ts_udp_is_nudge(u, &from, len);
+	return u->nudged.port && ts_udp_peek_first(fd, u, NULL, 0, &from, &len) == 0 && ts_udp_is_nudge(u, &from, len);
 }
 
 bool ts_udp_hush(int fd, struct ts_udp *u)

@@ -14,7 +14,6 @@
 #include "tsproxy/fdtab.h"
 #include "tsproxy/sys.h"
 
-#define SEGMENTS_MAX 128	/* UDP_MAX_SEGMENTS in linux/udp.h; 64 before 6.9, where the kernel says so */
 #define CALL_BYTES 65507
 
 /* Where in the program's list the next byte is. */
@@ -86,14 +85,14 @@ __attribute__((noinline)) ssize_t ts_udp_send_segments(int fd, struct ts_udp *u,
 		return -EINVAL;
 	if (len > 0xffff || segment + way->head_len > TS_UDP_RELAY_BYTES)
 		return -EMSGSIZE;
-	if (len > (size_t)segment * SEGMENTS_MAX)
+	if (len > (size_t)segment * TS_UDP_SEGMENTS_MAX)
 		return -EINVAL;
 	err = ts_udp_see_to_relay(fd, u, v, false);
 	if (err < 0)
 		return err;
 	if (v->pending)
 		return ts_udp_send_later(fd, u, way, msg, segment);
-	if (msg->msg_iovlen + 2 * SEGMENTS_MAX <= TS_UDP_PIECES_MAX)
+	if (msg->msg_iovlen + 2 * TS_UDP_SEGMENTS_MAX <= TS_UDP_PIECES_MAX)
 		return send_pieces(fd, u, v, way, msg, flags, (size_t)segment);
 	piece.iov_base = ts_zero_pages(len, MAP_PRIVATE);
 	if (!piece.iov_base)

@@ -160,6 +160,8 @@ ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_way *way
 
 	if (len > 0xffff || (len < step ? len : step) + way->head_len > TS_UDP_RELAY_BYTES)
 		return -EMSGSIZE;
+	if (segment && len > (size_t)segment * TS_UDP_SEGMENTS_MAX)
+		return -EINVAL;
 	take_port(fd, u);
 	for (size_t at = 0; at < len || !at; at += step) {
 		int err = ts_udp_queue(u, way, msg, at, len - at < step ? len - at : step);

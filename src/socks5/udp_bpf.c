@@ -80,26 +80,41 @@ static unsigned with_header(struct ts_bpf_code *c, uint16_t *places, const struc
 	return ts_bpf_before(c, BPF_LD | BPF_ABS | BPF_B, TS_BPF_UDP_HEADER + head_len - 1);
 }
 
+/* Whether it comes from `a`. */
+static void comes_from(struct ts_bpf_code *c, const struct ts_addr *a, unsigned next, unsigned others)
+{
+	bool is4 = ts_addr_is4(a);
+
+	for (unsigned at = is4 ? 4 : 16; at; at -= 4) {
+		ts_bpf_test(c, BPF_JEQ | BPF_K, be32(a->ip + (is4 ? 12 : at - 4)), next, others);
+		next = ts_bpf_before(c, BPF_LD | BPF_ABS | BPF_W, (uint32_t)SKF_NET_OFF + (is4 ? 12 : 8) + at - 4);
+	}
+	ts_bpf_test(c, BPF_JEQ | BPF_K, is4 ? 0x40 : 0x60, next, others);
+	ts_bpf_before(c, BPF_ALU | BPF_AND | BPF_K, 0xf0);
+	next = ts_bpf_before(c, BPF_LD | BPF_ABS | BPF_B, (uint32_t)SKF_NET_OFF);
+	ts_bpf_test(c, BPF_JEQ | BPF_K, a->port, next, others);
+	ts_bpf_before(c, BPF_LD | BPF_ABS | BPF_H, 0);
+}
+
 /* From the relay only what has a header of a family that the socket can have; from others what the program wants. */
 static void peers_and_others(struct ts_bpf_code *c, uint16_t *places, const struct ts_udp_bpf *f, unsigned others)
 {
-	bool is4 = ts_addr_is4(&f->relay);
 	unsigned six = f->six ? with_header(c, places, f, TS_UDP_HEADER6) : 0;
 	unsigned four = with_header(c, places, f, TS_UDP_HEADER4);
 	unsigned none = ts_bpf_before(c, BPF_RET | BPF_K, 0);
 	unsigned next = f->six ? ts_bpf_test(c, BPF_JEQ | BPF_K, TS_SOCKS5_ATYP_IPV6, six, none) : none;
 
 	ts_bpf_test(c, BPF_JEQ | BPF_K, TS_SOCKS5_ATYP_IPV4, four, next);
-	next = ts_bpf_before(c, BPF_LD | BPF_ABS | BPF_W, TS_BPF_UDP_HEADER);
-	for (unsigned at = is4 ? 4 : 16; at; at -= 4) {
-		ts_bpf_test(c, BPF_JEQ | BPF_K, be32(f->relay.ip + (is4 ? 12 : at - 4)), next, others);
-		next = ts_bpf_before(c, BPF_LD | BPF_ABS | BPF_W, (uint32_t)SKF_NET_OFF + (is4 ? 12 : 8) + at - 4);
-	}
-	ts_bpf_test(c, BPF_JEQ | BPF_K, is4 ? 0x40 : 0x60, next, others);
-	ts_bpf_before(c, BPF_ALU | BPF_AND | BPF_K, 0xf0);
-	next = ts_bpf_before(c, BPF_LD | BPF_ABS | BPF_B, (uint32_t)SKF_NET_OFF);
-	ts_bpf_test(c, BPF_JEQ | BPF_K, f->relay.port, next, others);
-	ts_bpf_before(c, BPF_LD | BPF_ABS | BPF_H, 0);
+	comes_from(c, &f->relay, ts_bpf_before(c, BPF_LD | BPF_ABS | BPF_W, TS_BPF_UDP_HEADER), others);
+}
+
+/* What the program does not see in any case needs no judgement of its filter. */
+static void knock_and_others(struct ts_bpf_code *c, const struct ts_addr *knock)
+{
+	unsigned others = ts_bpf_before(c, BPF_LD | BPF_IMM, 0), let_in = ts_bpf_before(c, BPF_RET | BPF_K, 0xffffffff);
+
+	ts_bpf_test(c, BPF_JEQ | BPF_K, TS_BPF_UDP_HEADER, let_in, others);
+	comes_from(c, knock, ts_bpf_before(c, BPF_LD | BPF_ABS | BPF_H, 4), others);
 }
 
 /* The end of the whole: what the program has, and the record. */
@@ -134,6 +149,8 @@ unsigned ts_udp_bpf_compose(struct sock_filter *out, unsigned room, uint16_t *pl
 			ts_bpf_before(&c, BPF_LD | BPF_IMM, 0);	/* a program begins with A zero */
 		if (f->relayed)
 			peers_and_others(&c, places, f, c.at);
+		if (f->knock.port)
+			knock_and_others(&c, &f->knock);
 	}
 	return c.full ? 0 : room - c.at;
 }

@@ -278,6 +278,58 @@ START_TEST(too_much)
 }
 END_TEST
 
+static int udp_on_loopback(int family, struct sockaddr_storage *name, socklen_t *len)
+{
+	int fd = socket(family, SOCK_DGRAM, 0);
+
+	*name = (struct sockaddr_storage){ .ss_family = (sa_family_t)family };
+	*len = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	if (family == AF_INET)
+		((struct sockaddr_in *)name)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else
+		((struct sockaddr_in6 *)name)->sin6_addr = in6addr_loopback;
+	ck_assert_int_eq(bind(fd, (void *)name, *len), 0);
+	ck_assert_int_eq(getsockname(fd, (void *)name, len), 0);
+	return fd;
+}
+
+/* Of a program that drops everything one sender's empty datagram alone is let in, and of one that keeps all nothing changes. */
+static void let_in(int family, bool relayed, uint32_t keeps)
+{
+	struct sock_filter program[300];
+	struct sockaddr_storage to, from;
+	socklen_t to_len, from_len;
+	int fd = udp_on_loopback(family, &to, &to_len), known = udp_on_loopback(family, &from, &from_len), other;
+	struct ts_udp_bpf f = whole(relayed, NULL, family == AF_INET6, program, 300);
+	unsigned total;
+	char buf[8];
+
+	for (int i = 0; i < 299; i++)
+		program[i] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, keeps / 299);
+	program[299] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_A, 0);
+	ck_assert(ts_addr_from_sockaddr(&f.knock, (void *)&from, from_len));
+	total = compose(&f);
+	ck_assert_uint_gt(total, 0);
+	ck_assert_int_eq(attach(fd, out + BPF_MAXINSNS - total, total), 0);
+	other = udp_on_loopback(family, &from, &from_len);
+	ck_assert_int_eq(sendto(other, "", 0, 0, (void *)&to, to_len), 0);
+	ck_assert_int_eq(sendto(known, "abc", 3, 0, (void *)&to, to_len), 3);
+	ck_assert_int_eq(recv(fd, buf, sizeof(buf), MSG_DONTWAIT), keeps ? 0 : -1);
+	ck_assert_int_eq(recv(fd, buf, sizeof(buf), MSG_DONTWAIT), keeps ? 3 : -1);
+	ck_assert_int_eq(sendto(known, "", 0, 0, (void *)&to, to_len), 0);
+	ck_assert_int_eq(recv(fd, buf, sizeof(buf), MSG_DONTWAIT), 0);
+	close(fd);
+	close(known);
+	close(other);
+}
+
+START_TEST(knock)
+{
+	for (int i = 0; i < 8; i++)
+		let_in(i & 1 ? AF_INET6 : AF_INET, i & 2, i & 4 ? 2990 : 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("udp_bpf");
@@ -289,6 +341,7 @@ int main(void)
 	tcase_add_test(c, as_the_kernel_judges);
 	tcase_add_test(c, as_the_kernel_runs);
 	tcase_add_test(c, too_much);
+	tcase_add_test(c, knock);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }

@@ -123,11 +123,13 @@ CASE_ATTR(batch, SLOW)
 /* In segments, by the socket's option; and after it was left the socket gets another port at once. */
 CASE_ATTR(segments, SLOW)
 {
+	static const char large[1000];
 	int fd = udp(SOCK_NONBLOCK), size = 5;
 
 	T(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)));
 	give(fd, PEER, ECHO, "aaaaabbbbbccc");
 	give(fd, PEER, ECHO, "ddddd");
+	T(sendto(fd, large, sizeof(large), 0, TO(PEER, ECHO)));	/* more segments than a call can have */
 	for (int i = 0; i < 4; i++) {
 		await(fd);
 		show_from(fd, 100, 0);

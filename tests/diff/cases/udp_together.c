@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of datagrams are to each other: filters, peek offsets, sleepers, pieces, streams, processes. */
+#include "udp.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#define SLOW "proxy=8"
+
+extern char **environ;
+
+/* Keeps what begins with an o. */
+static const struct sock_filter begins_with_o[] = {
+	BPF_STMT(BPF_LD | BPF_ABS | BPF_B, 8),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 'o', 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+	BPF_STMT(BPF_RET | BPF_K, 0),
+};
+
+static void filter(int fd)
+{
+	struct sock_fprog prog = { .len = 4, .filter = (struct sock_filter *)begins_with_o };
+
+	MUST(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)));
+}
+
+static void offset(int fd, int value)
+{
+	T(setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &value, sizeof(value)));
+}
+
+static void show_offset(int fd)
+{
+	int value = -77;
+	socklen_t len = sizeof(value);
+
+	MUST(getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &value, &len));
+	say("offset %d", value);
+}
+
+static void show_unread(int fd)
+{
+	int n = -1;
+
+	MUST(ioctl(fd, FIONREAD, &n));
+	say("unread %d", n);
+}
+
+static void from_near(int fd, const char *text)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET };
+	socklen_t len = sizeof(here);
+	int near = udp(0);
+
+	MUST(getsockname(fd, (void *)&here, &len));
+	here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	MUST(sendto(near, text, strlen(text), 0, (void *)&here, sizeof(here)));
+	close(near);
+}
+
+/* Waits for something else, for as long as it takes until the proxy and then the peer have answered. */
+static void idle(void)
+{
+	struct pollfd p = { .fd = udp(0), .events = POLLIN };
+
+	poll(&p, 1, quarters(16));
+	close(p.fd);
+}
+
+static void *poll_it(void *arg)
+{
+	struct pollfd p = { .fd = *(int *)arg, .events = POLLIN };
+	int n = poll(&p, 1, CALM);
+
+	say("poll: %d %s", n, poll_names((unsigned short)p.revents));
+	return NULL;
+}
+
+static void *recv_it(void *arg)
+{
+	show_from(*(int *)arg, 100, 0);
+	return NULL;
+}
+
+static void *peek_it(void *arg)
+{
+	show_from(*(int *)arg, 100, MSG_PEEK);
+	return NULL;
+}
+
+/* --- filters and sleepers --- */
+
+static void filtered(void *(*sleeper)(void *), int flags)
+{
+	int fd = udp(flags);
+	int64_t t0 = now_ms();
+	pthread_t t;
+
+	filter(fd);
+	t = thread(sleeper, &fd);
+	nap(1);
+	T(sendto(fd, "never", 5, MSG_DONTWAIT, TO(PEER, ECHO)));
+	T(sendto(fd, "one ", 4, MSG_DONTWAIT | MSG_MORE, TO(PEER, ECHO)));
+	T(sendto(fd, "two", 3, MSG_DONTWAIT, TO(PEER, ECHO)));
+	join(t);
+	say_span("answered", t0, 4, 20);
+	if (sleeper == poll_it)
+		show_from(fd, 100, MSG_DONTWAIT);
+	show_quiet(fd);
+}
+
+CASE_ATTR(filter_poll, SLOW) { filtered(poll_it, SOCK_NONBLOCK); }
+CASE_ATTR(filter_poll6, SLOW) { case_family = AF_INET6; filtered(poll_it, SOCK_NONBLOCK); }
+CASE_ATTR(filter_mapped, SLOW) { case_family = AF_INET6; case_mapped = true; filtered(poll_it, SOCK_NONBLOCK); }
+CASE_ATTR(filter_recv, SLOW) { filtered(recv_it, 0); }
+
+/* --- an offset for peeks, and sleepers --- */
+
+static void peeking(int value, int flags)
+{
+	int fd = udp(0);
+	pthread_t t;
+
+	offset(fd, value);
+	t = thread(peek_it, &fd);
+	nap(1);
+	T(sendto(fd, "one", 3, flags, TO(PEER, ECHO)));
+	join(t);
+	show_offset(fd);
+	show_from(fd, 100, MSG_PEEK | MSG_DONTWAIT);
+	show_offset(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+	show_offset(fd);
+	echo_from(fd, PEER, ECHO, "more");
+	show_quiet(fd);
+}
+
+CASE_FAMILIES(peek_turns) { peeking(0, 0); }
+CASE_FAMILIES(peek_turns_inside) { peeking(2, 0); }
+CASE_ATTR(peek_slow, SLOW) { peeking(0, MSG_DONTWAIT); }
+
+/* Another looks into the queue while what wakes a sleeper is in it. */
+CASE_ATTR(peek_beside, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK);
+	pthread_t t;
+
+	offset(fd, 2);
+	t = thread(poll_it, &fd);
+	nap(1);
+	T(sendto(fd, "one", 3, 0, TO(PEER, ECHO)));
+	show_unread(fd);
+	show_from(fd, 100, MSG_PEEK);
+	show_offset(fd);
+	from_near(fd, "near");
+	join(t);
+	show_unread(fd);
+	show_offset(fd);
+	show_from(fd, 100, MSG_PEEK);
+	show_offset(fd);
+	show_from(fd, 100, MSG_PEEK);
+	idle();
+	show_from(fd, 100, MSG_PEEK);
+	show_offset(fd);
+	show_from(fd, 100, 0);
+	show_offset(fd);
+	show_from(fd, 100, 0);
+	show_quiet(fd);
+}
+
+/* The same without a sleeper that takes it; what is there already stays as it is. */
+CASE_ATTR(peek_behind, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK), other = udp(0);
+	struct sockaddr_in any = { .sin_family = AF_INET };
+	pthread_t t;
+
+	MUST(bind(fd, (void *)&any, sizeof(any)));
+	t = thread(recv_it, &other);
+	offset(fd, 1);
+	from_near(fd, "first");
+	nap(1);
+	T(sendto(fd, "one", 3, 0, TO(PEER, ECHO)));
+	show_offset(fd);
+	show_unread(fd);
+	show_offset(fd);
+	show_from(fd, 100, MSG_PEEK);
+	show_offset(fd);
+	from_near(fd, "second");
+	show_from(fd, 3, MSG_PEEK);
+	show_offset(fd);
+	show_unread(fd);
+	idle();
+	show_from(fd, 100, MSG_PEEK);
+	show_offset(fd);
+	for (int i = 0; i < 4; i++)
+		show_from(fd, 100, 0);
+	show_offset(fd);
+	give(other, PEER, ECHO, "end");
+	join(t);
+}
+
+/* --- UDP_CORK and sleepers --- */
+
+CASE_ATTR(corked, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK), one = 1, zero = 0;
+	pthread_t t;
+
+	MUST(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &one, sizeof(one)));
+	t = thread(poll_it, &fd);
+	nap(1);
+	T(sendto(fd, "one ", 4, 0, TO(PEER, ECHO)));
+	T(sendto(fd, "two", 3, 0, TO(PEER, ECHO)));
+	T(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &zero, sizeof(zero)));
+	join(t);
+	show_from(fd, 100, 0);
+	show_quiet(fd);
+}
+
+/* --- streams in threads --- */
+
+static volatile int right;
+
+static void *talk(void *arg)
+{
+	bool late = (intptr_t)arg & 1;
+	int fd = udp(0);
+	FILE *in = late ? fdopen(dup(fd), "r") : NULL, *out;
+	char line[100], want[100];
+
+	MUST(connect(fd, TO(PEER, ECHO)));
+	in = in ?: fdopen(dup(fd), "r");
+	out = fdopen(fd, "w");
+	for (int i = 0; i < 4; i++) {
+		snprintf(want, sizeof(want), "%d of %d\n", i, (int)(intptr_t)arg);
+		fputs(want, out);
+		fflush(out);
+		if (!fgets(line, sizeof(line), in))
+			say("%d: %s", i, err_name(errno));
+		else if (strcmp(line, want) == 0)
+			__sync_fetch_and_add(&right, 1);
+		else
+			say("%s", line);
+	}
+	fclose(in);
+	fclose(out);
+	return NULL;
+}
+
+static void streams(void)
+{
+	pthread_t t[12];
+
+	for (int i = 0; i < 12; i++)
+		t[i] = thread(talk, (void *)(intptr_t)i);
+	for (int i = 0; i < 12; i++)
+		join(t[i]);
+	say("right: %d", right);
+}
+
+CASE_FAMILIES(streams) { streams(); }
+CASE_ATTR(streams_slow, SLOW) { streams(); }
+
+/* --- splice in threads --- */
+
+static void *carry(void *arg)
+{
+	int fd = udp(0), ends[2];
+	char buf[20] = "", want[20];
+
+	MUST(pipe(ends));
+	for (int i = 0; i < 4; i++) {
+		int n = snprintf(want, sizeof(want), "%d of %d", i, (int)(intptr_t)arg);
+
+		if (sendto(fd, want, (size_t)n, i & 1 ? MSG_DONTWAIT : 0, TO(PEER, ECHO)) != n)
+			say("sendto: %s", err_name(errno));
+		memset(buf, 0, sizeof(buf));
+		if (splice(fd, NULL, ends[1], NULL, 100, 0) != n || read(ends[0], buf, sizeof(buf)) != n || strcmp(buf, want) != 0)
+			say("%s: %s", want, buf);
+		else
+			__sync_fetch_and_add(&right, 1);
+	}
+	close(fd);
+	close(ends[0]);
+	close(ends[1]);
+	return NULL;
+}
+
+CASE_FAMILIES(splices)
+{
+	pthread_t t[12];
+
+	for (int i = 0; i < 12; i++)
+		t[i] = thread(carry, (void *)(intptr_t)i);
+	for (int i = 0; i < 12; i++)
+		join(t[i]);
+	say("right: %d", right);
+}
+
+/* --- closed while another thread is woken --- */
+
+static void *poll_short(void *arg)
+{
+	struct pollfd p = { .fd = *(int *)arg, .events = POLLIN };
+
+	poll(&p, 1, quarters(3));
+	return NULL;
+}
+
+static void closing(bool others_number)
+{
+	pthread_t t[8];
+	int fds[8], spare;
+
+	for (int i = 0; i < 8; i++) {
+		fds[i] = udp(SOCK_NONBLOCK);
+		t[i] = thread(poll_short, &fds[i]);
+	}
+	nap(1);
+	for (int i = 0; i < 8; i++) {
+		give(fds[i], PEER, UDP_MUTE, "x");
+		if (others_number) {
+			spare = udp(SOCK_NONBLOCK);
+			MUST(dup2(spare, fds[i]));
+			close(spare);
+		} else {
+			close(fds[i]);
+		}
+	}
+	for (int i = 0; i < 8; i++)
+		join(t[i]);
+	fds[0] = others_number ? fds[0] : udp(0);
+	echo_from(fds[0], PEER, ECHO, "after");
+	show_quiet(fds[0]);
+}
+
+CASE_ATTR(closed, SLOW) { closing(false); }
+CASE_ATTR(replaced, SLOW) { closing(true); }
+
+/* --- many, one after the other --- */
+
+CASE_ATTR(short_ones, "slow alone")
+{
+	int failed = 0, fd, first = dup(0), last;
+
+	close(first);
+	for (int i = 0; i < 5000; i++) {
+		fd = udp(i & 1 ? SOCK_NONBLOCK : 0);
+		failed += sendto(fd, "x", 1, 0, TO(PEER, UDP_MUTE)) != 1;
+		failed += close(fd) != 0;
+	}
+	last = dup(0);
+	say("failed: %d; a number as before: %d", failed, last == first);
+	close(last);
+	fd = udp(0);
+	echo_from(fd, PEER, ECHO, "after");
+}
+
+/* --- a sandbox --- */
+
+/* From now on the process ends where one of these is called, which a program with datagrams may have no use for. */
+static void sandbox(void)
+{
+	static const struct sock_filter program[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendmmsg, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_vmsplice, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog prog = { .len = 6, .filter = (struct sock_filter *)program };
+
+	MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
+}
+
+static void sandboxed(void)
+{
+	int fds[2] = { udp(SOCK_NONBLOCK), udp(SOCK_NONBLOCK) }, ep = epoll_create1(0);
+	struct epoll_event ev;
+	pthread_t t;
+
+	sandbox();
+	MUST(add_epoll(ep, fds[0], EPOLLIN, 7));
+	t = thread(poll_it, &fds[1]);
+	nap(1);
+	T(sendto(fds[0], "one", 3, 0, TO(PEER, ECHO)));
+	T(epoll_wait(ep, &ev, 1, CALM));
+	show_from(fds[0], 100, 0);
+	T(sendto(fds[1], "two", 3, 0, TO(PEER, ECHO)));
+	join(t);
+	show_from(fds[1], 100, 0);
+	T(connect(fds[1], TO(PEER, ECHO)));
+	echo_from(fds[1], PEER, ECHO, "three");
+}
+
+CASE(sandboxed) { sandboxed(); }
+CASE_ATTR(sandboxed_slow, SLOW) { sandboxed(); }
+
+/* --- processes --- */
+
+/* The last that a closed socket sent arrives, whoever else is there by then. */
+static void sent_and_closed(int fd, const struct sockaddr *peer, socklen_t len)
+{
+	MUST(sendto(fd, "x", 1, 0, peer, len));
+	close(fd);
+}
+
+CASE_FAMILIES(processes)
+{
+	char *const args[] = { "true", NULL };
+	int fd = udp(0), status = -1;
+	pid_t pid;
+
+	echo_from(fd, PEER, ECHO, "one");
+	sent_and_closed(udp(0), TO(PEER, UDP_MUTE));
+	nap(2);
+	give(fd, PEER, ECHO, "two");
+	if ((pid = vfork()) == 0) {
+		close(fd);
+		_exit(3);
+	}
+	expect_exit(pid);
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+	give(fd, PEER, ECHO, "three");
+	T(posix_spawnp(&pid, "true", NULL, NULL, args, environ));
+	expect_exit(pid);
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+	give(fd, PEER, ECHO, "four");
+	T(system("exit 4"));
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+	if ((pid = fork()) == 0) {
+		give(fd, PEER, ECHO, "five");
+		exit(5);
+	}
+	expect_exit(pid);
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+	if ((pid = fork()) == 0) {
+		close(fd);
+		fd = udp(0);
+		echo_from(fd, PEER, ECHO, "six");
+		give(fd, PEER, UDP_MUTE, "x");
+		execlp("true", "true", NULL);
+	}
+	expect_exit(pid);
+	if ((pid = fork()) == 0) {
+		sent_and_closed(fd, TO(PEER, ECHO));
+		_exit(6);
+	}
+	T(waitpid(pid, &status, 0) == pid);
+	await(fd);
+	show_from(fd, 100, MSG_DONTWAIT);
+	show_quiet(fd);
+}
