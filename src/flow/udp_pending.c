@@ -291,11 +291,11 @@ static int settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, str
 	return 0;
 }
 
-/* Nobody is woken any more. */
+/* Nobody is woken any more. In a forked child the socket's filter is the parent's matter, which may have its association by now. */
 static void calm(int fd, struct ts_udp *u, const struct ts_udp_pending *p)
 {
 	ts_udp_hush(fd, u);
-	if (p->nudges)
+	if (p->nudges && p->owner_pid == (int)ts_sys(SYS_getpid))
 		ts_udp_let_in(fd, &u->view, NULL);
 }
 

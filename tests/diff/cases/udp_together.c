@@ -118,6 +118,36 @@ CASE_ATTR(filter_poll6, SLOW) { case_family = AF_INET6; filtered(poll_it, SOCK_N
 CASE_ATTR(filter_mapped, SLOW) { case_family = AF_INET6; case_mapped = true; filtered(poll_it, SOCK_NONBLOCK); }
 CASE_ATTR(filter_recv, SLOW) { filtered(recv_it, 0); }
 
+/* A child that came by fork meanwhile goes on with the socket, too, filter and all. */
+CASE_ATTR(filter_forked, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK), go[2];
+	pthread_t t;
+	pid_t child;
+	char c;
+
+	MUST(pipe(go));
+	filter(fd);
+	t = thread(poll_it, &fd);
+	nap(1);
+	T(sendto(fd, "one", 3, 0, TO(PEER, ECHO)));
+	child = fork();
+	if (child == 0) {
+		close(go[1]);
+		T(read(go[0], &c, 1));
+		give(fd, PEER, ECHO, "not");
+		echo_from(fd, PEER, ECHO, "other");
+		_exit(0);
+	}
+	join(t);
+	show_from(fd, 100, 0);
+	close(go[1]);
+	expect_exit(child);
+	echo_from(fd, PEER, ECHO, "once more");
+	give(fd, PEER, ECHO, "not");
+	show_quiet(fd);
+}
+
 /* --- an offset for peeks, and sleepers --- */
 
 static void peeking(int value, int flags)
