@@ -402,7 +402,7 @@ static void filtering(void)
 		DO(setsockopt(fds[s], SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)));
 }
 
-/* One datagram by several calls. */
+/* One datagram by several calls. Of a connected socket for its peer: after others' the kernel sends what is the peer's to that one (ts_udp_send). */
 static void in_pieces(void)
 {
 	int s = some(), n = 1 + (int)draw(2), segment = 0;
@@ -412,6 +412,8 @@ static void in_pieces(void)
 
 	if (child || (getsockopt(fds[s], IPPROTO_UDP, UDP_SEGMENT, &segment, &size) == 0 && segment))
 		return;
+	if (fds[s] >= 0 && peer_of(s) != NOBODY)
+		to = (struct to){ NULL, 0, "peer" };
 	for (int i = 0; i <= n; i++) {
 		CALLED("piece(%d, %zu, %s)", s, len, to.says);
 		DO(sendto(fds[s], text(len), len, i < n ? MSG_MORE : 0, to.name, to.len));

@@ -234,6 +234,56 @@ CASE_ATTR(peek_behind, SLOW)
 	join(t);
 }
 
+/* --- epoll --- */
+
+/* One thread polls, the other waits in a set. */
+CASE_ATTR(polled_and_waited_for, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK), ep = epoll_create1(0);
+	struct epoll_event ev;
+	pthread_t t;
+	ssize_t got;
+	int n;
+	char c;
+
+	MUST(add_epoll(ep, fd, EPOLLIN, 7));
+	t = thread(poll_it, &fd);
+	nap(1);
+	T(sendto(fd, "one", 3, 0, TO(PEER, ECHO)));
+	n = epoll_wait(ep, &ev, 1, CALM);
+	got = recv(fd, &c, 1, MSG_DONTWAIT | MSG_PEEK);
+	join(t);
+	say("%d %zd", n, got);
+}
+
+/* Each datagram that has left the buffer is an edge. */
+CASE_ATTR(edges, SLOW)
+{
+	int fd = udp(SOCK_NONBLOCK), ep = epoll_create1(0);
+	struct epoll_event ev;
+
+	MUST(add_epoll(ep, fd, EPOLLOUT | EPOLLET, 7));
+	for (int i = 0; i < 3; i++) {
+		T(sendto(fd, "x", 1, 0, TO(PEER, UDP_MUTE)));
+		T(epoll_wait(ep, &ev, 1, SHORT));
+	}
+}
+
+/* --- segments --- */
+
+CASE(segments_shut)
+{
+	static const char large[1000];
+	int fd = udp(0), size = 3;
+
+	T(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)));
+	T(connect(fd, TO(PEER, ECHO)));
+	T(send(fd, large, sizeof(large), 0));
+	T(shutdown(fd, SHUT_WR));
+	T(send(fd, large, sizeof(large), MSG_NOSIGNAL));
+	T(send(fd, large, 3, MSG_NOSIGNAL));
+}
+
 /* --- UDP_CORK and sleepers --- */
 
 CASE_ATTR(corked, SLOW)
