@@ -204,6 +204,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->expect = v->head_len;
 	u->cork = ts_udp_get_int(fd, IPPROTO_UDP, UDP_CORK) != 0;
 	u->corked_bytes = 0;
+	u->beside = false;
 	u->strayed = false;
 	u->heard = true;
 	u->untold = false;

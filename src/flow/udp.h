@@ -79,6 +79,7 @@ struct ts_udp {
 	int wishes;		/* ts_udp_wishes; negative: to be asked again */
 	bool cork;		/* UDP_CORK */
 	uint32_t corked_bytes;	/* of a datagram that the kernel has not sent yet: MSG_MORE, UDP_CORK */
+	bool beside;		/* that goes past the relay */
 	bool strayed;		/* the kernel may take where a datagram in pieces went for the peer: ts_udp_send */
 	bool primed;		/* a header may wait in the kernel (udp_begin.c) */
 	bool peeks;		/* the kernel may have an offset for MSG_PEEK (udp_peek.c) */

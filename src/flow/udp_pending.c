@@ -350,7 +350,8 @@ int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadl
 	ts_lock(&ts_fdtab_lock);
 	p = ts_udp_of(fd) == u ? u->pending : NULL;
 	if (p)
-		mine = __sync_bool_compare_and_swap(&p->busy, 0, 1);
+		/* What queues would be appended to a datagram that is being put together in the kernel. */
+		mine = !(u->beside && u->corked_bytes) && __sync_bool_compare_and_swap(&p->busy, 0, 1);
 	else
 		*v = u->view;
 	ts_unlock(&ts_fdtab_lock);

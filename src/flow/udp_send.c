@@ -232,8 +232,11 @@ static ssize_t pass(int fd, const struct msghdr *msg, int flags)
 static ssize_t append(int fd, struct ts_udp *u, struct ts_udp_view *v, const struct msghdr *msg, int flags)
 {
 	size_t len = ts_udp_length(msg);
-	int err = v->pending ? ts_udp_settle_for(fd, u, v, flags) : 0;
+	int err;
 
+	if (u->beside)
+		return pass(fd, msg, flags);
+	err = v->pending ? ts_udp_settle_for(fd, u, v, flags) : 0;
 	if (err && err != -EAGAIN)
 		return -EHOSTUNREACH;
 	if (!v->pending && !u->corked_bytes)
@@ -332,6 +335,7 @@ ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 		n = kind < 0 ? kind : send_carried(fd, u, &v, &way, msg, flags);
 	if (u && __builtin_expect(u->cork || flags & MSG_MORE, 0)) {
 		note_pending(u, n < 0 ? n : n + way.head_len, flags);
+		u->beside = kind == TS_UDP_PASS;
 		/*
 		 * udp_sendmsg keeps the destination of pieces in inet->cork.fl, which is also where it finds the peer's while the
 		 * route is cached; so after pieces for another, the peer's datagrams would have that one's address.

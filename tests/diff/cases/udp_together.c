@@ -269,6 +269,29 @@ CASE_ATTR(edges, SLOW)
 	}
 }
 
+/* --- pieces --- */
+
+/* Past the relay, while the association is being made. */
+CASE_ATTR(pieces_beside, SLOW)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = udp(SOCK_NONBLOCK), near = udp(0);
+	socklen_t len = sizeof(here);
+
+	MUST(bind(near, (void *)&here, len));
+	MUST(getsockname(near, (void *)&here, &len));
+	T(sendto(fd, "first", 5, 0, TO(PEER, ECHO)));
+	T(sendto(fd, "one ", 4, MSG_MORE, (void *)&here, len));
+	T(sendto(fd, "two ", 4, MSG_MORE, (void *)&here, len));
+	T(send(fd, "three", 5, 0));
+	T(sendto(fd, "last", 4, 0, TO(PEER, ECHO)));
+	show_from(near, 100, 0);
+	for (int i = 0; i < 2; i++) {
+		await(fd);
+		show_from(fd, 100, MSG_DONTWAIT);
+	}
+}
+
 /* --- segments --- */
 
 CASE(segments_shut)
