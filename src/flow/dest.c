@@ -89,7 +89,8 @@ bool ts_dest_was_plain(const struct sockaddr *sa, socklen_t len)
 {
 	struct ts_addr to;
 
-	return ts_plausible(sa) && len <= sizeof(struct sockaddr_storage) && ts_addr_from_sockaddr(&to, sa, len) && ts_route_has_passed(&to);
+	return ts_enabled() && ts_plausible(sa) && len <= sizeof(struct sockaddr_storage) && ts_addr_from_sockaddr(&to, sa, len) &&
+	       ts_route_has_passed(&to);
 }
 
 int ts_dest_send(int fd, const struct sockaddr *sa, socklen_t len, int flags)

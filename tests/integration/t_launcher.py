@@ -138,6 +138,18 @@ def disabled(t):
     assert t.tsproxy("env", "-i", "/usr/bin/curl", "-sS", f"http://{NAME1}:3000/").status == 6
 
 
+@test("TSPROXY_DISABLE=1: a datagram to any address costs no system call but its own")
+def disabled_datagrams(t):
+    t.need("strace")
+    t.tailnet()
+    program = 'import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.connect_ex(("127.0.0.1", 9))\n' \
+              'for i in range(3):\n try: s.sendto(b"x", ("192.0.2.7", 9))\n except OSError: pass'
+    done = t.preload("strace", "-e", "trace=sendto,connect,getpid,madvise,%file", sys.executable, "-c", program, env={"TSPROXY_DISABLE": "1"})
+    calls = [line.split("(")[0] for line in done.err.splitlines()]
+    assert calls.count("sendto") == 3, done
+    assert set(calls[calls.index("connect"):len(calls) - calls[::-1].index("sendto")]) == {"connect", "sendto"}, done.err
+
+
 @test("status, resolve and sync print what programs see; help and version answer")
 def sub_commands(t):
     t.tailnet()
