@@ -101,12 +101,13 @@ int ts_udp_get_filter(int fd, void *value, socklen_t *len);
 /* Whether it is locked, though the kernel does not say so. */
 bool ts_udp_filter_is_locked(int fd);
 
-/* Descriptors of sockets with an association come and go. */
 /*
  * The process is about to end, or to become another program: waits for a moment where the proxy might forget what was sent just now. At
  * exit() that happens by itself.
  */
 void ts_udp_process_ending(void);
+
+/* Descriptors of sockets with an association come and go. */
 void ts_udp_fd_closing(int fd);			/* before close, or before `fd` is replaced */
 /*
  * The same where it is a UDP socket's, and becomes one's with an association: a thread that reads it just then gets what comes to the

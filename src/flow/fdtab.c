@@ -15,6 +15,7 @@
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/log.h"
+#include "tsproxy/real.h"
 #include "tsproxy/stream_io.h"
 #include "tsproxy/sys.h"
 
@@ -66,6 +67,14 @@ int64_t ts_now_ms(void)
 
 	ts_sys(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t ts_coarse_ns(void)
+{
+	struct timespec t = { 0 };
+
+	ts_real()->clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 int ts_fd_highest(void)

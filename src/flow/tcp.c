@@ -110,7 +110,7 @@ static int connect_pending(int fd, int flags)
 
 	switch (ts_tcp_check(fd)) {
 	case TS_TCP_PENDING:
-		if (flags & MSG_DONTWAIT || ts_sock_is_nonblocking(fd))
+		if (ts_sock_is_at_once(fd, flags))
 			return -EALREADY;
 		err = ts_tcp_wait(fd, SO_SNDTIMEO, true);
 		if (err == -EAGAIN)

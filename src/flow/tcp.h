@@ -6,9 +6,7 @@
 #ifndef TSPROXY_FLOW_TCP_H
 #define TSPROXY_FLOW_TCP_H
 
-#include <fcntl.h>
-#include <sys/socket.h>
-
+#include "sock.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/sys.h"
 
@@ -90,24 +88,5 @@ struct ts_sigio {
 void ts_sigio_hold(int fd, long file_flags, struct ts_sigio *s);
 /* Lets it again. `tell`: what the program waits for happened meanwhile. */
 void ts_sigio_release(int fd, const struct ts_sigio *s, bool tell);
-
-static inline int ts_sock_get_int(int fd, int level, int name)
-{
-	int value = 0;
-	socklen_t len = sizeof(value);
-
-	return ts_sys(SYS_getsockopt, fd, level, name, &value, &len) == 0 ? value : 0;
-}
-
-static inline void ts_sock_set_int(int fd, int level, int name, int value)
-{
-	ts_sys(SYS_setsockopt, fd, level, name, &value, sizeof(value));
-}
-
-static inline bool ts_sock_is_nonblocking(int fd)
-{
-	return ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK;
-}
-
 
 #endif

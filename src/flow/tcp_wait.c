@@ -297,7 +297,7 @@ int ts_tcp_settle(int fd, int flags, int option)
 {
 	if (ts_tcp_check(fd) != TS_TCP_PENDING)
 		return 0;
-	if (flags & MSG_DONTWAIT || ts_sock_is_nonblocking(fd))
+	if (ts_sock_is_at_once(fd, flags))
 		return -EAGAIN;
 	return ts_tcp_wait(fd, option, false);
 }

@@ -15,8 +15,8 @@
 #include <sys/mman.h>
 
 #include "tsproxy/log.h"
-#include "tsproxy/stream_io.h"
 #include "tsproxy/real.h"
+#include "tsproxy/stream_io.h"
 #include "tsproxy/sys.h"
 
 #define ASSOCIATIONS_MAX 65536
@@ -175,10 +175,10 @@ static void lead_others(int fd, struct ts_udp *u)
 /* UDP_GRO would join several of the relay's datagrams, headers and all, into one. */
 static bool take_gro(int fd)
 {
-	bool on = ts_udp_get_int(fd, IPPROTO_UDP, UDP_GRO) != 0;
+	bool on = ts_sock_get_int(fd, IPPROTO_UDP, UDP_GRO) != 0;
 
 	if (on)
-		ts_udp_set_int(fd, IPPROTO_UDP, UDP_GRO, 0);
+		ts_sock_set_int(fd, IPPROTO_UDP, UDP_GRO, 0);
 	return on;
 }
 
@@ -191,7 +191,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 		return -ENOBUFS;
 	ts_udp_edit(u);
 	u->view = *v;
-	u->view.gso = ts_udp_get_int(fd, IPPROTO_UDP, UDP_SEGMENT);
+	u->view.gso = ts_sock_get_int(fd, IPPROTO_UDP, UDP_SEGMENT);
 	ts_udp_name_set(&u->view.name, &u->view.name_len, &v->relay, v->family);
 	u->link = *link;
 	u->pending = NULL;
@@ -202,7 +202,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->parked = -1;
 	u->peeked = 0;
 	u->expect = v->head_len;
-	u->cork = ts_udp_get_int(fd, IPPROTO_UDP, UDP_CORK) != 0;
+	u->cork = ts_sock_get_int(fd, IPPROTO_UDP, UDP_CORK) != 0;
 	u->corked_bytes = 0;
 	u->beside = false;
 	u->strayed = false;
@@ -231,10 +231,10 @@ static struct ts_udp *with_cookie(uint64_t cookie)
 	return NULL;
 }
 
-/* The socket got an association by another number, as this one was made to mean it, too. */
-static bool leads_like_others(int fd)
+/* Where the socket got an association by another number, this one leads to it, too. */
+static bool lead_like_others(int fd)
 {
-	struct ts_udp *u = ts_fd_get_flags(fd) & (TS_FD_UDP | TS_FD_DUPLICATED) ? with_cookie(socket_cookie(fd)) : NULL;
+	struct ts_udp *u = with_cookie(socket_cookie(fd));
 
 	if (u)
 		lead_to(fd, u);
@@ -248,7 +248,7 @@ int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only)
 	int err = 0;
 
 	ts_lock(&ts_fdtab_lock);
-	if (ts_udp_of(fd) || leads_like_others(fd) || (err = install_locked(fd, link, &v)))
+	if (ts_udp_of(fd) || (ts_fd_get_flags(fd) & (TS_FD_UDP | TS_FD_DUPLICATED) && lead_like_others(fd)) || (err = install_locked(fd, link, &v)))
 		ts_udp_link_close(link);
 	else if ((err = ts_udp_mark(fd, &v)))
 		ts_udp_forget_socket(ts_udp_of(fd));
@@ -258,10 +258,8 @@ int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only)
 
 void ts_udp_join(int fd)
 {
-	struct ts_udp *u = ts_udp_count && !ts_udp_of(fd) ? with_cookie(socket_cookie(fd)) : NULL;
-
-	if (u)
-		lead_to(fd, u);
+	if (ts_udp_count && !ts_udp_of(fd))
+		lead_like_others(fd);
 }
 
 void ts_udp_adopt(int fd, const struct ts_udp_view *v)

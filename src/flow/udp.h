@@ -9,11 +9,14 @@
 
 #include <netinet/in.h>
 
+#include "sock.h"
 #include "tsproxy/udp.h"
 #include "tsproxy/handshake.h"
 #include "tsproxy/socks5.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/udp_header.h"
+
+#define TS_UDP_DATAGRAM_MAX 65536	/* with whatever header */
 
 union ts_udp_name {
 	struct sockaddr sa;
@@ -95,20 +98,6 @@ struct ts_udp {
 		struct ts_addr to;
 	} carried;		/* the last destination that was found to be ours */
 };
-
-/* An option of a socket; 0 where it has none. */
-static inline int ts_udp_get_int(int fd, int level, int name)
-{
-	int value = 0;
-	socklen_t len = sizeof(value);
-
-	return ts_sys(SYS_getsockopt, fd, level, name, &value, &len) == 0 ? value : 0;
-}
-
-static inline void ts_udp_set_int(int fd, int level, int name, int value)
-{
-	ts_sys(SYS_setsockopt, fd, level, name, &value, sizeof(value));
-}
 
 /* The association of `fd`, with a consistent copy of what it takes to use it; null: none. No lock. */
 struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v);
@@ -216,7 +205,9 @@ void ts_udp_stand_down(const struct ts_udp_attempt *a);
 void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake);
 /* Takes out what woke them. False where it is not what comes next. */
 bool ts_udp_hush(int fd, struct ts_udp *u);
-/* The same, without taking it. */
+/* Somebody took it out. */
+void ts_udp_hushed(struct ts_udp *u);
+/* Whether it is what comes next. */
 bool ts_udp_nudge_is_next(int fd, struct ts_udp *u);
 
 /* --- udp_record.c --- */

@@ -73,7 +73,7 @@ static bool lock_unassociated(int fd, struct ts_udp_filter *f, const struct ts_u
 {
 	struct ts_proxy proxy;
 
-	return !ts_udp_get_int(fd, SOL_SOCKET, SO_LOCK_FILTER) && ts_route_socks5(false, false, &proxy) && lock_it(fd, f, v, true) == 0;
+	return !ts_sock_get_int(fd, SOL_SOCKET, SO_LOCK_FILTER) && ts_route_socks5(false, false, &proxy) && lock_it(fd, f, v, true) == 0;
 }
 
 /* 1: done. 0: the real call. Else -errno. */
@@ -106,9 +106,9 @@ static int set(int fd, int name, const void *value, socklen_t len)
 
 static bool is_udp(int fd)
 {
-	int domain = ts_udp_get_int(fd, SOL_SOCKET, SO_DOMAIN);
+	int domain = ts_sock_get_int(fd, SOL_SOCKET, SO_DOMAIN);
 
-	return ts_udp_get_int(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_UDP && (domain == AF_INET || domain == AF_INET6);
+	return ts_sock_get_int(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_UDP && (domain == AF_INET || domain == AF_INET6);
 }
 
 int ts_udp_set_filter(int fd, int name, const void *value, socklen_t len)
@@ -137,9 +137,7 @@ int ts_udp_get_filter(int fd, void *value, socklen_t *len)
 		err = 0;
 	} else if (fetch(&room, len, sizeof(room))) {
 		err = -EFAULT;
-	} else if (room < 0) {
-		err = -EINVAL;
-	} else if (room && (unsigned)room < f.n) {
+	} else if (room < 0 || (room && (unsigned)room < f.n)) {
 		err = -EINVAL;
 	} else {
 		to = (struct iovec){ value, room ? f.n * sizeof(*f.program) : 0 };

@@ -26,7 +26,6 @@
 #include "tsproxy/epreg.h"
 #include "tsproxy/handshake.h"
 #include "tsproxy/log.h"
-#include "tsproxy/real.h"
 #include "tsproxy/socks5.h"
 #include "tsproxy/sys.h"
 
@@ -69,11 +68,11 @@ static bool send_paced(int fd, const uint8_t *bytes, size_t n)
 	size_t at = n - PACED_SEGMENTS + 1;
 	bool sent;
 
-	ts_udp_set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	ts_sock_set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	sent = send_bytes(fd, bytes, at);
 	for (; sent && at < n - 1; at++)
 		sent = send_bytes(fd, bytes + at, 1);
-	ts_udp_set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, 1000 / LINGER_MS);
+	ts_sock_set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, 1000 / LINGER_MS);
 	return sent && send_bytes(fd, bytes + at, 1);
 }
 
@@ -247,10 +246,7 @@ void ts_udp_link_close(struct ts_udp_link *link)
 
 int64_t ts_udp_now_ms(void)
 {
-	struct timespec t = { 0 };
-
-	ts_real()->clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return ts_coarse_ns() / 1000000;
 }
 
 /* What a proxy needs to read a datagram and to send it on, with room to spare. */

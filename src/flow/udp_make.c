@@ -31,10 +31,10 @@ static void open_bound(int fd, const struct ts_addr *local)
 		return;
 	ts_udp_name_set(&name, &len, local, AF_INET6);
 	ts_sys(SYS_connect, fd, &unspec, sizeof(unspec));
-	ts_udp_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-	if (ts_sys(SYS_bind, fd, &name, len) == 0 || ts_udp_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY))
+	ts_sock_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	if (ts_sys(SYS_bind, fd, &name, len) == 0 || ts_sock_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY))
 		return;
-	ts_udp_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);	/* the port is in use by IPv4 */
+	ts_sock_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);	/* the port is in use by IPv4 */
 	ts_sys(SYS_bind, fd, &name, len);
 }
 
@@ -44,7 +44,7 @@ static int choose_proxy(int fd, const struct ts_addr *to, const struct ts_addr *
 	static const uint8_t any6[16];
 	bool bound6 = family == AF_INET6 && !ts_addr_is4(local) && memcmp(local->ip, any6, 16) != 0;
 
-	*v6only = family == AF_INET6 && ts_udp_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+	*v6only = family == AF_INET6 && ts_sock_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY);
 	if (*v6only && ts_addr_is4(to))
 		return -ENETUNREACH;
 	if (ts_route_socks5(family == AF_INET, *v6only || bound6, out))
@@ -55,10 +55,10 @@ static int choose_proxy(int fd, const struct ts_addr *to, const struct ts_addr *
 	}
 	/* Unbound it can be opened to reach 127.0.0.1 as ::ffff:127.0.0.1. */
 	if (*v6only)
-		ts_udp_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-	if (*v6only && !bound6 && ts_udp_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY))
+		ts_sock_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	if (*v6only && !bound6 && ts_sock_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY))
 		open_bound(fd, local);
-	if (!bound6 && !(*v6only && ts_udp_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY)))
+	if (!bound6 && !(*v6only && ts_sock_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY)))
 		return 0;
 	ts_info("fd %d: bound to an IPv6 address or for IPv6 only, it cannot reach the proxy %a", fd, &out->addr);
 	return -ENETUNREACH;
@@ -67,7 +67,7 @@ static int choose_proxy(int fd, const struct ts_addr *to, const struct ts_addr *
 /* -EAGAIN: the proxy takes its time, and the descriptor does not wait: the attempt goes on. */
 static int try_association(int fd, int flags, const struct ts_proxy *proxy, struct ts_udp_attempt *attempt, struct ts_udp_link *link)
 {
-	bool waits = !(flags & MSG_DONTWAIT) && !(ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK);
+	bool waits = !ts_sock_is_at_once(fd, flags);
 	int err = ts_udp_attempt_begin(attempt, proxy);
 
 	if (!err)
@@ -97,17 +97,17 @@ static int associate(int fd, const struct ts_addr *to, int flags)
 	struct ts_addr local;
 	struct ts_proxy proxy;
 	bool v6only = false;
-	int family = ts_udp_get_int(fd, SOL_SOCKET, SO_DOMAIN), err;
+	int family = ts_sock_get_int(fd, SOL_SOCKET, SO_DOMAIN), err;
 
 	if (ts_process() != TS_SELF)
 		return -EHOSTUNREACH;	/* a vfork child must not change this memory */
 	/* A device's own route leads nowhere else, and the tailnet's device is not there. */
-	if (ts_udp_get_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX))
+	if (ts_sock_get_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX))
 		return -ENETUNREACH;
 	if (ts_sys(SYS_getsockname, fd, &name, &len) != 0 || !ts_addr_from_sockaddr(&local, &name.sa, len))
 		return -EHOSTUNREACH;
-	if (ts_udp_from_loopback(fd))
-		return -EINVAL;
+	if (ts_ip_is_loopback(local.ip))
+		return -EINVAL;	/* ts_udp_from_loopback */
 	err = choose_proxy(fd, to, &local, family, &proxy, &v6only);
 	if (err)
 		return err;

@@ -17,12 +17,11 @@
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
 
-#define DATAGRAM_MAX 65536
 #define CONTROL_MAX 4096
 
 static void set(int fd, int offset)
 {
-	ts_udp_set_int(fd, SOL_SOCKET, SO_PEEK_OFF, offset);
+	ts_sock_set_int(fd, SOL_SOCKET, SO_PEEK_OFF, offset);
 }
 
 int ts_udp_peek_offset(int fd)
@@ -74,7 +73,7 @@ void ts_udp_peek_taken(int fd, struct ts_udp *u, int before, ssize_t n)
 
 /* A datagram looked at, in memory of ours. */
 struct look {
-	uint8_t bytes[DATAGRAM_MAX];
+	uint8_t bytes[TS_UDP_DATAGRAM_MAX];
 	uint8_t control[CONTROL_MAX];
 	struct sockaddr_storage name;
 	struct msghdr msg;

@@ -105,7 +105,7 @@ void ts_udp_pending_begun(int fd, struct ts_udp *u)
 	bool others = !ts_single_threaded(), in_set = others && ts_udp_stand_in_all(u, a);
 	/* Who has the socket in another process, or another socket with its port, would take the datagram that wakes for one of its own. */
 	bool alone = (ts_fd_get_flags(fd) & (TS_FD_DATAGRAM | TS_FD_SHARED)) == TS_FD_DATAGRAM &&
-		     !ts_udp_get_int(fd, SOL_SOCKET, SO_REUSEADDR) && !ts_udp_get_int(fd, SOL_SOCKET, SO_REUSEPORT);
+		     !ts_sock_get_int(fd, SOL_SOCKET, SO_REUSEADDR) && !ts_sock_get_int(fd, SOL_SOCKET, SO_REUSEPORT);
 
 	p->nudges = others && alone && (!in_set || ts_udp_has_sleepers(u));
 	ts_udp_nudge(fd, u, ts_addr_is4(&a->proxy.addr), p->nudges);
@@ -220,8 +220,8 @@ void ts_udp_queue_end(struct ts_udp *u, bool whole)
 		u->pending->open = 0;
 }
 
-/* Whole, whatever UDP_SEGMENT the socket has: what was in segments is in them by now. */
-static void send_queued(int fd, const struct ts_udp_view *v, uint8_t *datagram, size_t len)
+/* What is whole, whatever UDP_SEGMENT the socket has: what was in segments is in them by now. */
+static void send_queued(int fd, const struct ts_udp_view *v, uint8_t *datagram, size_t len, int flags)
 {
 	union { struct cmsghdr h; uint8_t space[CMSG_SPACE(sizeof(uint16_t))]; } whole = {
 		.h = { .cmsg_len = CMSG_LEN(sizeof(uint16_t)), .cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT },
@@ -233,30 +233,28 @@ static void send_queued(int fd, const struct ts_udp_view *v, uint8_t *datagram, 
 		msg.msg_name = (void *)&v->name;
 		msg.msg_namelen = v->name_len;
 	}
-	if (v->gso) {
+	if (v->gso && !(flags & MSG_MORE)) {
 		msg.msg_control = &whole;
 		msg.msg_controllen = sizeof(whole);
 	}
-	ts_sys(SYS_sendmsg, fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ts_sys(SYS_sendmsg, fd, &msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* What waited goes to the relay. Lock held. */
 static void send_queue(int fd, struct ts_udp *u, struct ts_udp_pending *p)
 {
-	void *name = u->view.connected ? NULL : &u->view.name;
-	socklen_t name_len = u->view.connected ? 0 : u->view.name_len;
 	uint16_t whole;
 
 	if (u->cork)
-		ts_udp_set_int(fd, IPPROTO_UDP, UDP_CORK, 0);
+		ts_sock_set_int(fd, IPPROTO_UDP, UDP_CORK, 0);
 	for (size_t at = 0; at < p->used; at += sizeof(whole) + whole) {
 		memcpy(&whole, p->queue + at, sizeof(whole));
-		send_queued(fd, &u->view, p->queue + at + sizeof(whole), whole);
+		send_queued(fd, &u->view, p->queue + at + sizeof(whole), whole, 0);
 	}
 	if (u->cork)
-		ts_udp_set_int(fd, IPPROTO_UDP, UDP_CORK, 1);
+		ts_sock_set_int(fd, IPPROTO_UDP, UDP_CORK, 1);
 	if (p->open)
-		ts_sys(SYS_sendto, fd, p->queue + p->used + sizeof(whole), p->open, MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL, name, name_len);
+		send_queued(fd, &u->view, p->queue + p->used + sizeof(whole), p->open, MSG_MORE);
 	else
 		u->corked_bytes = 0;
 }
@@ -386,7 +384,7 @@ void ts_udp_pending_proxy(const struct ts_udp_pending *p, int family, union ts_u
 
 int ts_udp_settle_for(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags)
 {
-	bool waits = !(flags & MSG_DONTWAIT) && !(ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK);
+	bool waits = !ts_sock_is_at_once(fd, flags);
 
 	return ts_udp_settle(fd, u, v, ts_now_ms() + (waits ? LIMIT_MS : 0));
 }

@@ -267,7 +267,7 @@ void ts_udp_forking(int fd)
 
 void ts_udp_passed(int fd)
 {
-	if (ts_udp_get_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
+	if (ts_sock_get_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
 		return;
 	ts_udp_forking(fd);
 	ts_fd_set_flags(fd, TS_FD_DATAGRAM | TS_FD_DUPLICATED, 0);

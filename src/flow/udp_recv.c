@@ -6,14 +6,12 @@
 #include "udp.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
 
-#define DATAGRAM_MAX 65536
 #define BATCH 64
 #define BATCH_PIECES 256
 #define BATCH_CONTROLS 16
@@ -84,10 +82,8 @@ static void drop(int fd, struct ts_udp *u, const struct msghdr *k, size_t real, 
 {
 	if (flags & MSG_PEEK)
 		ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
-	if (real || !is_nudge(u, k))
-		return;
-	u->nudged.port = 0;
-	__atomic_add_fetch(&ts_udp_hushes, 1, __ATOMIC_SEQ_CST);
+	if (!real && is_nudge(u, k))
+		ts_udp_hushed(u);
 }
 
 /*
@@ -240,9 +236,9 @@ static __attribute__((noinline)) ssize_t receive_long(int fd, struct ts_udp **u,
 /* So many pieces that two more are too many for the kernel: through a buffer. */
 static ssize_t receive_joined(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *user, int flags, bool *ours)
 {
-	uint8_t *buf = ts_zero_pages(DATAGRAM_MAX, MAP_PRIVATE);
+	uint8_t *buf = ts_zero_pages(TS_UDP_DATAGRAM_MAX, MAP_PRIVATE);
 	size_t room = ts_udp_length(user);
-	struct iovec one = { buf, room < DATAGRAM_MAX ? room : DATAGRAM_MAX }, iov[3];
+	struct iovec one = { buf, room < TS_UDP_DATAGRAM_MAX ? room : TS_UDP_DATAGRAM_MAX }, iov[3];
 	struct ts_udp_pieces p;
 	ssize_t n;
 	int err = 0;
@@ -253,7 +249,7 @@ static ssize_t receive_joined(int fd, struct ts_udp **u, struct ts_udp_view *v, 
 	n = receive(fd, u, v, &p, user, flags, ours);
 	if (n > 0)
 		err = ts_udp_scatter(fd, user, buf, (size_t)n < one.iov_len ? (size_t)n : one.iov_len);
-	ts_sys(SYS_munmap, buf, DATAGRAM_MAX);
+	ts_sys(SYS_munmap, buf, TS_UDP_DATAGRAM_MAX);
 	return err ? err : n;
 }
 
@@ -285,11 +281,6 @@ static __attribute__((noinline)) ssize_t receive_beside_offset(int fd, struct ts
 	return n;
 }
 
-static bool at_once(int fd, int flags)
-{
-	return flags & MSG_DONTWAIT || ts_sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK;
-}
-
 static bool is_for_sleepers(int fd, struct ts_udp *u)
 {
 	bool is;
@@ -318,7 +309,7 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 		if (n < 0 || !u)
 			return n;
 	}
-	if (u && __builtin_expect(v.pending, 0) && u->pending && ts_udp_settle_for(fd, u, &v, flags) == -EAGAIN && at_once(fd, flags) &&
+	if (u && __builtin_expect(v.pending, 0) && u->pending && ts_udp_settle_for(fd, u, &v, flags) == -EAGAIN && ts_sock_is_at_once(fd, flags) &&
 	    is_for_sleepers(fd, u))
 		return -EAGAIN;	/* what is there is not for the program, but for who is asleep */
 	do {

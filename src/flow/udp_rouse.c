@@ -78,7 +78,7 @@ void ts_udp_stand_down(const struct ts_udp_attempt *a)
 
 /* --- poll, select, recv --- */
 
-/* A socket of our own on loopback, of the family that leads to the proxy. Null where there is none to be had. */
+/* A socket of our own on loopback, of the family that leads to the proxy. -1 where there is none to be had. */
 static int neighbour(bool is4, struct ts_addr *out)
 {
 	static const uint8_t loopback4[] = { 127, 0, 0, 1 }, loopback6[16] = { [15] = 1 };
@@ -174,10 +174,10 @@ void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake)
 		return;
 	ts_udp_name_set(&name, &len, &from, u->view.family);
 	if (u->cork)
-		ts_udp_set_int(fd, IPPROTO_UDP, UDP_CORK, 0);
+		ts_sock_set_int(fd, IPPROTO_UDP, UDP_CORK, 0);
 	r = len ? ts_sys(SYS_sendto, fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &name, len) : -EAFNOSUPPORT;
 	if (u->cork)
-		ts_udp_set_int(fd, IPPROTO_UDP, UDP_CORK, 1);
+		ts_sock_set_int(fd, IPPROTO_UDP, UDP_CORK, 1);
 	len = sizeof(name);
 	if (r == 0 && wake && ts_sys(SYS_recvfrom, near, NULL, 0, MSG_DONTWAIT, &name, &len) == 0) {
 		ts_udp_let_in(fd, &u->view, &from);
@@ -196,12 +196,17 @@ bool ts_udp_nudge_is_next(int fd, struct ts_udp *u)
 	return u->nudged.port && ts_udp_peek_first(fd, u, NULL, 0, &from, &len) == 0 && ts_udp_is_nudge(u, &from, len);
 }
 
+void ts_udp_hushed(struct ts_udp *u)
+{
+	u->nudged.port = 0;
+	__atomic_add_fetch(&ts_udp_hushes, 1, __ATOMIC_SEQ_CST);
+}
+
 bool ts_udp_hush(int fd, struct ts_udp *u)
 {
 	if (!ts_udp_nudge_is_next(fd, u))
 		return false;
 	ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
-	u->nudged.port = 0;
-	__atomic_add_fetch(&ts_udp_hushes, 1, __ATOMIC_SEQ_CST);
+	ts_udp_hushed(u);
 	return true;
 }

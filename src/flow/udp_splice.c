@@ -18,7 +18,6 @@
 #include "tsproxy/sys.h"
 
 #define PAGE 4096ul
-#define DATAGRAM_MAX 65536
 
 struct splice {
 	int fd, out;
@@ -56,7 +55,7 @@ static bool kernel_can(int out)
 static int wait_for_room(const struct splice *s)
 {
 	struct iovec one = { s->pages.iov_base, 1 };
-	bool waits = !(s->flags & SPLICE_F_NONBLOCK) && !(ts_sys(SYS_fcntl, s->out, F_GETFL) & O_NONBLOCK);
+	bool waits = !(s->flags & SPLICE_F_NONBLOCK) && !ts_sock_is_nonblocking(s->out);
 
 	ts_real()->vmsplice(s->out, &one, 1, waits ? 0 : SPLICE_F_NONBLOCK);
 	return ts_errno == EFAULT ? 0 : -ts_errno;
@@ -98,7 +97,7 @@ static void give_back(void *arg)
 
 ssize_t ts_udp_splice(int fd, int out, size_t n, unsigned flags)
 {
-	struct splice s = { .fd = fd, .out = out, .flags = flags, .pages.iov_len = n < DATAGRAM_MAX ? n : DATAGRAM_MAX };
+	struct splice s = { .fd = fd, .out = out, .flags = flags, .pages.iov_len = n < TS_UDP_DATAGRAM_MAX ? n : TS_UDP_DATAGRAM_MAX };
 	int saved = ts_errno;
 	long pages;
 

@@ -6,8 +6,6 @@
 #include "tsproxy/guard.h"
 #include "tsproxy/real.h"
 
-#include <time.h>
-
 #define TS_HOOK(result, name, params) __attribute__((visibility("default"))) result name params;
 #include "../sys/hooks.def"
 #undef TS_HOOK
@@ -17,15 +15,6 @@ void ts_fd_forget(int fd);
 
 /* Whether this process's pending connects or associations concern a program that is started now; `all`: whatever is closed on exec. */
 bool ts_exec_told(char *const envp[], bool all);
-
-/* Coarse, because it is read on every wait with a time-out: a few nanoseconds through the vDSO, right to one tick. */
-static inline int64_t ts_coarse_ns(void)
-{
-	struct timespec t = { 0 };
-
-	ts_real()->clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* -errno, as flow returns it, to what a system call's wrapper returns. */
 static inline int ts_result(int err)
