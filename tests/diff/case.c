@@ -240,6 +240,14 @@ void set_nonblock(int fd, bool on)
 		fail("F_SETFL");
 }
 
+void await(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (poll(&p, 1, LONG) != 1)
+		say("nothing came");
+}
+
 void *wait_connected(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };

@@ -90,6 +90,7 @@ int sock(int flags);
 int pending(enum host host, int port);		/* non-blocking, connect returned EINPROGRESS */
 int connected(int flags, enum host host, int port);
 void set_nonblock(int fd, bool on);
+void await(int fd);		/* waits until something is there to be read */
 void *wait_connected(int fd);	/* polls for OUT, silently; returns null (so that it can end a thread) */
 
 /* Time. */

@@ -325,6 +325,26 @@ static void step(const struct op *ops, unsigned n)
 		align(true);
 }
 
+/* The child's turn, then the parent's again; and the child dies with whatever it has open. */
+static inline void fork_steps(void (*one_step)(void))
+{
+	pid_t pid;
+
+	if (child)
+		return;
+	joined();
+	say("fork");
+	pid = fork();
+	if (pid == 0) {
+		child = true;
+		for (int i = 0; i < 6; i++)
+			one_step();
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	say("forked");
+}
+
 /* Nothing is open yet. */
 static inline void begin(void)
 {

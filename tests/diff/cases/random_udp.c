@@ -434,24 +434,7 @@ static void one_step(void)
 	step(ops, sizeof(ops) / sizeof(*ops));
 }
 
-static void forking(void)
-{
-	pid_t pid;
-
-	if (child)
-		return;
-	joined();
-	say("fork");
-	pid = fork();
-	if (pid == 0) {
-		child = true;
-		for (int i = 0; i < 6; i++)
-			one_step();
-		_exit(0);
-	}
-	waitpid(pid, NULL, 0);
-	say("forked");
-}
+static void forking(void) { fork_steps(one_step); }
 
 static void start(void)
 {

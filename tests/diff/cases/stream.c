@@ -4,14 +4,6 @@
 
 #include <wchar.h>
 
-/* Until something is there to be read. */
-static void await(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	poll(&p, 1, LONG);
-}
-
 static void show_line(FILE *f)
 {
 	char line[64];

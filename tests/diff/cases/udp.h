@@ -14,13 +14,15 @@ static inline int udp(int flags)
 	return (int)MUST(socket(case_family, SOCK_DGRAM | flags, 0));
 }
 
-/* Waits until a datagram is there. */
-static inline void await(int fd)
+/* Loopback's address, as a socket of the case's family names it. */
+static inline void name_loopback(struct sockaddr_storage *name)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	if (poll(&p, 1, LONG) != 1)
-		say("nothing came");
+	if (case_family == AF_INET)
+		((struct sockaddr_in *)name)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else if (case_mapped)
+		inet_pton(AF_INET6, "::ffff:127.0.0.1", &((struct sockaddr_in6 *)name)->sin6_addr);
+	else
+		((struct sockaddr_in6 *)name)->sin6_addr = in6addr_loopback;
 }
 
 static inline void give(int fd, enum host host, int port, const char *text)
@@ -46,6 +48,22 @@ static inline void show_from(int fd, size_t room, int flags)
 		    addr_name((void *)&from, len));
 	if (buf[room] != '-')
 		say("the buffer was written beyond its end");
+}
+
+/* What a thread does with a socket that others use. */
+static inline void *recv_thread(void *arg)
+{
+	show_from(*(int *)arg, 100, 0);
+	return NULL;
+}
+
+static inline void *poll_thread(void *arg)
+{
+	struct pollfd p = { .fd = *(int *)arg, .events = POLLIN };
+	int n = poll(&p, 1, CALM);
+
+	say("poll: %d %s", n, poll_names((unsigned short)p.revents));
+	return NULL;
 }
 
 /* Nothing more comes. */

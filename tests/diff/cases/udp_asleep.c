@@ -9,21 +9,6 @@
 
 #define SLOW "proxy=8"
 
-static void *recv_it(void *arg)
-{
-	show_from(*(int *)arg, 100, 0);
-	return NULL;
-}
-
-static void *poll_it(void *arg)
-{
-	struct pollfd p = { .fd = *(int *)arg, .events = POLLIN };
-	int n = poll(&p, 1, CALM);
-
-	say("poll: %d %s", n, poll_names((unsigned short)p.revents));
-	return NULL;
-}
-
 static void *poll_forever(void *arg)
 {
 	struct pollfd p[2] = { { .fd = -1 }, { .fd = *(int *)arg, .events = POLLIN | POLLPRI } };
@@ -108,26 +93,26 @@ static void asleep(void *(*sleeper)(void *), int how, bool connect_it)
 	send_first(fd, connect_it, MSG_DONTWAIT);
 	join(t);
 	say_span("answered", t0, 4, 20);
-	if (sleeper != recv_it)
+	if (sleeper != recv_thread)
 		show_from(fd, 100, MSG_DONTWAIT);
 	show_poll(fd, POLLIN | POLLOUT, 0);
 	echo_from(fd, PEER, ECHO, "more");
 	show_quiet(fd);
 }
 
-CASE_HOW(poll, case_add_families("poll", case_poll)) { asleep(poll_it, SOCK_NONBLOCK, false); }
-CASE_ATTR(poll_slow, SLOW) { asleep(poll_it, SOCK_NONBLOCK, false); }
-CASE_ATTR(poll_slow6, SLOW) { case_family = AF_INET6; asleep(poll_it, SOCK_NONBLOCK, false); }
-CASE_ATTR(poll_connected, SLOW) { asleep(poll_it, SOCK_NONBLOCK, true); }
+CASE_HOW(poll, case_add_families("poll", case_poll)) { asleep(poll_thread, SOCK_NONBLOCK, false); }
+CASE_ATTR(poll_slow, SLOW) { asleep(poll_thread, SOCK_NONBLOCK, false); }
+CASE_ATTR(poll_slow6, SLOW) { case_family = AF_INET6; asleep(poll_thread, SOCK_NONBLOCK, false); }
+CASE_ATTR(poll_connected, SLOW) { asleep(poll_thread, SOCK_NONBLOCK, true); }
 CASE_ATTR(poll_forever, SLOW) { asleep(poll_forever, SOCK_NONBLOCK, false); }
 CASE_ATTR(select, SLOW) { asleep(select_it, SOCK_NONBLOCK, false); }
 CASE_ATTR(pselect, SLOW) { asleep(pselect_it, SOCK_NONBLOCK, false); }
-CASE_ATTR(recv, SLOW) { asleep(recv_it, 0, false); }
-CASE_ATTR(recv_mapped, SLOW) { case_family = AF_INET6; case_mapped = true; asleep(recv_it, 0, false); }
+CASE_ATTR(recv, SLOW) { asleep(recv_thread, 0, false); }
+CASE_ATTR(recv_mapped, SLOW) { case_family = AF_INET6; case_mapped = true; asleep(recv_thread, 0, false); }
 
 static void in_set(void *(*sleeper)(void *), uint32_t mode, bool connect_it)
 {
-	int fd = udp(SOCK_NONBLOCK), ep = epoll_create1(0), outer = epoll_create1(0), asked = sleeper == poll_it ? outer : ep;
+	int fd = udp(SOCK_NONBLOCK), ep = epoll_create1(0), outer = epoll_create1(0), asked = sleeper == poll_thread ? outer : ep;
 	int64_t t0 = now_ms();
 	pthread_t t;
 
@@ -158,7 +143,7 @@ CASE_ATTR(epoll_edge, SLOW) { in_set(epoll_it, EPOLLET, false); }
 CASE_ATTR(epoll_oneshot, SLOW) { in_set(epoll_it, EPOLLONESHOT, false); }
 CASE_ATTR(epoll_pwait, SLOW) { in_set(pwait_it, 0, false); }
 CASE_ATTR(epoll_pwait2, SLOW) { in_set(pwait2_it, 0, false); }
-CASE_ATTR(epoll_nested, SLOW) { in_set(poll_it, 0, false); }
+CASE_ATTR(epoll_nested, SLOW) { in_set(poll_thread, 0, false); }
 
 /* The socket comes into the set in which another thread sleeps only after its first datagram was sent; by another number. */
 CASE_ATTR(added_later, SLOW)
@@ -198,7 +183,7 @@ CASE_ATTR(several, SLOW)
 
 	MUST(add_epoll(ep, fd, EPOLLIN, 7));
 	t[0] = thread(poll_short, &fd);
-	t[1] = thread(poll_it, &fd);
+	t[1] = thread(poll_thread, &fd);
 	t[2] = thread(pwait_quiet, &ep);
 	nap(1);
 	send_first(fd, false, 0);
@@ -323,7 +308,7 @@ CASE_ATTR(polled_in_set, SLOW)
 	pthread_t t;
 
 	MUST(add_epoll(ep, fd, EPOLLIN, 7));
-	t = thread(poll_it, &fd);
+	t = thread(poll_thread, &fd);
 	nap(1);
 	send_first(fd, false, 0);
 	join(t);
@@ -342,7 +327,7 @@ CASE_ATTR(two_receivers, SLOW)
 	char c;
 
 	for (int i = 0; i < 2; i++)
-		t[i] = thread(recv_it, &fd);
+		t[i] = thread(recv_thread, &fd);
 	nap(1);
 	T(sendto(fd, "one", 3, MSG_DONTWAIT, TO(PEER, ECHO)));
 	T(recv(fd, &c, 1, MSG_DONTWAIT));
@@ -367,7 +352,7 @@ CASE_ATTR(neighbour, SLOW)
 	socklen_t len = sizeof(here);
 	pthread_t t;
 
-	t = thread(poll_it, &fd);
+	t = thread(poll_thread, &fd);
 	nap(1);
 	send_first(fd, false, 0);
 	MUST(getsockname(fd, (void *)&here, &len));

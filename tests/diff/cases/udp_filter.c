@@ -299,12 +299,7 @@ CASE_FAMILIES(peers)
 	show_quiet(fd);
 	T(attach(fd, begins_with_k, LENGTH(begins_with_k)));
 	MUST(getsockname(fd, (void *)&here, &len));
-	if (case_family == AF_INET)
-		((struct sockaddr_in *)&here)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	else if (case_mapped)
-		inet_pton(AF_INET6, "::ffff:127.0.0.1", &((struct sockaddr_in6 *)&here)->sin6_addr);
-	else
-		((struct sockaddr_in6 *)&here)->sin6_addr = in6addr_loopback;
+	name_loopback(&here);
 	T(sendto(near, "near", 4, 0, (void *)&here, len));
 	T(sendto(near, "kin", 3, 0, (void *)&here, len));
 	await(fd);

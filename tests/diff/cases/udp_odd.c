@@ -220,12 +220,7 @@ CASE_FAMILIES(from_connected)
 		  (void *)&(struct sockaddr_in6){ .sin6_family = AF_INET6 }, at_len()));
 	MUST(getsockname(near, (void *)&here, &len));
 	T(connect(fd, TO(PEER, ECHO)));
-	if (case_family == AF_INET)
-		((struct sockaddr_in *)&here)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	else if (case_mapped)
-		inet_pton(AF_INET6, "::ffff:127.0.0.1", &((struct sockaddr_in6 *)&here)->sin6_addr);
-	else
-		((struct sockaddr_in6 *)&here)->sin6_addr = in6addr_loopback;
+	name_loopback(&here);
 	T(sendto(fd, "near", 4, 0, (void *)&here, len));
 	T(recv(near, buf, sizeof(buf), MSG_DONTWAIT));
 	T(sendto(fd, "stranger", 8, 0, TO(PEER, FIRST)));

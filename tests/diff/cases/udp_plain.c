@@ -16,12 +16,7 @@ static int near(struct sockaddr_storage *name)
 
 	memset(name, 0, sizeof(*name));
 	name->ss_family = (sa_family_t)case_family;
-	if (case_family == AF_INET)
-		((struct sockaddr_in *)name)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	else if (case_mapped)
-		inet_pton(AF_INET6, "::ffff:127.0.0.1", &((struct sockaddr_in6 *)name)->sin6_addr);
-	else
-		((struct sockaddr_in6 *)name)->sin6_addr = in6addr_loopback;
+	name_loopback(name);
 	name_len = at_len();
 	MUST(bind(fd, (void *)name, name_len));
 	MUST(getsockname(fd, (void *)name, &name_len));

@@ -71,21 +71,6 @@ static void idle(void)
 	close(p.fd);
 }
 
-static void *poll_it(void *arg)
-{
-	struct pollfd p = { .fd = *(int *)arg, .events = POLLIN };
-	int n = poll(&p, 1, CALM);
-
-	say("poll: %d %s", n, poll_names((unsigned short)p.revents));
-	return NULL;
-}
-
-static void *recv_it(void *arg)
-{
-	show_from(*(int *)arg, 100, 0);
-	return NULL;
-}
-
 static void *peek_it(void *arg)
 {
 	show_from(*(int *)arg, 100, MSG_PEEK);
@@ -108,15 +93,15 @@ static void filtered(void *(*sleeper)(void *), int flags)
 	T(sendto(fd, "two", 3, MSG_DONTWAIT, TO(PEER, ECHO)));
 	join(t);
 	say_span("answered", t0, 4, 20);
-	if (sleeper == poll_it)
+	if (sleeper == poll_thread)
 		show_from(fd, 100, MSG_DONTWAIT);
 	show_quiet(fd);
 }
 
-CASE_ATTR(filter_poll, SLOW) { filtered(poll_it, SOCK_NONBLOCK); }
-CASE_ATTR(filter_poll6, SLOW) { case_family = AF_INET6; filtered(poll_it, SOCK_NONBLOCK); }
-CASE_ATTR(filter_mapped, SLOW) { case_family = AF_INET6; case_mapped = true; filtered(poll_it, SOCK_NONBLOCK); }
-CASE_ATTR(filter_recv, SLOW) { filtered(recv_it, 0); }
+CASE_ATTR(filter_poll, SLOW) { filtered(poll_thread, SOCK_NONBLOCK); }
+CASE_ATTR(filter_poll6, SLOW) { case_family = AF_INET6; filtered(poll_thread, SOCK_NONBLOCK); }
+CASE_ATTR(filter_mapped, SLOW) { case_family = AF_INET6; case_mapped = true; filtered(poll_thread, SOCK_NONBLOCK); }
+CASE_ATTR(filter_recv, SLOW) { filtered(recv_thread, 0); }
 
 /* A child that came by fork meanwhile goes on with the socket, too, filter and all. */
 CASE_ATTR(filter_forked, SLOW)
@@ -128,7 +113,7 @@ CASE_ATTR(filter_forked, SLOW)
 
 	MUST(pipe(go));
 	filter(fd);
-	t = thread(poll_it, &fd);
+	t = thread(poll_thread, &fd);
 	nap(1);
 	T(sendto(fd, "one", 3, 0, TO(PEER, ECHO)));
 	child = fork();
@@ -180,7 +165,7 @@ CASE_ATTR(peek_beside, SLOW)
 	pthread_t t;
 
 	offset(fd, 2);
-	t = thread(poll_it, &fd);
+	t = thread(poll_thread, &fd);
 	nap(1);
 	T(sendto(fd, "one", 3, 0, TO(PEER, ECHO)));
 	show_unread(fd);
@@ -210,7 +195,7 @@ CASE_ATTR(peek_behind, SLOW)
 	pthread_t t;
 
 	MUST(bind(fd, (void *)&any, sizeof(any)));
-	t = thread(recv_it, &other);
+	t = thread(recv_thread, &other);
 	offset(fd, 1);
 	from_near(fd, "first");
 	nap(1);
@@ -247,7 +232,7 @@ CASE_ATTR(polled_and_waited_for, SLOW)
 	char c;
 
 	MUST(add_epoll(ep, fd, EPOLLIN, 7));
-	t = thread(poll_it, &fd);
+	t = thread(poll_thread, &fd);
 	nap(1);
 	T(sendto(fd, "one", 3, 0, TO(PEER, ECHO)));
 	n = epoll_wait(ep, &ev, 1, CALM);
@@ -315,7 +300,7 @@ CASE_ATTR(corked, SLOW)
 	pthread_t t;
 
 	MUST(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &one, sizeof(one)));
-	t = thread(poll_it, &fd);
+	t = thread(poll_thread, &fd);
 	nap(1);
 	T(sendto(fd, "one ", 4, 0, TO(PEER, ECHO)));
 	T(sendto(fd, "two", 3, 0, TO(PEER, ECHO)));
@@ -491,7 +476,7 @@ static void sandboxed(void)
 
 	sandbox();
 	MUST(add_epoll(ep, fds[0], EPOLLIN, 7));
-	t = thread(poll_it, &fds[1]);
+	t = thread(poll_thread, &fds[1]);
 	nap(1);
 	T(sendto(fds[0], "one", 3, 0, TO(PEER, ECHO)));
 	T(epoll_wait(ep, &ev, 1, CALM));
