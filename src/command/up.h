@@ -64,8 +64,11 @@ int ts_up_login(const struct ts_up *up, char **flags);
 int ts_up_resume(const struct ts_up *up);
 void ts_up_logout(const struct ts_up *up);
 
-/* up_follow.c: runs `tailscale` with these words (the first is its name), shows the link and what it says. 0, or 1 (said). */
-int ts_up_tailscale(const struct ts_up *up, char **argv);
+/*
+ * up_follow.c: runs `tailscale` with these words (the first is its name), shows the link and what it says. 0, or 1 (said). With
+ * `refused` not null it sets that, and does not say so, where the daemon told an error of the control server's.
+ */
+int ts_up_tailscale(const struct ts_up *up, char **argv, bool *refused);
 
 /* up_unit.c: the same under systemd's user manager. */
 int ts_up_unit_start(const struct ts_up *up);

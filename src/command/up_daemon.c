@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A daemon of one's own and its supervisor, a process that starts it again when it ends. Whoever holds the lock on
- * daemon.lock is the supervisor of that folder, and its PID stands in the file: a lock goes with its process, so a stale
- * PID is never signalled. The daemon is told to end when the supervisor does, however that happens.
+ * daemon.lock is the supervisor of that folder. It is a lock of fcntl's (F_SETLK): the kernel knows its PID from the moment
+ * that it is held until its process has ended, and whoever only looks holds nothing. Where a folder is shared with another
+ * machine or another PID namespace, the kernel gives no PID of ours for a lock from there, so none is signalled. It goes with
+ * the first descriptor of the file that its process closes, so the supervisor opens it once. The daemon is told to end when
+ * the supervisor does, however that happens.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -75,19 +77,29 @@ static int open_lock(const struct ts_up *up)
 	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+/* F_SETLK: takes it; F_GETLK: who has it, 0 for nobody, below 1 for somebody who has no PID here. -errno. */
+static int lock_file(int fd, int command, pid_t *holder)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, command, &lock) != 0)
+		return -errno;
+	if (command == F_GETLK)
+		*holder = lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+	return 0;
+}
+
 pid_t ts_up_supervisor(const struct ts_up *up)
 {
 	int fd = open_lock(up);
-	char text[24] = "";
 	pid_t pid = 0;
 
 	if (fd < 0)
 		return 0;
-	/* Shared: two that only look do not take each other for a supervisor. */
-	if (flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK && pread(fd, text, sizeof(text) - 1, 0) > 0)
-		pid = (pid_t)strtol(text, NULL, 10);
+	if (lock_file(fd, F_GETLK, &pid) != 0)
+		pid = 0;
 	close(fd);
-	return pid > 1 ? pid : 0;
+	return pid > 0 ? pid : 0;
 }
 
 bool ts_up_has_ended(const struct ts_up *up, char how[64])
@@ -238,11 +250,11 @@ int ts_up_supervise(const struct ts_up *up, int ready_fd)
 {
 	struct ts_own_ports ports = { .socks5 = 0 };
 	char path[TS_UP_PATH_MAX + 16];
-	int fd = open_lock(up), err, ret = 1;
+	int fd = open_lock(up), err = fd < 0 ? -errno : lock_file(fd, F_SETLK, NULL), ret = 1;
 
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
+	if (err) {
 		say_why(ready_fd, "/daemon.lock: ", up->dir,
-			fd >= 0 && errno == EWOULDBLOCK ? "another tsproxy up is at work" : strerror(errno));
+			err == -EAGAIN || err == -EACCES ? "another tsproxy up is at work" : strerror(-err));
 		goto out;
 	}
 	err = ts_up_choose_ports(&ports) ? ts_own_ports_write(&ports) : -EADDRINUSE;

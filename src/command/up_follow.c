@@ -30,6 +30,7 @@ struct stream {
 
 struct follow {
 	const struct ts_up *up;
+	bool *refused; /* null: an error of the control server's is said like all else */
 	struct stream out, err;
 	char shown[512]; /* the link */
 	unsigned ticks;
@@ -68,15 +69,25 @@ static void take_objects(struct follow *f)
 		s->have = 0;
 }
 
-static void take_lines(struct stream *s, bool all)
+static void take_line(struct follow *f, const char *line, size_t len)
 {
+	static const char refusal[] = "backend error:";
+
+	if (f->refused && len >= sizeof(refusal) - 1 && memcmp(line, refusal, sizeof(refusal) - 1) == 0)
+		*f->refused = true;
+	else if (len)
+		ts_up_say("tailscale: %.*s", (int)(len < 900 ? len : 900), line);
+}
+
+static void take_lines(struct follow *f, bool all)
+{
+	struct stream *s = &f->err;
 	char *end;
 
 	while (s->have && ((end = memchr(s->buf, '\n', s->have)) || all || s->have == sizeof(s->buf))) {
 		size_t len = end ? (size_t)(end - s->buf) : s->have, used = len + (end != NULL);
 
-		if (len)
-			ts_up_say("tailscale: %.*s", (int)(len < 900 ? len : 900), s->buf);
+		take_line(f, s->buf, len);
 		s->have -= used;
 		memmove(s->buf, s->buf + used, s->have);
 	}
@@ -138,7 +149,7 @@ static int follow(struct follow *f, int signals)
 		if (p[0].revents && fill(&f->out))
 			take_objects(f);
 		if (p[1].revents)
-			take_lines(&f->err, !fill(&f->err));
+			take_lines(f, !fill(&f->err));
 	}
 	return 0;
 }
@@ -215,7 +226,7 @@ static int run(struct follow *f, char **argv, int signals, const sigset_t *befor
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
 }
 
-int ts_up_tailscale(const struct ts_up *up, char **argv)
+int ts_up_tailscale(const struct ts_up *up, char **argv, bool *refused)
 {
 	struct follow *f = calloc(1, sizeof(*f));
 	sigset_t set, before;
@@ -224,6 +235,7 @@ int ts_up_tailscale(const struct ts_up *up, char **argv)
 	if (!f)
 		return 1;
 	f->up = up;
+	f->refused = refused;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);

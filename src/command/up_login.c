@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Talking to the daemon: what state it is in, and `tailscale up` (up_follow.c runs it). An auth key reaches it through a file without a name, never through its command line, which every user can read.
+ * Talking to the daemon: what state it is in, and `tailscale up` (up_follow.c runs it). An auth key reaches it through a file
+ * without a name, never through its command line, which every user can read.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -163,6 +164,7 @@ int ts_up_login(const struct ts_up *up, char **flags)
 	const char *key = take_key(flags);
 	char sock[TS_UP_PATH_MAX + 16], key_flag[64];
 	size_t n = 0, at = 0;
+	bool refused = false;
 	int key_fd = -1, ret;
 	char **argv;
 
@@ -187,7 +189,14 @@ int ts_up_login(const struct ts_up *up, char **flags)
 	if (key)
 		argv[at++] = key_flag;
 	memcpy(argv + at, flags, n * sizeof(*argv));
-	ret = ts_up_tailscale(up, argv);
+	/*
+	 * `tailscale up` listens to the daemon, and only then has it begin anew: in between comes what a login before this one is
+	 * answered, and tailscaled tries one that was refused again and again, at first every few milliseconds. By the end of
+	 * `tailscale up` that one is over, so a second answer is to ours. A daemon that we began has had no login before.
+	 */
+	ret = ts_up_tailscale(up, argv, up->began ? NULL : &refused);
+	if (refused)
+		ret = ts_up_tailscale(up, argv, NULL);
 	free(argv);
 	if (key_fd >= 0)
 		close(key_fd);
@@ -205,7 +214,7 @@ int ts_up_resume(const struct ts_up *up)
 		return 1;
 	}
 	snprintf(sock, sizeof(sock), "--socket=%s", up->socket);
-	return ts_up_tailscale(up, argv);
+	return ts_up_tailscale(up, argv, NULL);
 }
 
 void ts_up_logout(const struct ts_up *up)
@@ -215,5 +224,5 @@ void ts_up_logout(const struct ts_up *up)
 
 	snprintf(sock, sizeof(sock), "--socket=%s", up->socket);
 	if (up->tailscale[0])
-		ts_up_tailscale(up, argv);
+		ts_up_tailscale(up, argv, NULL);
 }

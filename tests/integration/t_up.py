@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """tsproxy up and down over a stand-in for tailscaled: the supervisor, ports, what is already there, every error."""
+import concurrent.futures
 import os
 import pty
 import signal
@@ -146,6 +147,41 @@ def stopped(t):
     assert open(f"{t.home}/words").read().endswith("/tailscaled.sock up\n"), done
     t.launcher("up", "--hostname=x").bad(status=1)
     assert open(f"{t.home}/words").read().endswith("/tailscaled.sock up --json --hostname=x\n")
+
+
+@test("up after a login that was refused, which the daemon tries again: that one's answer is not taken for this one's")
+def refused_before(t):
+    t.file("bin/tailscaled", TAILSCALED.format(sim=t.build("tsproxy-sim") + " --state NeedsLogin"), 0o755)
+    t.file("bin/tailscale", '#!/bin/sh\necho "$@" >> "$HOME/words"\n[ -e "$HOME/later" ] && [ "$(wc -l < "$HOME/words")" -gt 1 ] '
+           "&& { echo 'no control server' >&2; exit 1; }\necho 'backend error: invalid authkey' >&2\nexit 1\n", 0o755)
+    t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
+    for times in 1, 2:
+        done = t.launcher("up", "--own").bad("tailscale: backend error: invalid authkey", status=1)
+        assert open(f"{t.home}/words").read().count("\n") == times and done.err.count("invalid authkey") == 1, done
+        os.unlink(f"{t.home}/words")
+    t.file("home/later")
+    done = t.launcher("up", "--own").bad("tailscale: no control server", "logging in: failed", status=1)
+    assert open(f"{t.home}/words").read().count("\n") == 2 and "authkey" not in done.err, done
+    t.launcher("down").good("down;")
+
+
+@test("up as the first process of a container is found there, and down ends it")
+def first_process(t):
+    install(t)
+    up, down = (f"{t.build('tsproxy')} {words}" for words in ("up --foreground --own --no-login", "down"))
+    done = t.run(["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c",
+                  f"(until {down} | grep -q '^down;'; do :; done) & exec {up}"], timeout=60).good()
+    assert not os.path.exists(own(t, "tailscaled.sock")), done
+
+
+@test("up twice at once, again and again: the one that comes second finds the first one's supervisor, whoever looks meanwhile")
+def pairs(t):
+    install(t)
+    with concurrent.futures.ThreadPoolExecutor() as together:
+        for _ in range(10):
+            for done in list(together.map(lambda _: t.launcher("up", "--own", "--no-login", timeout=60), range(4))):
+                done.good()
+            t.launcher("down").good("down;")
 
 
 @test("up and down: what cannot be is refused in a line, and leaves nothing behind")
