@@ -337,8 +337,15 @@ int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts
 ssize_t ts_udp_refuse(int fd, const struct ts_udp *u, int err);
 /* The real call; where it says that the relay is gone and another can be had, once more. */
 ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *out, int flags);
+/*
+ * Whether the socket was shut down for sending. The kernel sees that when it makes room for a datagram, before it takes what is in
+ * it (sock_alloc_send_pskb), so one that cannot be read tells it and never leaves. As with each that is sent the socket has a port
+ * then, and the room that is given back is an edge for whoever waits for EPOLLOUT.
+ */
+bool ts_udp_is_shut(int fd, const struct ts_udp_view *v);
 /* The relay is not known yet: keeps it in the queue, in its segments. Its length or -errno. */
-ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment);
+ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_view *v, const struct ts_udp_way *way, const struct msghdr *msg,
+			  int segment);
 /* udp_beside.c: to another than the peer that the socket is connected to, and not through the relay. Its length or -errno. */
 ssize_t ts_udp_send_beside(int fd, const struct msghdr *msg, int flags);
 #define TS_UDP_SEGMENTS_MAX 128	/* UDP_MAX_SEGMENTS in linux/udp.h; 64 before 6.9, where the kernel says so */

@@ -86,12 +86,12 @@ __attribute__((noinline)) ssize_t ts_udp_send_segments(int fd, struct ts_udp *u,
 	if (len > 0xffff || segment + way->head_len > TS_UDP_RELAY_BYTES)
 		return -EMSGSIZE;
 	if (len > (size_t)segment * TS_UDP_SEGMENTS_MAX)
-		return -EINVAL;
+		return ts_udp_is_shut(fd, v) ? -EPIPE : -EINVAL;
 	err = ts_udp_see_to_relay(fd, u, v, false);
 	if (err < 0)
 		return err;
 	if (v->pending)
-		return ts_udp_send_later(fd, u, way, msg, segment);
+		return ts_udp_send_later(fd, u, v, way, msg, segment);
 	if (msg->msg_iovlen + 2 * TS_UDP_SEGMENTS_MAX <= TS_UDP_PIECES_MAX)
 		return send_pieces(fd, u, v, way, msg, flags, (size_t)segment);
 	piece.iov_base = ts_zero_pages(len, MAP_PRIVATE);

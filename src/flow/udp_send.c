@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <netinet/udp.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tsproxy/dest.h"
 #include "tsproxy/log.h"
@@ -154,15 +155,39 @@ ssize_t ts_udp_refuse(int fd, const struct ts_udp *u, int err)
 	return err;
 }
 
-ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment)
+bool ts_udp_is_shut(int fd, const struct ts_udp_view *v)
+{
+	struct ts_addr none;
+	union ts_udp_name name;
+	socklen_t len;
+	long hole = ts_sys(SYS_mmap, 0, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), r;
+
+	if (hole < 0)
+		return false;
+	if (v->v6only)
+		ts_addr_set6(&none, in6addr_loopback.s6_addr, 9);
+	else
+		ts_addr_set4(&none, (const uint8_t[4]){ 127, 0, 0, 1 }, 9);
+	ts_udp_name_set(&name, &len, &none, v->family);
+	/* What the socket was told of before, such as that the relay is gone, comes first, once. */
+	do
+		r = ts_sys(SYS_sendto, fd, hole, 1, MSG_DONTWAIT | MSG_NOSIGNAL, &name, len);
+	while (r == -ECONNREFUSED);
+	ts_sys(SYS_munmap, hole, 1);
+	return r == -EPIPE;
+}
+
+ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_view *v, const struct ts_udp_way *way, const struct msghdr *msg,
+			  int segment)
 {
 	size_t len = ts_udp_length(msg), step = segment ? (size_t)segment : len;
 
 	if (len > 0xffff || (len < step ? len : step) + way->head_len > TS_UDP_RELAY_BYTES)
 		return -EMSGSIZE;
+	if (ts_udp_is_shut(fd, v))
+		return -EPIPE;
 	if (segment && len > (size_t)segment * TS_UDP_SEGMENTS_MAX)
 		return -EINVAL;
-	take_port(fd, u);
 	for (size_t at = 0; at < len || !at; at += step) {
 		int err = ts_udp_queue(u, way, msg, at, len - at < step ? len - at : step);
 
@@ -260,16 +285,18 @@ static ssize_t append(int fd, struct ts_udp *u, struct ts_udp_view *v, const str
 }
 
 /* The relay is not known yet. */
-static ssize_t later(int fd, struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, int segment, int flags)
+static ssize_t later(int fd, struct ts_udp *u, const struct ts_udp_view *v, const struct ts_udp_way *way, const struct msghdr *msg,
+		     int segment, int flags)
 {
 	size_t len = ts_udp_length(msg);
 	int err;
 
 	if (!u->cork && !(flags & MSG_MORE))
-		return ts_udp_send_later(fd, u, way, msg, segment);
+		return ts_udp_send_later(fd, u, v, way, msg, segment);
 	if (len > (size_t)(TS_UDP_RELAY_BYTES - way->head_len))
 		return -EMSGSIZE;
-	take_port(fd, u);
+	if (ts_udp_is_shut(fd, v))
+		return -EPIPE;
 	err = segment ? -EAGAIN : ts_udp_queue_piece(u, way, msg, len, true);
 	return err ? err : (ssize_t)len;
 }
@@ -294,7 +321,7 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	if (way->head[3] == TS_SOCKS5_ATYP_IPV6)
 		flags &= ~MSG_OOB;	/* udpv6_sendmsg does not look at it; the relay may be at an IPv4 address */
 	if (v->pending)
-		return later(fd, u, way, msg, segment, flags);
+		return later(fd, u, v, way, msg, segment, flags);
 	if (segment && len > (size_t)segment)
 		return ts_udp_send_segments(fd, u, v, way, msg, flags, segment);
 	if (len > (size_t)(TS_UDP_RELAY_BYTES - way->head_len))
@@ -303,7 +330,7 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	if (err < 0)
 		return err;
 	if (v->pending)
-		return later(fd, u, way, msg, segment, flags);
+		return later(fd, u, v, way, msg, segment, flags);
 	return (msg->msg_iovlen <= TS_UDP_PIECES ? send_short : msg->msg_iovlen < TS_UDP_PIECES_MAX ? send_long : send_joined)
 	       (fd, u, v, way, msg, flags, control);
 }

@@ -292,6 +292,23 @@ CASE(segments_shut)
 	T(send(fd, large, 3, MSG_NOSIGNAL));
 }
 
+/* The same, and pieces, while the association is being made. */
+CASE_ATTR(shut_slow, SLOW)
+{
+	static const char large[1000];
+	int fd = udp(0), size = 3;
+
+	T(connect(fd, TO(PEER, ECHO)));
+	T(shutdown(fd, SHUT_WR));
+	T(send(fd, "x", 1, MSG_NOSIGNAL));
+	T(send(fd, "one ", 4, MSG_NOSIGNAL | MSG_MORE));
+	T(sendto(fd, "x", 1, MSG_NOSIGNAL, TO(PEER, ECHO)));
+	T(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)));
+	T(send(fd, large, 6, MSG_NOSIGNAL));
+	T(send(fd, large, sizeof(large), MSG_NOSIGNAL));
+	show_quiet(fd);
+}
+
 /* --- UDP_CORK and sleepers --- */
 
 CASE_ATTR(corked, SLOW)
