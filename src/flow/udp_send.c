@@ -165,7 +165,7 @@ bool ts_udp_is_shut(int fd, const struct ts_udp_view *v)
 	if (hole < 0)
 		return false;
 	if (v->v6only)
-		ts_addr_set6(&none, in6addr_loopback.s6_addr, 9);
+		ts_addr_set6(&none, (const uint8_t[16]){ [15] = 1 }, 9);
 	else
 		ts_addr_set4(&none, (const uint8_t[4]){ 127, 0, 0, 1 }, 9);
 	ts_udp_name_set(&name, &len, &none, v->family);
