@@ -77,29 +77,19 @@ static int open_lock(const struct ts_up *up)
 	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
-/* F_SETLK: takes it; F_GETLK: who has it, 0 for nobody, below 1 for somebody who has no PID here. -errno. */
-static int lock_file(int fd, int command, pid_t *holder)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-	if (fcntl(fd, command, &lock) != 0)
-		return -errno;
-	if (command == F_GETLK)
-		*holder = lock.l_type == F_UNLCK ? 0 : lock.l_pid;
-	return 0;
-}
+static const struct flock whole_file = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
 pid_t ts_up_supervisor(const struct ts_up *up)
 {
+	struct flock lock = whole_file;
 	int fd = open_lock(up);
-	pid_t pid = 0;
+	bool held;
 
 	if (fd < 0)
 		return 0;
-	if (lock_file(fd, F_GETLK, &pid) != 0)
-		pid = 0;
+	held = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 	close(fd);
-	return pid > 0 ? pid : 0;
+	return held && lock.l_pid > 0 ? lock.l_pid : 0;
 }
 
 bool ts_up_has_ended(const struct ts_up *up, char how[64])
@@ -250,7 +240,7 @@ int ts_up_supervise(const struct ts_up *up, int ready_fd)
 {
 	struct ts_own_ports ports = { .socks5 = 0 };
 	char path[TS_UP_PATH_MAX + 16];
-	int fd = open_lock(up), err = fd < 0 ? -errno : lock_file(fd, F_SETLK, NULL), ret = 1;
+	int fd = open_lock(up), err = fd < 0 || fcntl(fd, F_SETLK, &whole_file) != 0 ? -errno : 0, ret = 1;
 
 	if (err) {
 		say_why(ready_fd, "/daemon.lock: ", up->dir,
