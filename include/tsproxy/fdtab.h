@@ -79,16 +79,15 @@ struct ts_flow {
 /* One bit a descriptor, set where the flags have TS_FD_FLOW or TS_FD_TAGGED_SET: to be held against select's sets. */
 extern unsigned long ts_fd_waits[TS_FD_MAX / (8 * sizeof(long))];
 
+static inline unsigned ts_fd_get_flags(int fd)
+{
+	return (unsigned)fd < TS_FD_MAX ? __atomic_load_n(&ts_fd_flags[fd], __ATOMIC_RELAXED) : 0;
+}
+
 /* True where the descriptor may belong to a flow. Two loads; no lock. */
 static inline bool ts_fd_has_flow(int fd)
 {
-	return __builtin_expect(__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) != 0, 0) &&
-	       (unsigned)fd < TS_FD_MAX && ts_fd_flags[fd] & TS_FD_FLOW;
-}
-
-static inline unsigned ts_fd_get_flags(int fd)
-{
-	return (unsigned)fd < TS_FD_MAX ? ts_fd_flags[fd] : 0;
+	return __builtin_expect(__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) != 0, 0) && ts_fd_get_flags(fd) & TS_FD_FLOW;
 }
 
 /* True where reading and writing may concern us: a flow, or datagrams through a relay. */
@@ -126,7 +125,13 @@ static inline uint32_t ts_flow_wake_events(const struct ts_flow *f)
 
 /* The highest descriptor that ever had a flag, for close_range. */
 int ts_fd_highest(void);
+/*
+ * Sets and clears flags in one atomic step. TS_FD_FLOW, TS_FD_TAGGED_SET, TS_FD_WAKER and TS_FD_UDP change under ts_fdtab_lock only;
+ * the others need no lock.
+ */
 void ts_fd_set_flags(int fd, unsigned set, unsigned clear);
+/* Clears all flags of a descriptor that has none of those four. False where it has one: take the lock. */
+bool ts_fd_clear_plain(int fd);
 /* Another number than `fd` names its socket, too: whoever connects it must ask the kernel for those and where they are registered. */
 void ts_fd_untrack(int fd);
 

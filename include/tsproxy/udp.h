@@ -136,7 +136,7 @@ extern unsigned ts_udp_nudges, ts_udp_hushes;
 /* False where nothing of this can happen to a thread that goes to sleep now. */
 static inline bool ts_udp_may_nudge(void)
 {
-	return __builtin_expect(ts_fd_datagrams, 0) && !ts_single_threaded();
+	return __builtin_expect(__atomic_load_n(&ts_fd_datagrams, __ATOMIC_RELAXED), 0) && !ts_single_threaded();
 }
 /* Before a wait: takes those out. True where there was one. After a wait that ended too early: others, where there are none. */
 bool ts_udp_hush_all(void);

@@ -92,22 +92,43 @@ static void mark_waits(int fd, bool on)
 		__atomic_fetch_and(word, ~bit, __ATOMIC_RELAXED);
 }
 
+#define WAITS (TS_FD_FLOW | TS_FD_TAGGED_SET)
+#define LOCKED (WAITS | TS_FD_WAKER | TS_FD_UDP)
+
+/* Other threads change other flags of the same number meanwhile. False, and nothing is changed, where one of `unless` is set. */
+static bool change_flags(int fd, unsigned set, unsigned clear, unsigned unless)
+{
+	uint16_t before = (uint16_t)ts_fd_get_flags(fd), after;
+
+	do {
+		if (before & unless)
+			return false;
+		after = (uint16_t)((before & ~clear) | set);
+	} while (after != before &&
+		 !__atomic_compare_exchange_n(&ts_fd_flags[fd], &before, after, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	if ((before ^ after) & TS_FD_FLOW)
+		__atomic_fetch_add(&ts_flow_count, after & TS_FD_FLOW ? 1 : -1, __ATOMIC_RELAXED);
+	if (!(before & WAITS) != !(after & WAITS))
+		mark_waits(fd, after & WAITS);
+	return true;
+}
+
 void ts_fd_set_flags(int fd, unsigned set, unsigned clear)
 {
 	int seen = ts_fd_highest();
-	unsigned before, after;
 
 	if ((unsigned)fd >= TS_FD_MAX)
 		return;
-	before = ts_fd_flags[fd];
-	after = (before & ~clear) | set;
-	ts_fd_flags[fd] = (uint16_t)after;
-	if ((before | after) & (TS_FD_FLOW | TS_FD_TAGGED_SET))
-		mark_waits(fd, after & (TS_FD_FLOW | TS_FD_TAGGED_SET));
 	if (set & TS_FD_DATAGRAM)
-		ts_fd_datagrams = true;
+		__atomic_store_n(&ts_fd_datagrams, true, __ATOMIC_RELAXED);
 	while (set && fd > seen && !__atomic_compare_exchange_n(&highest, &seen, fd, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
+	change_flags(fd, set, clear, 0);
+}
+
+bool ts_fd_clear_plain(int fd)
+{
+	return (unsigned)fd >= TS_FD_MAX || change_flags(fd, 0, TS_FD_ALL, LOCKED);
 }
 
 void ts_fd_untrack(int fd)
@@ -181,7 +202,6 @@ static void clear_suspect(int fd)
 	if (!(ts_fd_get_flags(fd) & TS_FD_SUSPECT))
 		return;
 	ts_fd_set_flags(fd, 0, TS_FD_FLOW | TS_FD_SUSPECT);
-	__atomic_sub_fetch(&ts_flow_count, 1, __ATOMIC_RELAXED);
 }
 
 void ts_flow_suspect(int fd)
@@ -189,7 +209,6 @@ void ts_flow_suspect(int fd)
 	if ((unsigned)fd >= TS_FD_MAX || ts_fd_get_flags(fd) & TS_FD_FLOW)
 		return;
 	ts_fd_set_flags(fd, TS_FD_FLOW | TS_FD_SUSPECT, TS_FD_ALL);
-	__atomic_add_fetch(&ts_flow_count, 1, __ATOMIC_RELAXED);
 }
 
 void ts_flow_add_alias(struct ts_flow *f, int fd)
@@ -205,7 +224,6 @@ void ts_flow_add_alias(struct ts_flow *f, int fd)
 	tables->next_alias[fd] = tables->view[slot].first;
 	tables->view[slot].first = fd + 1;
 	ts_fd_set_flags(fd, TS_FD_FLOW, 0);
-	__atomic_add_fetch(&ts_flow_count, 1, __ATOMIC_RELAXED);
 }
 
 void ts_flow_found_alias(int fd, void *flow)
@@ -247,7 +265,6 @@ static uint32_t unlink_alias(int fd)
 		}
 	tables->next_alias[fd] = 0;
 	ts_fd_set_flags(fd, 0, TS_FD_FLOW);
-	__atomic_sub_fetch(&ts_flow_count, 1, __ATOMIC_RELAXED);
 	return slot;
 }
 

@@ -10,6 +10,7 @@
 #include "tsproxy/epreg.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/trace.h"
+#include "tsproxy/udp.h"
 #include "tsproxy/wait.h"
 
 struct ts_flow *ts_flow_lock(int fd)
@@ -126,16 +127,14 @@ bool ts_tcp_get_lowat(int fd, int *value)
 
 void ts_tcp_fd_closing(int fd)
 {
+	bool datagrams;
+
 	if (__builtin_expect(ts_trace_on, 0)) {
 		if (ts_process() != TS_SELF)
 			return;
 		ts_trace_closing(fd);
 	}
-	if (!(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_WAKER)) && !ts_epreg_any(fd)) {
-		ts_fd_set_flags(fd, 0, TS_FD_ALL);
-		return;
-	}
-	if (ts_process() != TS_SELF)
+	if ((!ts_epreg_any(fd) && ts_fd_clear_plain(fd)) || ts_process() != TS_SELF)
 		return;
 	ts_lock(&ts_fdtab_lock);
 	if (!(ts_fd_get_flags(fd) & TS_FD_SUSPECT))
@@ -144,8 +143,11 @@ void ts_tcp_fd_closing(int fd)
 	if (ts_fd_get_flags(fd) & TS_FD_WAKER)
 		ts_wait_forget_waker(fd);
 	ts_epreg_forget(fd);
-	ts_fd_set_flags(fd, 0, TS_FD_ALL);
+	datagrams = ts_fd_get_flags(fd) & TS_FD_UDP;	/* another thread has just sent to the tailnet */
+	ts_fd_set_flags(fd, 0, datagrams ? 0 : TS_FD_ALL);
 	ts_unlock(&ts_fdtab_lock);
+	if (datagrams)
+		ts_udp_fd_closing(fd);
 }
 
 void ts_tcp_fd_duplicated(int from, int to)

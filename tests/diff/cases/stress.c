@@ -215,6 +215,54 @@ CASE_ATTR(ten_thousand_pending, "alone slow")
 	show_echo(connected(0, PEER, ECHO));
 }
 
+/* One thread connects, another sets options by the same number: whatever either changes, the other's part stays as it was. */
+#define OPTIONED 2500
+
+static volatile int optioned = -1, optioned_stop;
+
+static void *set_options(void *arg)
+{
+	struct timeval t = { .tv_sec = 5 };
+	int fd;
+
+	while (!optioned_stop)
+		if ((fd = optioned) >= 0)
+			setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	return arg;
+}
+
+CASE_ATTR(options_meanwhile, "alone")
+{
+	static int fds[OPTIONED];
+	int connected = 0, failed = 0;
+	pthread_t t;
+
+	files(OPTIONED + 100);
+	t = thread(set_options, NULL);
+	for (int i = 0; i < OPTIONED; i++) {
+		int fd = fds[i] = sock(SOCK_NONBLOCK);
+
+		optioned = fd;
+		for (volatile int k = 0; k < i % 64 * 4; k++)
+			;
+		failed += connect(fd, TO(PEER, ECHO)) == 0 || errno != EINPROGRESS;
+		optioned = -1;
+	}
+	for (int i = 0; i < OPTIONED; i++) {
+		struct pollfd p = { fds[i], POLLOUT, 0 };
+		struct sockaddr_storage sa;
+		socklen_t len = sizeof(sa);
+
+		poll(&p, 1, 10000);
+		connected += p.revents == POLLOUT && getpeername(fds[i], (struct sockaddr *)&sa, &len) == 0 &&
+			     ((struct sockaddr_in *)&sa)->sin_port == htons(ECHO);
+		close(fds[i]);
+	}
+	optioned_stop = 1;
+	join(t);
+	say("connected %d failed %d", connected, failed);
+}
+
 /* Threads that close each other's pending sockets and reuse the numbers at once. */
 static volatile int churn_stop;
 
