@@ -18,9 +18,9 @@ static const char usage[] =
 	"usage: tsproxy up [options] [--] [flags of tailscale up]\n"
 	"Starts a tailscaled without root where none runs, logs in, and makes the map.\n"
 	"May be said again and again.\n"
-	"  --authkey KEY         log in without being asked (or TS_AUTHKEY); --hostname,\n"
-	"                        --login-server, --advertise-routes and so on are passed\n"
-	"                        on to tailscale up, and so is all that is behind --\n"
+	"  --authkey KEY|file:FILE   log in without being asked (or TS_AUTHKEY); FILE may\n"
+	"                        be a pipe. --hostname, --login-server and so on are\n"
+	"                        passed on to tailscale up, and so is all behind --\n"
 	"  --own                 a daemon of one's own, also where the system has one\n"
 	"  --ephemeral           keep no state: the node goes with the daemon\n"
 	"  --systemd             under systemd's user manager, from each login on\n"
@@ -242,6 +242,7 @@ int main(int argc, char **argv)
 	const char *profile;
 	struct ts_conf conf;
 	struct words w;
+	char **flags;
 	int ret;
 
 	ret = ts_options_begin(&argc, argv, usage, NULL, &conf);
@@ -252,6 +253,9 @@ int main(int argc, char **argv)
 	w.foreground = ts_options_flag(&argc, argv, "--foreground");
 	w.no_login = ts_options_flag(&argc, argv, "--no-login");
 	up.ephemeral = ts_options_flag(&argc, argv, "--ephemeral");
+	flags = take_flags(argc, argv);
+	if (ts_up_hide_secrets(flags))
+		return 1;
 	if (ts_settings_load(&set, NULL))
 		return 2;
 	if (set.status && *set.status) {
@@ -270,8 +274,7 @@ int main(int argc, char **argv)
 		if (!w.own && (!profile || !*profile || strcmp(profile, "default") == 0 || set.socket) &&
 		    !ts_up_supervisor(&up))
 			find_other(&up, &set);
-		ret = w.foreground && up.own ? stay(&up, &conf, &w, take_flags(argc, argv)) :
-					       bring_up(&up, &conf, &w, take_flags(argc, argv));
+		ret = w.foreground && up.own ? stay(&up, &conf, &w, flags) : bring_up(&up, &conf, &w, flags);
 	}
 	ts_settings_free(&set);
 	return ret;

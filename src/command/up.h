@@ -65,6 +65,18 @@ int ts_up_resume(const struct ts_up *up);
 void ts_up_logout(const struct ts_up *up);
 
 /*
+ * up_secret.c: auth keys, OAuth client secrets and identity tokens among the flags of `tailscale up`, and TS_AUTHKEY's.
+ * Early: takes them out of this process's command line and environment. The flags then name files. 0 or 1 (said).
+ */
+int ts_up_hide_secrets(char **flags);
+/*
+ * Reads the files that the flags name, and names those that `tailscale` can read instead; adds TS_AUTHKEY's where none is
+ * named, for which there is room. False where one cannot be had (said).
+ */
+bool ts_up_pass_secrets(char **flags);
+void ts_up_forget_secrets(void);
+
+/*
  * up_follow.c: runs `tailscale` with these words (the first is its name), shows the link and what it says. 0, or 1 (said). With
  * `refused` not null it sets that, and does not say so, where the daemon told an error of the control server's.
  */

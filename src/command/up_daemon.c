@@ -242,6 +242,7 @@ int ts_up_supervise(const struct ts_up *up, int ready_fd)
 	char path[TS_UP_PATH_MAX + 16];
 	int fd = open_lock(up), err = fd < 0 || fcntl(fd, F_SETLK, &whole_file) != 0 ? -errno : 0, ret = 1;
 
+	ts_up_forget_secrets();
 	if (err) {
 		say_why(ready_fd, "/daemon.lock: ", up->dir,
 			err == -EAGAIN || err == -EACCES ? "another tsproxy up is at work" : strerror(-err));

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Talking to the daemon: what state it is in, and `tailscale up` (up_follow.c runs it). An auth key reaches it through a file
- * without a name, never through its command line, which every user can read.
- */
+/* Talking to the daemon: what state it is in, and `tailscale up` (up_follow.c runs it). */
 #include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -117,63 +113,16 @@ bool ts_up_wait_answer(const struct ts_up *up, struct ts_up_state *out)
 	return false;
 }
 
-/* The key in a file without a name that the child inherits; out: what stands for it on the command line. -1: none. */
-static int hide_key(const char *key, char out[64])
-{
-	int fd = memfd_create("auth-key", 0);
-
-	if (fd < 0 || write(fd, key, strlen(key)) != (ssize_t)strlen(key)) {
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	snprintf(out, 64, "--auth-key=file:/dev/fd/%d", fd);
-	return fd;
-}
-
-/* Takes --authkey or --auth-key out of the flags; the key, TS_AUTHKEY's where there is none, or null. */
-static const char *take_key(char **flags)
-{
-	static const char *const names[] = { "--auth-key", "--authkey", "-auth-key", "-authkey" };
-	const char *key = getenv("TS_AUTHKEY");
-	size_t kept = 0;
-
-	for (size_t i = 0; flags[i]; i++) {
-		bool is_key = false;
-
-		for (size_t n = 0; n < sizeof(names) / sizeof(*names) && !is_key; n++) {
-			size_t len = strlen(names[n]);
-
-			if (strncmp(flags[i], names[n], len) != 0 || (flags[i][len] != '\0' && flags[i][len] != '='))
-				continue;
-			is_key = true;
-			if (flags[i][len] == '=')
-				key = flags[i] + len + 1;
-			else if (flags[i + 1])
-				key = flags[++i];
-		}
-		if (!is_key)
-			flags[kept++] = flags[i];
-	}
-	flags[kept] = NULL;
-	return key && *key ? key : NULL;
-}
-
 int ts_up_login(const struct ts_up *up, char **flags)
 {
-	const char *key = take_key(flags);
-	char sock[TS_UP_PATH_MAX + 16], key_flag[64];
+	char sock[TS_UP_PATH_MAX + 16];
 	size_t n = 0, at = 0;
 	bool refused = false;
-	int key_fd = -1, ret;
 	char **argv;
+	int ret = 1;
 
 	if (!up->tailscale[0]) {
 		ts_tool_error("the tailscale command is missing, which logs in: install it");
-		return 1;
-	}
-	if (key && (key_fd = hide_key(key, key_flag)) < 0) {
-		ts_tool_error("the auth key cannot be passed on: %s", strerror(errno));
 		return 1;
 	}
 	while (flags[n])
@@ -186,9 +135,9 @@ int ts_up_login(const struct ts_up *up, char **flags)
 	argv[at++] = sock;
 	argv[at++] = (char *)"up";
 	argv[at++] = (char *)"--json";
-	if (key)
-		argv[at++] = key_flag;
 	memcpy(argv + at, flags, n * sizeof(*argv));
+	if (!ts_up_pass_secrets(argv))
+		goto out;
 	/*
 	 * `tailscale up` listens to the daemon, and only then has it begin anew: in between comes what a login before this one is
 	 * answered, and tailscaled tries one that was refused again and again, at first every few milliseconds. By the end of
@@ -197,9 +146,9 @@ int ts_up_login(const struct ts_up *up, char **flags)
 	ret = ts_up_tailscale(up, argv, up->began ? NULL : &refused);
 	if (refused)
 		ret = ts_up_tailscale(up, argv, NULL);
+out:
+	ts_up_forget_secrets();
 	free(argv);
-	if (key_fd >= 0)
-		close(key_fd);
 	return ret;
 }
 

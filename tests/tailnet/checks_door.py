@@ -79,6 +79,17 @@ class Workspace:
                     found.append(int(pid))
         return found
 
+    @staticmethod
+    def exposed(text):
+        """Processes that have it on their command line or in their environment."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            for name in "cmdline", "environ":
+                with contextlib.suppress(OSError), open(f"/proc/{pid}/{name}", "rb") as f:
+                    if text.encode() in f.read():
+                        found.append((pid, name))
+        return found
+
     def reaches(self, *options, env=()):
         """The page of node 1, once its packets have found their way."""
         def got():
@@ -162,17 +173,26 @@ def login_link(w):
             w.admin("/auth")
 
 
-@check("door: up with a key asks nobody, --ephemeral keeps no state, and the key is on no command line")
+@check("door: up with a key, from a file too, asks nobody; --ephemeral keeps no state; no process shows the key, and no file holds it")
 def auth_key(w):
     key = "tskey-auth-door"
     with workspace(w, 13) as place:
         w.admin(f"/auth?key={key}")
+        path = os.path.join(place.home, "secret")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(key + "\n")
+        os.chmod(path, 0o644)
         try:
-            good(place.up("--ephemeral", env={"TS_AUTHKEY": key}))
-            place.reaches()
-            assert not os.path.exists(f"{place.home}/.local/share/tsproxy/tailscaled.state")
-            good(place.run("tsproxy", "down"))
-            good(place.up("--ephemeral", f"--authkey={key}"))
+            for more, env in ([], {"TS_AUTHKEY": key}), ([f"--authkey={key}"], {}), ([f"--authkey=file:{path}"], {}):
+                good(place.up("--ephemeral", *more, env=env))
+                place.reaches()
+                assert not place.exposed(key), place.exposed(key)
+                files = f"{place.home}/.local/share/tsproxy"
+                assert not os.path.exists(f"{files}/tailscaled.state")
+                holders = [name for name in os.listdir(files) if os.path.isfile(f"{files}/{name}") and
+                           key in open(f"{files}/{name}", encoding="utf-8", errors="replace").read()]
+                assert not holders, holders
+                good(place.run("tsproxy", "down"))
         finally:
             w.admin("/auth")
 
