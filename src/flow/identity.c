@@ -5,8 +5,8 @@
  *   0  u16 magic         2  u8 flags        3  u8 errno where the connection failed
  *   4  u16 kernel's local port: the record is void on any other connection that the same socket makes later
  *   6  u16 peer port     8  u16 local port
- *   10 peer address, then local address: 4 bytes for IPv4; 10 for IPv6 in fd7a:115c:a1e0::/48, which is all of a tailnet's;
- *      else 16. Where both do not fit, the local one is left out.
+ *   10 peer address, then local address: what the longest of the prefixes in `forms` leaves of them. Where both do not fit, the local
+ *      one is left out: it is this node's own then, which the map has.
  */
 #include "tsproxy/identity.h"
 
@@ -23,24 +23,24 @@
 
 enum { FLAG_LOCAL = 1, FLAG_BOUND = 2, PEER_FORM_SHIFT = 2, LOCAL_FORM_SHIFT = 4, FORM_MASK = 3, FLAG_UNREPORTED = 64,
        FLAG_V6ONLY = 128 };
-enum form { FORM_IPV4, FORM_TAILNET6, FORM_IPV6 };
 
 static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
-static const uint8_t tailnet_prefix[6] = { 0xfd, 0x7a, 0x11, 0x5c, 0xa1, 0xe0 };
+/* Of a tailnet's addresses, fd7a:115c:a1e0::/48, the newer have zeros behind it. */
+static const uint8_t tailnet_prefix[10] = { 0xfd, 0x7a, 0x11, 0x5c, 0xa1, 0xe0 };
 
 static const struct { const uint8_t *prefix; uint8_t prefix_len; } forms[] = {
-	[FORM_IPV4] = { mapped_prefix, 12 },
-	[FORM_TAILNET6] = { tailnet_prefix, 6 },
-	[FORM_IPV6] = { tailnet_prefix, 0 },
+	{ mapped_prefix, 12 }, { tailnet_prefix, 10 }, { tailnet_prefix, 6 }, { tailnet_prefix, 0 },
 };
 
 struct ts_plain ts_plain[TS_PLAIN_MAX];
 
 static unsigned form_of(const uint8_t ip[16])
 {
-	if (ts_ip_is4(ip))
-		return FORM_IPV4;
-	return memcmp(ip, tailnet_prefix, sizeof(tailnet_prefix)) == 0 ? FORM_TAILNET6 : FORM_IPV6;
+	unsigned form = 0;
+
+	while (memcmp(ip, forms[form].prefix, forms[form].prefix_len) != 0)
+		form++;
+	return form;
 }
 
 static void put_ip(struct ts_wr *w, const uint8_t ip[16], unsigned form)
@@ -50,10 +50,6 @@ static void put_ip(struct ts_wr *w, const uint8_t ip[16], unsigned form)
 
 static void get_ip(struct ts_rd *r, uint8_t ip[16], unsigned form)
 {
-	if (form > FORM_IPV6) {
-		r->bad = true;
-		return;
-	}
 	const uint8_t *p = ts_rd_bytes(r, 16u - forms[form].prefix_len);
 
 	memcpy(ip, forms[form].prefix, forms[form].prefix_len);

@@ -164,6 +164,8 @@ static void finish_connected(struct ts_flow *f, int fd)
 
 	id.local_known = f->hs.bnd_known && f->hs.bnd.port != 0 && !ts_ip_is_local_scope(f->hs.bnd.ip) &&
 			 memcmp(f->hs.bnd.ip, any, 16) != 0;
+	if (!id.local_known)
+		id.local.port = 0;
 	set_lowat(f, fd, f->lowat);
 	if (ts_identity_write(fd, &id) != 0)
 		ts_debug("fd %d: this kernel keeps no identity in the socket", fd);

@@ -86,13 +86,13 @@ int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 }
 
 /*
- * The local address of a carried connection: what the far side sees, else our tailnet address with the kernel's port. A configured
- * route may lead to a loopback peer: its like is our address there.
+ * The local address of a carried connection: what the far side sees; where that is not known, our tailnet address, and the kernel's port.
+ * A configured route may lead to a loopback peer: its like is our address there.
  */
 static void local_of(const struct ts_identity *id, struct ts_addr *kernel)
 {
 	int family = ts_addr_is4(&id->peer) ? AF_INET : AF_INET6;
-	uint16_t port = id->bound || !id->local_known ? kernel->port : id->local.port;
+	uint16_t port = id->bound || !id->local.port ? kernel->port : id->local.port;
 	static const uint8_t loopback4[16] = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 }, loopback6[16] = { [15] = 1 };
 	struct ts_addr own;
 
