@@ -68,6 +68,16 @@ LAUNCHER_CC := $(CC)
 LAUNCHER_LDFLAGS := -static
 endif
 
+# What is missing is said before anything is compiled. These goals need no compiler, or install what they need.
+NO_BUILD := check clean compdb demo dist format help lint man-lint uninstall
+ifneq ($(filter-out $(NO_BUILD),$(or $(MAKECMDGOALS),all)),)
+MISSING := $(foreach c,$(firstword $(CC)) $(PKG_CONFIG),$(if $(shell command -v $(c)),,$(c))) \
+	$(foreach l,jansson inih,$(if $(shell $(PKG_CONFIG) --exists $(l) 2>/dev/null && echo yes),,$(l)))
+ifneq ($(strip $(MISSING)),)
+$(error Missing: $(strip $(MISSING)). Run scripts/deps build, or install them yourself)
+endif
+endif
+
 # What runs is named in a word; V=1 shows the commands.
 ifneq ($(V),1)
 Q := @

@@ -7,7 +7,9 @@ SCRIPTS = $(shell grep -lE '^\#!/(usr/)?bin/(env )?(ba)?sh' scripts/* tests/*/* 
 format: ## lay out C files as .clang-format says (F=files)
 	clang-format -i $(F)
 
-lint: man-lint ## include layers, documentation, shell scripts, man pages, what style forbids
+lint: ## include layers, documentation, shell scripts, man pages, what style forbids (installs what it needs)
+	scripts/deps lint
+	@$(MAKE) --no-print-directory man-lint
 	scripts/check-layers
 	scripts/check-docs
 	shellcheck -S warning -s bash completions/tsproxy.bash

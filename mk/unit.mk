@@ -17,7 +17,8 @@ unit_pick = $(if $(T),$(foreach t,$(1),$(if $(findstring $(T),$(t)),$(t))),$(1))
 
 .PHONY: check-unit asan fuzz
 check-unit: $(patsubst %,$(B)/unit/%,$(call unit_pick,$(UNIT) $(FUZZ))) ## unit tests and fuzz corpora (T=part of a name, TEST_PREFIX=valgrind)
-	@failed=; \
+	@test -n '$(strip $(call unit_pick,$(UNIT) $(FUZZ)))' || { echo 'no unit test is named $(T)' >&2; exit 1; }; \
+	failed=; \
 	for t in $(call unit_pick,$(UNIT)); do \
 		tests/lib/private env $(UNIT_ENV) TSPROXY_BUILD=$(abspath $(B)) $(TEST_PREFIX) $(B)/unit/$$t; code=$$?; \
 		test $$code = 0 || test $$code = 77 || failed="$$failed $$t"; \

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commands.h"
 #include "environ.h"
 #include "help.h"
 #include "options.h"
@@ -14,19 +15,6 @@
 #include "place.h"
 #include "program.h"
 #include "run.h"
-
-static const char *const commands[] = {
-	"run", "status", "resolve", "doctor", "env", "sync", "explain", "trace", "config", "up", "down", "complete",
-	"help", "version",
-};
-
-static bool is_command(const char *word)
-{
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
-		if (strcmp(commands[i], word) == 0)
-			return true;
-	return false;
-}
 
 /* A sub-command looks at the map that a command would get. */
 static void find_place(struct ts_environ *env)
@@ -80,7 +68,7 @@ static int explain(struct ts_options *opt, struct ts_environ *env)
 /* A sub-command that is a program of its own. */
 static bool is_program(const char *word)
 {
-	return is_command(word) && strcmp(word, "run") != 0 && strcmp(word, "help") != 0 && strcmp(word, "version") != 0;
+	return ts_command_is(word) && strcmp(word, "run") != 0 && strcmp(word, "help") != 0 && strcmp(word, "version") != 0;
 }
 
 static int summary(const char *word, struct ts_environ *env)
@@ -93,12 +81,14 @@ static int summary(const char *word, struct ts_environ *env)
 /* The manual page, where there is one and somebody to show it; else the summary. */
 static int help(const char *word, struct ts_environ *env)
 {
-	const char *page = word && is_program(word) ? ts_parts_page(word) : NULL;
+	const char *page = word && is_program(word) ? ts_parts_page(word) : NULL, *like;
 	char *argv[] = { (char *)"man", (char *)page, NULL };
 	char man[PATH_MAX];
 
-	if (word && !is_command(word)) {
-		ts_say("help: there is no sub-command ", word, "; see tsproxy --help");
+	if (word && !ts_command_is(word)) {
+		like = ts_command_like(word);
+		ts_say("help: there is no sub-command ", word, like ? "; did you mean " : "; see tsproxy --help", like ? like : "",
+		       like ? "?" : "");
 		return TS_EXIT_USAGE;
 	}
 	if (page && ts_program_find(argv[0], ts_env_get(env->v, "PATH"), man) == 0)
@@ -130,7 +120,7 @@ static int command_line(struct ts_options *opt, char **args, struct ts_environ *
 	ret = ts_options_judge(env);
 	if (ret)
 		return ret;
-	if (word && !opt->literal && is_command(word))
+	if (word && !opt->literal && ts_command_is(word))
 		return exec_command(word, opt->words + 1, opt->json, env);
 	if (!word) {
 		ts_say("no command given; see tsproxy --help");

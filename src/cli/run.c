@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commands.h"
 #include "help.h"
 #include "parts.h"
 #include "place.h"
@@ -26,12 +27,14 @@
 static int find(const char *name, bool literal, const char *path, char file[PATH_MAX])
 {
 	int ret = ts_program_find(name, path, file);
+	const char *like;
 
 	if (ret == 0)
 		return 0;
 	if (ret == -ENOENT || ret == -ENOTDIR) {
-		ts_say(*name ? name : "''", ": command not found",
-		       literal || strchr(name, '/') ? "" : " (the sub-commands: tsproxy --help)");
+		like = literal || strchr(name, '/') ? NULL : ts_command_like(name);
+		ts_say(*name ? name : "''", ": command not found", like ? "; did you mean the sub-command " : "", like ? like : "",
+		       like ? "?" : "");
 		return TS_EXIT_NOT_FOUND;
 	}
 	ts_say(name, ": ", strerror(-ret));

@@ -108,4 +108,4 @@ def main(build, pattern):
             continue
         shutil.rmtree(world.dir)
     print(', '.join(f'{n} {what}' for what, n in counts.items()))
-    sys.exit(1 if counts['failed'] else 0)
+    sys.exit(1 if counts['failed'] or not any(counts.values()) else 0)    # no test at all: a wrong name

@@ -327,6 +327,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))	# so that what was started is stopped
     started = time.time()
     cases = find_cases(args)
+    if not cases:
+        sys.exit(f"no case is named {args.only}")
     absent = [c for c in cases if c.why]
     for c in absent:
         print(f"skip {c.full}: {c.why}")

@@ -103,12 +103,16 @@ def help_pages(t):
     for name in "run", "help", "version":
         t.launcher("help", name).good("Usage: tsproxy")
     t.launcher("help", "nonsense").bad("no sub-command nonsense", status=2)
+    t.launcher("help", "stat").bad("did you mean status?", status=2)
 
 
 @test("a word that is neither sub-command nor program is not found, with a hint; a program of that name is one behind --")
 def mistyped(t):
-    done = t.launcher("stauts").bad("command not found", "tsproxy --help", status=127)
+    done = t.launcher("stauts").bad("command not found", "did you mean the sub-command status?", status=127)
     assert done.err.count("\n") == 1, done
-    assert "--help" not in t.launcher("--", "stauts").bad(status=127).err
+    assert "did you mean" not in t.launcher("--", "stauts").bad("command not found", status=127).err
+    for word, meant in ("dcotor", "doctor"), ("explian", "explain"), ("u", None), ("xyzzy", None), ("e" * 300, None):
+        err = t.launcher(word).bad("command not found", status=127).err
+        assert ("did you mean the sub-command " + str(meant) in err) == bool(meant), (word, err)
     assert NODE1 in t.launcher("--status", t.status_file(), "resolve", NODE1).out
     t.launcher("--status", t.status_file(), "resolve", NODE1, "").bad("no name", status=2)
