@@ -13,16 +13,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../command/env_install.h"
 #include "parts.h"
 #include "tsproxy/tool.h"
 
-static const char usage[] = "usage: tsproxy env [options] [--shell bash|zsh|fish|sh] [--off]\n"
-			    "Prints what makes a shell serve all the programs that it starts:\n"
+static const char usage[] = "usage: tsproxy env [options] [--shell bash|zsh|fish|sh] [--off | --install | --uninstall]\n"
+			    "Prints commands that make tsproxy active in a shell, for all programs that it starts:\n"
 			    "    eval \"$(tsproxy env)\"          bash, zsh, sh\n"
 			    "    tsproxy env | source           fish\n"
-			    "In .bashrc put in front: command -v tsproxy >/dev/null &&\n"
-			    "  --shell NAME          for that shell (else for the one that asks)\n"
-			    "  --off                 what undoes it\n";
+			    "  --shell NAME          for that shell (default: the one that asks)\n"
+			    "  --off                 print commands that make it inactive again\n"
+			    "  --install             make it active in each new shell, by a line in the shell's start-up file\n"
+			    "  --uninstall           remove that line\n";
 
 #define OBJECT "libtsproxy.so"
 #define ASAN "verify_asan_link_order=0" /* as the launcher sets it (run.c) */
@@ -34,20 +36,11 @@ static const char *const settings[] = {
 	"TSPROXY_PLACE",
 };
 #define SETTINGS (sizeof(settings) / sizeof(*settings))
+#define LASTING (SETTINGS - 2)	/* the map's name and place are found anew in each session */
 
-/* In single quotes. Both kinds of shell end and reopen them; fish alone knows a backslash inside. */
 static void put_quoted(const char *s, bool fish)
 {
-	putchar('\'');
-	for (; *s; s++) {
-		if (*s == '\'')
-			fputs("'\\''", stdout);
-		else if (*s == '\\' && fish)
-			fputs("\\\\", stdout);
-		else
-			putchar(*s);
-	}
-	putchar('\'');
+	ts_env_put_quoted(stdout, s, fish);
 }
 
 /* Whether TSPROXY_ENV, which --off follows, names this setting. */
@@ -233,13 +226,15 @@ int main(int argc, char **argv)
 	const char *shell = NULL, *object = NULL;
 	char parent[64];
 	struct ts_conf conf;
-	bool off, fish;
+	bool off, install, uninstall, fish;
 	int ret;
 
 	ret = ts_options_begin(&argc, argv, usage, NULL, &conf);
 	if (ret)
 		return ret < 0 ? 0 : ret;
 	off = ts_options_flag(&argc, argv, "--off");
+	install = ts_options_flag(&argc, argv, "--install");
+	uninstall = ts_options_flag(&argc, argv, "--uninstall");
 	ret = ts_options_value(&argc, argv, "--shell", &shell);
 	if (ret == 0)
 		ret = ts_options_end(&argc, argv);
@@ -249,14 +244,22 @@ int main(int argc, char **argv)
 		ts_tool_error("env takes no arguments (a program of that name: tsproxy -- env); see --help");
 		return 2;
 	}
+	if (off + install + uninstall > 1) {
+		ts_tool_error("env: --off, --install and --uninstall exclude each other");
+		return 2;
+	}
 	shell = shell ? base_name(shell) : asking_shell(parent, sizeof(parent));
 	fish = strcmp(shell, "fish") == 0;
 	if (!fish && !is_posix(shell)) {
 		ts_tool_error("env: no words for the shell %s; there are bash, zsh, fish and sh", shell);
 		return 2;
 	}
+	if (uninstall)
+		return ts_env_uninstall(shell);
 	if (!off && !(object = usable_object(&conf)))
 		return 1;
+	if (install)
+		return ts_env_install(shell, settings, LASTING);
 	if (isatty(STDOUT_FILENO))
 		fprintf(stderr, fish ? "tsproxy: for the shell to take it: tsproxy env%s | source\n" :
 				       "tsproxy: for the shell to take it: eval \"$(tsproxy env%s)\"\n",

@@ -157,3 +157,112 @@ def env_under_strange_settings(w, name):
     same((env['LD_PRELOAD'], env['TSPROXY_PROFILE']), (f'{w.object}:{other}', 'work'))
     env = shell(w, name, f'{script}\n' + evaluate(name, 'env --off'), {'LD_PRELOAD': other})
     same((env['LD_PRELOAD'], 'TSPROXY_PROFILE' in env), (other, False))
+
+
+FILES = {'bash': '.bashrc', 'zsh': '.zshrc', 'fish': '.config/fish/config.fish', 'dash': '.profile'}
+INTERACTIVE = {'bash': ['-ic'], 'zsh': ['-ic'], 'fish': ['-ic'], 'dash': ['-lc']}
+
+
+def env_command(w, *args, **keywords):
+    if not os.path.exists(w.path('bin/tsproxy-env')):
+        w.install(f'{w.build}/tsproxy-env', 'bin/tsproxy-env')
+    return w.run(*args, **keywords)
+
+
+def new_shell(w, name):
+    """What a program in a new session of that shell has."""
+    if not shutil.which(name):
+        raise Skip(f'{name} is not installed')
+    p = subprocess.run([name, *INTERACTIVE[name], 'env -0'], cwd=w.dir, timeout=60, env={**w.env, 'TERM': 'dumb'},
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    same((name, p.returncode), (name, 0))
+    return dict(line.split('=', 1) for line in p.stdout.split('\0') if '=' in line)
+
+
+def in_each_start_up_file(function):
+    for name in FILES:
+        def one(w, name=name):
+            function(w, name, w.path(FILES[name]))
+        one.__name__ = f'{function.__name__}_{name}'
+        one.__doc__ = function.__doc__
+        test(one)
+
+
+@in_each_start_up_file
+def install_puts_one_line_into_the_start_up_file(w, name, file):
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    with open(file, 'w') as f:
+        f.write('# mine\ntrue')        # no line break at the end
+    os.chmod(file, 0o640)
+    for _ in range(2):
+        status, out, err = env_command(w, 'env', '--shell', name, '--install')
+        same((status, err), (0, ''))
+        assert file in out, out
+    with open(file) as f:
+        lines = f.read().split('\n')
+    same((lines[:2], len(lines), lines[3:], os.stat(file).st_mode & 0o777), (['# mine', 'true'], 4, [''], 0o640))
+    same(new_shell(w, name)['LD_PRELOAD'], w.object)
+    same(env_command(w, 'env', '--shell', name, '--uninstall')[0], 0)
+    with open(file) as f:
+        same(f.read(), '# mine\ntrue\n')
+    assert 'LD_PRELOAD' not in new_shell(w, name)
+
+
+@in_each_start_up_file
+def install_makes_the_file_and_changes_settings_in_place(w, name, file):
+    same(env_command(w, '-p', 'work', '--log', "info:a 'b\\c.log", 'env', '--shell', name, '--install')[::2], (0, ''))
+    env = new_shell(w, name)
+    same((env['TSPROXY_PROFILE'], env['TSPROXY_LOG']), ('work', 'info:' + w.path("a 'b\\c.log")))
+    with open(file, 'a') as f:
+        f.write('# below\n')
+    same(env_command(w, '-p', 'home', 'env', '--shell', name, '--install')[::2], (0, ''))
+    with open(file) as f:
+        lines = f.read().splitlines()
+    same((len(lines), lines[1]), (2, '# below'))
+    same(new_shell(w, name)['TSPROXY_PROFILE'], 'home')
+
+
+@test
+def install_follows_a_link_and_keeps_it(w):
+    os.mkdir(w.path('dotfiles'))
+    w.write('dotfiles/bashrc', '', 0o600)
+    os.symlink('dotfiles/bashrc', w.path('.bashrc'))
+    same(env_command(w, 'env', '--shell', 'bash', '--install')[0], 0)
+    assert os.path.islink(w.path('.bashrc'))
+    with open(w.path('dotfiles/bashrc')) as f:
+        same(f.read().count('\n'), 1)
+
+
+@test
+def install_survives_the_removal_of_tsproxy(w):
+    same(env_command(w, 'env', '--shell', 'bash', '--install')[0], 0)
+    shutil.rmtree(w.bin)
+    p = subprocess.run(['bash', '-ic', ':'], cwd=w.dir, env={**w.env, 'TERM': 'dumb'}, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert p.returncode == 0 and 'tsproxy' not in p.stderr, p
+
+
+@test
+def install_leaves_what_it_cannot_use_as_it_is(w):
+    os.mkdir(w.path('.bashrc'))
+    status, _, err = env_command(w, 'env', '--shell', 'bash', '--install')
+    same(status, 1)
+    one_line(err, '.bashrc', 'directory')
+    with open(w.path('.zshrc'), 'wb') as f:
+        f.write(b'a\0b')
+    status, _, err = env_command(w, 'env', '--shell', 'zsh', '--install')
+    same(status, 1)
+    one_line(err, '.zshrc', 'not a text file')
+    os.mkfifo(w.path('.profile'))
+    status, _, err = env_command(w, 'env', '--shell', 'sh', '--install')
+    same(status, 1)
+    one_line(err, '.profile', 'not a text file')
+    status, _, err = env_command(w, 'env', '--install', env={'HOME': ''})
+    same(status, 1)
+    one_line(err, 'HOME')
+    status, _, err = env_command(w, 'env', '--install', '--uninstall')
+    same(status, 2)
+    one_line(err, '--install')
+    status, out, err = env_command(w, 'env', '--shell', 'fish', '--uninstall')
+    same((status, err, 'no line' in out), (0, '', True))
+    same(sorted(os.listdir(w.path('.'))), sorted(['.bashrc', '.zshrc', '.profile', 'bin', 'run']))
