@@ -93,6 +93,10 @@ int ts_source_get(const char *path, bool explicitly, const char *what, char **te
 /* The connection on which it comes, or -errno. */
 int ts_source_ask(const char *path, bool explicitly, const char *what, char why[TS_WHY_MAX]);
 int ts_source_watch(const struct ts_map_settings *set, char why[TS_WHY_MAX]);
+/* Whose the daemon is that answers at a socket; TS_NO_USER where none does. */
+uint32_t ts_source_user(const char *path);
+/* The same of the socket that the settings name; TS_NO_USER where they name none: then it is root's or this user's. */
+uint32_t ts_source_daemon(const struct ts_map_settings *set);
 int ts_source_command(char **text, size_t *len, char why[TS_WHY_MAX]);
 /*
  * Reads `fd` to its end or to TS_STATUS_MAX (-EFBIG). idle_ms: the longest pause, total_ms: in all; 0: none.
@@ -121,11 +125,42 @@ enum ts_probe_result {
  * Tries e->addr as e->kind by a CONNECT to a listener of our own; sets flags but for TS_PROXY_CONFIGURED, which stays.
  */
 enum ts_probe_result ts_probe(struct ts_endpoint *e);
+/* A listener on 127.0.0.1 that does not block, at a port that the kernel chose: its descriptor, or -errno. */
+int ts_listen_loopback(struct ts_addr *at);
 /*
  * Fills set->endpoints. `old` is what the last map recorded (may be empty). Warns about what is configured and does not
  * answer. 0, -ENOENT where there is no proxy at all (said), or -ENOMEM.
  */
 int ts_discover(struct ts_map_settings *set, const struct ts_map *old);
+
+/* --- whose a port is (owner.c) --- */
+
+enum ts_owner_kind {
+	TS_OWNER_NOBODY,   /* nobody listens */
+	TS_OWNER_TRUSTED,  /* root, this user, or the daemon's user */
+	TS_OWNER_STRANGER, /* another user */
+	TS_OWNER_UNKNOWN,  /* the kernel does not say, or somebody from outside of this user namespace */
+};
+
+struct ts_owner {
+	enum ts_owner_kind kind;
+	uint32_t uid;	/* where known */
+	uint32_t inode; /* of the listening socket, 0 where not known */
+};
+
+#define TS_NO_USER UINT32_MAX
+
+/*
+ * Whose the listener is that a connection to `at`, an address of loopback, would reach. `daemon`: a user that is trusted
+ * besides root and this one, or TS_NO_USER.
+ */
+void ts_owner_find(const struct ts_addr *at, uint32_t daemon, struct ts_owner *out);
+/* In words: "root (tailscaled)", "alice, another user". Returns `out`. */
+const char *ts_owner_text(const struct ts_owner *o, char *out, size_t cap);
+/* The user's name, "user 1001" where there is none. Returns `out`. */
+const char *ts_owner_user(uint32_t uid, char *out, size_t cap);
+/* The program that listens; false where it cannot be known: only root sees other users' programs. */
+bool ts_owner_program(const struct ts_owner *o, char *out, size_t cap);
 
 /* --- the daemon of `tsproxy up` (own.c) --- */
 

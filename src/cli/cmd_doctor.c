@@ -75,6 +75,7 @@ int main(int argc, char **argv)
 	ret = ts_settings_load(&d.set, NULL);
 	if (ret)
 		return 2;
+	d.daemon_user = ts_source_daemon(&d.set);
 	examine(&d, programs);
 	ts_doctor_print(&d, json);
 	ret = statuses[ts_doctor_worst(&d)];

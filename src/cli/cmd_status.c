@@ -159,13 +159,37 @@ static double age_s(const struct ts_map *m)
 	return (double)(now.tv_sec * 1000000000ll + now.tv_nsec - ts_map_header(m).made_ns) / 1e9;
 }
 
-static void print_rest(const struct ts_map *m, const char *path)
+/* Whose a proxy on this machine is, now; false for one elsewhere. */
+static bool owner_of(const struct ts_endpoint *e, uint32_t daemon, struct ts_owner *out)
+{
+	if (!ts_ip_is_loopback(e->addr.ip))
+		return false;
+	ts_owner_find(&e->addr, daemon, out);
+	return true;
+}
+
+static void print_endpoints(const struct ts_map *m, uint32_t daemon)
+{
+	char text[TS_ADDR_TEXT_MAX + 16], who[160];
+	struct ts_owner owner;
+	struct ts_endpoint e;
+
+	for (unsigned i = 0; ts_map_endpoint(m, i, &e) == 1; i++) {
+		bool here = owner_of(&e, daemon, &owner);
+
+		printf("# carrier: %s%s%s%s%s%s\n", ts_walk_endpoint(&e, text, sizeof(text)),
+		       e.user[0] ? ", authenticated" : "", e.flags & TS_PROXY_PIPELINE ? ", pipelined" : "",
+		       e.flags & TS_PROXY_UDP ? ", UDP" : "", here ? ", run by " : "",
+		       here ? ts_owner_text(&owner, who, sizeof(who)) : "");
+	}
+}
+
+static void print_rest(const struct ts_map *m, const char *path, uint32_t daemon)
 {
 	struct ts_map_header h = ts_map_header(m);
 	char text[NAME_MAX_TEXT], span[TS_RANGE_TEXT_MAX];
 	struct ts_map_range range;
 	struct ts_map_node n;
-	struct ts_endpoint e;
 
 	for (uint32_t i = 0; ts_walk_range(m, i, &range); i++) {
 		if (range.kind == TS_RANGE_EXIT)
@@ -175,10 +199,7 @@ static void print_rest(const struct ts_map *m, const char *path)
 			printf(" behind %s", ts_walk_text(m, n.fqdn.len ? n.fqdn : n.host, text, sizeof(text)));
 		putchar('\n');
 	}
-	for (unsigned i = 0; ts_map_endpoint(m, i, &e) == 1; i++)
-		printf("# carrier: %s%s%s%s\n", ts_walk_endpoint(&e, text, sizeof(text)),
-		       e.user[0] ? ", authenticated" : "", e.flags & TS_PROXY_PIPELINE ? ", pipelined" : "",
-		       e.flags & TS_PROXY_UDP ? ", UDP" : "");
+	print_endpoints(m, daemon);
 	if (h.endpoints.count == 0)
 		printf("# carrier: %s\n", h.flags & TS_MAP_TUN ? "the kernel (TUN)" : "none");
 	if (h.nodes.count == 0 && h.state == TS_STATE_UNKNOWN && h.endpoints.count)
@@ -215,15 +236,27 @@ static json_t *node_json(const struct ts_map *m, const struct ts_map_node *n)
 	return o;
 }
 
-static json_t *endpoint_json(const struct ts_endpoint *e)
+static json_t *owner_json(const struct ts_endpoint *e, uint32_t daemon)
+{
+	char user[64], program[64];
+	struct ts_owner o;
+
+	if (!owner_of(e, daemon, &o) || (o.kind != TS_OWNER_TRUSTED && o.kind != TS_OWNER_STRANGER))
+		return json_null();
+	return json_pack("{s:i, s:s, s:s?, s:b}", "uid", (int)o.uid, "user", ts_owner_user(o.uid, user, sizeof(user)),
+			 "program", ts_owner_program(&o, program, sizeof(program)) ? program : NULL, "trusted",
+			 o.kind == TS_OWNER_TRUSTED);
+}
+
+static json_t *endpoint_json(const struct ts_endpoint *e, uint32_t daemon)
 {
 	char at[TS_ADDR_TEXT_MAX];
 
 	ts_addr_format(&e->addr, at);
-	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:b}", "kind", e->kind == TS_PROXY_HTTP ? "http" : "socks5",
+	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:o}", "kind", e->kind == TS_PROXY_HTTP ? "http" : "socks5",
 			 "address", at, "auth", e->user[0] != '\0', "pipeline", (e->flags & TS_PROXY_PIPELINE) != 0,
 			 "bnd", (e->flags & TS_PROXY_BND_TRUE) != 0, "udp", (e->flags & TS_PROXY_UDP) != 0,
-			 "configured", (e->flags & TS_PROXY_CONFIGURED) != 0);
+			 "configured", (e->flags & TS_PROXY_CONFIGURED) != 0, "owner", owner_json(e, daemon));
 }
 
 static json_t *ranges_json(const struct ts_map *m)
@@ -246,7 +279,7 @@ static json_t *ranges_json(const struct ts_map *m)
 	return list;
 }
 
-static void print_json(const struct ts_map *m, const char *path)
+static void print_json(const struct ts_map *m, const char *path, uint32_t daemon)
 {
 	struct ts_map_header h = ts_map_header(m);
 	json_t *nodes = json_array(), *endpoints = json_array(), *root;
@@ -257,7 +290,7 @@ static void print_json(const struct ts_map *m, const char *path)
 	for (uint32_t i = 0; ts_walk_node(m, i, &n); i++)
 		json_array_append_new(nodes, node_json(m, &n));
 	for (unsigned i = 0; ts_map_endpoint(m, i, &e) == 1; i++)
-		json_array_append_new(endpoints, endpoint_json(&e));
+		json_array_append_new(endpoints, endpoint_json(&e, daemon));
 	ts_map_suffix(m, suffix);
 	root = json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:s, s:f}", "state", ts_walk_state(h.state), "suffix", suffix,
 			 "tun", (h.flags & TS_MAP_TUN) != 0, "accept-routes",
@@ -268,11 +301,22 @@ static void print_json(const struct ts_map *m, const char *path)
 	json_decref(root);
 }
 
+/* The user that is trusted besides root and us. */
+static uint32_t daemon_user(void)
+{
+	struct ts_map_settings set;
+	uint32_t user = ts_settings_load(&set, NULL) == 0 ? ts_source_daemon(&set) : TS_NO_USER;
+
+	ts_settings_free(&set);
+	return user;
+}
+
 int main(int argc, char **argv)
 {
 	struct ts_conf conf;
 	struct ts_map map;
 	bool json = false;
+	uint32_t daemon;
 	int ret;
 
 	ret = ts_options_begin(&argc, argv, usage, &json, &conf);
@@ -287,12 +331,14 @@ int main(int argc, char **argv)
 	ret = ts_sync_load(&conf, &map);
 	if (ret)
 		return ret;
+	ts_tool_quiet(); /* making the map has warned */
+	daemon = daemon_user();
 	setlocale(LC_CTYPE, "C.UTF-8");	/* names are UTF-8, whatever the user's locale is */
 	if (json) {
-		print_json(&map, conf.map_path);
+		print_json(&map, conf.map_path, daemon);
 	} else {
 		print_table(&map);
-		print_rest(&map, conf.map_path);
+		print_rest(&map, conf.map_path, daemon);
 	}
 	ts_map_unload(&map);
 	return ts_tool_flush();

@@ -27,6 +27,7 @@ struct ts_doctor {
 	bool have_map;
 	bool carrier_dead; /* nothing can be carried: what a connect comes to says nothing of the node */
 	bool reachable; /* running, and the kernel does not do it all: programs need us */
+	uint32_t daemon_user; /* trusted besides root and us, or TS_NO_USER */
 	const char *object; /* libtsproxy.so, or null */
 	bool object_loads;
 	char node[TS_NAME_MAX + 3]; /* the node to connect to that was named, or "" */

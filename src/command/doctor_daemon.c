@@ -115,99 +115,92 @@ void ts_doctor_daemon(struct ts_doctor *d)
 	json_decref(root);
 }
 
-/* --- who listens, read from the kernel's table as ss does --- */
+/* --- who listens where proxies are --- */
 
-#define LISTEN_MAX 16
+#define PORTS_MAX 16
 
-struct listeners {
-	struct ts_addr at[LISTEN_MAX];
+struct ports {
+	struct ts_owner of[PORTS_MAX];
 	unsigned count;
 };
 
-static void consider(struct ts_doctor *d, struct listeners *l, const struct ts_addr *a)
-{
-	static const uint16_t usual[] = { 1055, 1080, 3128 };
-	struct ts_endpoint e;
-	bool wanted = false;
-
-	for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++)
-		wanted |= a->port == usual[i];
-	for (unsigned i = 0; d->have_map && ts_map_endpoint(&d->map, i, &e) == 1; i++)
-		wanted |= ts_ip_is_loopback(e.addr.ip) && a->port == e.addr.port;
-	for (unsigned i = 0; i < l->count; i++)
-		wanted &= !ts_addr_equal(&l->at[i], a);
-	if (wanted && l->count < LISTEN_MAX)
-		l->at[l->count++] = *a;
-}
-
-/* "0100007F:0438": the address in 32-bit words of the machine's own byte order. */
-static bool parse_local(const char *hex, unsigned port, struct ts_addr *out)
-{
-	uint8_t ip[16] = { 0 };
-	size_t words = strlen(hex) / 8;
-	bool any = true;
-
-	for (size_t i = 0; i < words && i < 4; i++) {
-		uint32_t word;
-
-		if (sscanf(hex + 8 * i, "%8x", &word) != 1)
-			return false;
-		memcpy(ip + 4 * i, &word, 4);
-		any &= word == 0;
-	}
-	if (any || words == 1)
-		ts_addr_set4(out, any ? (const uint8_t[4]){ 127, 0, 0, 1 } : ip, (uint16_t)port);
-	else
-		ts_addr_set6(out, ip, (uint16_t)port);
-	return ts_ip_is_loopback(out->ip);
-}
-
-static void read_listeners(struct ts_doctor *d, const char *path, struct listeners *l)
-{
-	FILE *f = fopen(path, "re");
-	char line[512], hex[33];
-	unsigned port, state;
-	struct ts_addr a;
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, " %*d: %32[0-9A-F]:%x %*s %x", hex, &port, &state) == 3 && state == 0x0a &&
-		    parse_local(hex, port, &a))
-			consider(d, l, &a);
-	if (f)
-		fclose(f);
-}
-
-static void describe(struct ts_doctor *d, const struct ts_addr *at)
+static void describe(struct ts_doctor *d, const struct ts_addr *at, const struct ts_owner *owner)
 {
 	struct ts_endpoint e = { .addr = *at, .kind = TS_PROXY_SOCKS5, .flags = TS_PROXY_CONFIGURED };
 	enum ts_probe_result socks = ts_probe(&e), http;
-	char text[TS_ADDR_TEXT_MAX];
+	enum ts_level level = owner->kind == TS_OWNER_TRUSTED ? TS_OK : TS_NOTE;
+	char text[TS_ADDR_TEXT_MAX], who[160];
+	const char *fix = level == TS_OK ? "" : "it is used only where a setting names it";
 	uint8_t flags = e.flags;
 
 	ts_addr_format(at, text);
+	ts_owner_text(owner, who, sizeof(who));
 	e.kind = TS_PROXY_HTTP;
 	e.flags = 0;
 	http = ts_probe(&e);
 	if (socks == TS_PROBE_OK)
-		ts_doctor_add(d, TS_OK, "port", "%s speaks SOCKS5%s%s%s\n", text, flags & TS_PROXY_PIPELINE ?
+		ts_doctor_add(d, level, "port", "%s speaks SOCKS5%s%s%s; run by %s\n%s", text, flags & TS_PROXY_PIPELINE ?
 			      ", pipelined" : "", flags & TS_PROXY_UDP ? ", with UDP" : "", http == TS_PROBE_OK ?
-			      ", and HTTP" : "");
+			      ", and HTTP" : "", who, fix);
 	else if (http == TS_PROBE_OK)
-		ts_doctor_add(d, TS_OK, "port", "%s speaks HTTP\n", text);
+		ts_doctor_add(d, level, "port", "%s speaks HTTP; run by %s\n%s", text, who, fix);
 	else if (socks == TS_PROBE_AUTH || http == TS_PROBE_AUTH)
-		ts_doctor_add(d, TS_NOTE, "port", "%s is a proxy that wants a user and a password\n"
-						  "name it: --socks5 USER:PASSWORD@%s", text, text);
+		ts_doctor_add(d, TS_NOTE, "port", "%s is a proxy that wants a user and a password; run by %s\n"
+						  "name it: --socks5 USER:PASSWORD@%s", text, who, text);
 	else
-		ts_doctor_add(d, TS_NOTE, "port", "%s listens, but is no proxy\n", text);
+		ts_doctor_add(d, TS_NOTE, "port", "%s listens, but is no proxy; run by %s\n", text, who);
+}
+
+static void look_at(struct ts_doctor *d, struct ports *p, const struct ts_addr *at)
+{
+	struct ts_owner *o = &p->of[p->count];
+
+	if (p->count == PORTS_MAX)
+		return;
+	ts_owner_find(at, d->daemon_user, o);
+	if (o->kind == TS_OWNER_NOBODY)
+		return;
+	/* One that listens at several addresses is told once. */
+	for (unsigned i = 0; i < p->count; i++)
+		if (o->inode && p->of[i].inode == o->inode)
+			return;
+	p->count++;
+	describe(d, at, o);
+}
+
+static unsigned look_at_all(struct ts_doctor *d)
+{
+	static const uint16_t usual[] = { 1055, 1080, 3128 };
+	static const uint8_t loopback4[4] = { 127, 0, 0, 1 }, loopback6[16] = { [15] = 1 };
+	struct ports p = { .count = 0 };
+	struct ts_endpoint e;
+	struct ts_addr at;
+
+	for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++) {
+		ts_addr_set4(&at, loopback4, usual[i]);
+		look_at(d, &p, &at);
+		ts_addr_set6(&at, loopback6, usual[i]);
+		look_at(d, &p, &at);
+	}
+	for (unsigned i = 0; d->have_map && ts_map_endpoint(&d->map, i, &e) == 1; i++)
+		if (ts_ip_is_loopback(e.addr.ip))
+			look_at(d, &p, &e.addr);
+	return p.count;
 }
 
 /* One that the map has: does it answer just now? On another host it may take longer, which is no fault. */
 static bool carries(struct ts_doctor *d, struct ts_endpoint *e, bool first)
 {
 	enum ts_probe_result r = ts_probe(e);
-	char text[80];
+	struct ts_owner owner = { .kind = TS_OWNER_UNKNOWN };
+	char text[80], who[160];
 
 	ts_walk_endpoint(e, text, sizeof(text));
+	if (ts_ip_is_loopback(e->addr.ip))
+		ts_owner_find(&e->addr, d->daemon_user, &owner);
+	if (owner.kind == TS_OWNER_STRANGER)
+		ts_doctor_add(d, TS_WARN, "carrier", "%s belongs to %s, who can read and change what goes through it\n"
+			      "name a proxy of yours, or the daemon's", text, ts_owner_text(&owner, who, sizeof(who)));
 	if (r == TS_PROBE_OK || (r == TS_PROBE_TIMEOUT && !ts_ip_is_loopback(e->addr.ip))) {
 		ts_doctor_add(d, TS_OK, "carrier", first ? "connections go through %s%s%s\n" : "%s%s%s takes over\n", text,
 			      e->user[0] ? ", with user and password" : "",
@@ -224,20 +217,16 @@ static bool carries(struct ts_doctor *d, struct ts_endpoint *e, bool first)
 
 void ts_doctor_proxies(struct ts_doctor *d)
 {
-	struct listeners l = { .count = 0 };
+	unsigned ports = look_at_all(d);
 	struct ts_endpoint e;
 	bool found = false;
 
-	read_listeners(d, "/proc/net/tcp", &l);
-	read_listeners(d, "/proc/net/tcp6", &l);
-	for (unsigned i = 0; i < l.count; i++)
-		describe(d, &l.at[i]);
 	for (unsigned i = 0; d->reachable && d->have_map && ts_map_endpoint(&d->map, i, &e) == 1; i++)
 		found |= carries(d, &e, !found);
 	d->carrier_dead = !found;
 	if (d->reachable && !found)
 		ts_doctor_add(d, TS_FAIL, "carrier", "no proxy is known that could carry a connection%s\n%s",
-			      l.count ? "" : " (127.0.0.1:1055, 1080 and 3128 are closed)",
+			      ports ? "" : " (127.0.0.1:1055, 1080 and 3128 are closed)",
 			      START_DAEMON " --outbound-http-proxy-listen=localhost:3128");
 }
 

@@ -2,7 +2,9 @@
 /*
  * The search for a proxy. What the user named is used and nothing else; a name that does not work is told, and stays in
  * the map, so that connects fail honestly. Else candidates on this machine are tried in order, SOCKS5 before HTTP:
- * ALL_PROXY and http_proxy, what the last map recorded, the ports that people use.
+ * ALL_PROXY and http_proxy, what the last map recorded, the ports that people use. Any user may listen there, so one that
+ * was found counts only where root, this user or the daemon's user does; nothing is sent to another. One that ALL_PROXY or
+ * http_proxy names is used all the same where there is no other.
  *
  * ALL_PROXY with a SOCKS proxy on another host counts as named, but only where nothing on this machine answers.
  * http_proxy on another host never does: it mostly is a company's way to the web, which must not be asked for tailnet
@@ -81,6 +83,22 @@ static void say_failure(const struct ts_endpoint *e, enum ts_probe_result r, voi
 	}
 }
 
+/* A stranger who listens where a proxy was named sees, and may change, all that goes to the tailnet. */
+static void warn_of_stranger(const struct ts_endpoint *e, uint32_t daemon)
+{
+	struct ts_owner owner;
+	char at[TS_ADDR_TEXT_MAX], who[160];
+
+	if (!is_local(e))
+		return;
+	ts_owner_find(&e->addr, daemon, &owner);
+	if (owner.kind != TS_OWNER_STRANGER)
+		return;
+	ts_addr_format(&e->addr, at);
+	ts_tool_warn("the proxy at %s belongs to %s, who can read and change what goes through it", at,
+		     ts_owner_text(&owner, who, sizeof(who)));
+}
+
 struct configured {
 	struct ts_endpoint e;
 	enum ts_probe_result result;
@@ -113,9 +131,11 @@ static int read_configured(const struct ts_map_settings *set, struct configured 
 
 static int use_configured(struct ts_map_settings *set, struct configured *c, int n, const struct ts_map *old)
 {
+	uint32_t daemon = ts_source_daemon(set);
 	int good = 0;
 
 	for (int i = 0; i < n; i++) {
+		warn_of_stranger(&c[i].e, daemon);
 		c[i].result = is_local(&c[i].e) ? probe(&c[i].e, old) : TS_PROBE_OK;
 		good += c[i].result == TS_PROBE_OK;
 	}
@@ -133,19 +153,30 @@ static int use_configured(struct ts_map_settings *set, struct configured *c, int
 
 struct search {
 	struct ts_endpoint list[CANDIDATES_MAX];
+	bool named[CANDIDATES_MAX]; /* by the environment */
+	struct ts_owner owner[CANDIDATES_MAX];
 	enum ts_probe_result result[CANDIDATES_MAX];
 	unsigned count;
+	uint32_t daemon; /* its user */
 	struct ts_endpoint remote; /* ALL_PROXY on another host */
 	bool have_remote;
 };
 
-static void consider(struct search *s, const struct ts_endpoint *e)
+static void consider(struct search *s, const struct ts_endpoint *e, bool named)
 {
-	for (unsigned i = 0; i < s->count; i++)
-		if (s->list[i].kind == e->kind && ts_addr_equal(&s->list[i].addr, &e->addr))
-			return;
-	if (s->count < CANDIDATES_MAX)
-		s->list[s->count++] = *e;
+	unsigned i = 0;
+
+	while (i < s->count && (s->list[i].kind != e->kind || !ts_addr_equal(&s->list[i].addr, &e->addr)))
+		i++;
+	if (i == CANDIDATES_MAX)
+		return;
+	s->named[i] |= named;
+	if (i < s->count)
+		return;
+	s->list[i] = *e;
+	s->result[i] = TS_PROBE_NOBODY;
+	ts_owner_find(&e->addr, s->daemon, &s->owner[i]);
+	s->count++;
 }
 
 /* Another user's daemon may have the usual ports: where this user's own answers, its ports come first. */
@@ -157,10 +188,10 @@ static void consider_own(struct search *s)
 	if (!ts_own_ports(&own))
 		return;
 	ts_addr_set4(&e.addr, loopback, own.socks5);
-	consider(s, &e);
+	consider(s, &e, false);
 	e.kind = TS_PROXY_HTTP;
 	ts_addr_set4(&e.addr, loopback, own.http);
-	consider(s, &e);
+	consider(s, &e, false);
 }
 
 static void consider_environment(struct search *s)
@@ -181,7 +212,7 @@ static void consider_environment(struct search *s)
 		if (!value || !*value || !ts_proxy_parse_url(value, from[i].kind, &e))
 			continue;
 		if (is_local(&e)) {
-			consider(s, &e);
+			consider(s, &e, true);
 		} else if (e.kind == TS_PROXY_SOCKS5 && !s->have_remote) {
 			s->remote = e;
 			s->have_remote = true;
@@ -195,19 +226,27 @@ static void consider_usual(struct search *s, const struct ts_map *old)
 
 	for (unsigned i = 0; old->base && ts_map_endpoint(old, i, &e) == 1; i++)
 		if (is_local(&e) && !(e.flags & TS_PROXY_CONFIGURED))
-			consider(s, &e);
+			consider(s, &e, false);
 	memset(&e, 0, sizeof(e));
 	for (size_t i = 0; i < 2 * USUAL; i++) {
 		e.kind = i < USUAL ? TS_PROXY_SOCKS5 : TS_PROXY_HTTP;
 		ts_addr_set4(&e.addr, loopback, i < USUAL ? usual_ports[i] : usual_ports[2 * USUAL - 1 - i]);
-		consider(s, &e);
+		consider(s, &e, false);
 	}
 }
 
-static bool try_kind(struct search *s, uint8_t kind, const struct ts_map *old, struct ts_endpoint *found)
+static bool counts(const struct search *s, unsigned i, bool trusted)
+{
+	enum ts_owner_kind owner = s->owner[i].kind;
+
+	return trusted ? owner == TS_OWNER_TRUSTED :
+			 s->named[i] && (owner == TS_OWNER_STRANGER || owner == TS_OWNER_UNKNOWN);
+}
+
+static bool try_kind(struct search *s, uint8_t kind, bool trusted, const struct ts_map *old, struct ts_endpoint *found)
 {
 	for (unsigned i = 0; i < s->count; i++) {
-		if (s->list[i].kind != kind)
+		if (s->list[i].kind != kind || !counts(s, i, trusted))
 			continue;
 		s->result[i] = probe(&s->list[i], old);
 		if (s->result[i] == TS_PROBE_OK) {
@@ -218,15 +257,26 @@ static bool try_kind(struct search *s, uint8_t kind, const struct ts_map *old, s
 	return false;
 }
 
+static bool try_all(struct search *s, bool trusted, const struct ts_map *old, struct ts_endpoint *found)
+{
+	return try_kind(s, TS_PROXY_SOCKS5, trusted, old, found) || try_kind(s, TS_PROXY_HTTP, trusted, old, found);
+}
+
 static void say_none(const struct search *s)
 {
-	char at[TS_ADDR_TEXT_MAX];
+	char at[TS_ADDR_TEXT_MAX], who[160];
 
 	for (unsigned i = 0; i < s->count; i++) {
-		if (s->result[i] == TS_PROBE_NOBODY)
+		bool passed = s->result[i] == TS_PROBE_NOBODY && s->owner[i].kind != TS_OWNER_NOBODY &&
+			      s->owner[i].kind != TS_OWNER_TRUSTED;
+
+		if (s->result[i] == TS_PROBE_NOBODY && !passed)
 			continue;
 		ts_addr_format(&s->list[i].addr, at);
-		if (s->result[i] == TS_PROBE_AUTH)
+		if (passed)
+			ts_tool_error("%s belongs to %s, so it is not used; if it is your proxy, name it: --socks5 %s", at,
+				      ts_owner_text(&s->owner[i], who, sizeof(who)), at);
+		else if (s->result[i] == TS_PROBE_AUTH)
 			ts_tool_error("the proxy at %s wants a user and password: --socks5 USER:PASSWORD@%s", at, at);
 		else
 			ts_tool_error("what listens at %s is neither a SOCKS5 nor an HTTP proxy: start tailscaled with "
@@ -252,11 +302,12 @@ int ts_discover(struct ts_map_settings *set, const struct ts_map *old)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
+	s->daemon = ts_source_daemon(set);
 	if (!set->socket && !set->status && !getenv("TS_SOCKET"))
 		consider_own(s);
 	consider_environment(s);
 	consider_usual(s, old);
-	if (!try_kind(s, TS_PROXY_SOCKS5, old, &found) && !try_kind(s, TS_PROXY_HTTP, old, &found)) {
+	if (!try_all(s, true, old, &found) && !try_all(s, false, old, &found)) {
 		found = s->remote;
 		if (!s->have_remote) {
 			say_none(s);
@@ -265,6 +316,8 @@ int ts_discover(struct ts_map_settings *set, const struct ts_map *old)
 	}
 	if (!err && !ts_settings_add_endpoint(set, &found))
 		err = -ENOMEM;
+	if (!err)
+		warn_of_stranger(&found, s->daemon);
 	free(s);
 	return err;
 }

@@ -26,12 +26,19 @@
  */
 #define BUS_MASK "45078"
 
+static uint32_t peer_of(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? peer.uid : TS_NO_USER;
+}
+
 static int dial(const char *path, bool explicitly, char why[TS_WHY_MAX])
 {
 	struct timeval patience = { .tv_sec = IDLE_MS / 1000 };
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct ucred peer;
-	socklen_t peer_len = sizeof(peer);
+	uint32_t peer;
 	int fd, err = 0;
 
 	if (strlen(path) >= sizeof(un.sun_path)) {
@@ -51,18 +58,27 @@ static int dial(const char *path, bool explicitly, char why[TS_WHY_MAX])
 		snprintf(why, TS_WHY_MAX,
 			 "no tailscaled answers at %s (%s): start it, or name its socket with --socket", path,
 			 strerror(-err));
-	} else if (!explicitly && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) == 0 && peer.uid != 0 &&
-		   peer.uid != geteuid()) {
+	} else if (!explicitly && (peer = peer_of(fd)) != 0 && peer != geteuid()) {
 		err = -EPERM;
 		snprintf(why, TS_WHY_MAX,
-			 "the daemon at %s belongs to another user (%u): name it with --socket if you trust it", path,
-			 (unsigned)peer.uid);
+			 "the daemon at %s belongs to another user (%u): name it with --socket if you trust it", path, peer);
 	}
 	if (err) {
 		close(fd);
 		return err;
 	}
 	return fd;
+}
+
+uint32_t ts_source_user(const char *path)
+{
+	char why[TS_WHY_MAX];
+	int fd = dial(path, true, why);
+	uint32_t user = fd < 0 ? TS_NO_USER : peer_of(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return user;
 }
 
 /* The value of header `name` in the head, or null. */

@@ -46,7 +46,7 @@ static int64_t now_ms(void)
 	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
 }
 
-static int listen_loopback(struct ts_addr *at)
+int ts_listen_loopback(struct ts_addr *at)
 {
 	static const uint8_t loopback[4] = { 127, 0, 0, 1 };
 	struct sockaddr_storage ss;
@@ -198,7 +198,7 @@ static void talk(struct talk *t, const struct ts_endpoint *e, bool pipelined, ui
 	memset(t, 0, sizeof(*t));
 	t->deadline = deadline;
 	t->first_ms = first_ms;
-	t->listen_fd = listen_loopback(&target);
+	t->listen_fd = ts_listen_loopback(&target);
 	if (t->listen_fd < 0)
 		return;
 	if (cmd == TS_SOCKS5_CMD_UDP_ASSOCIATE)

@@ -168,6 +168,13 @@ static struct daemon named_daemon(const struct ts_map_settings *set)
 	return (struct daemon){ path && *path ? path : NULL, true };
 }
 
+uint32_t ts_source_daemon(const struct ts_map_settings *set)
+{
+	struct daemon d = named_daemon(set);
+
+	return d.path && !(set->status && *set->status) ? ts_source_user(d.path) : TS_NO_USER;
+}
+
 static int read_usual(char **text, size_t *len, struct daemon *d, const char **from, char why[TS_WHY_MAX])
 {
 	static char path[4096];

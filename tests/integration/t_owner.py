@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""Another user who listens where a proxy is looked for gets nothing, unless a setting names that port."""
+import json
+import os
+import shutil
+
+from harness import API, NAME1, Skip, listening, test, until, whole_user_namespace
+
+MALLORY = 64001
+ACCEPTS = """
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
+if ":" in sys.argv[1]:
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, sys.argv[3:] == ["v6only"])
+s.bind((sys.argv[1], int(sys.argv[2])))
+s.listen()
+while True:
+    s.accept()[0].close()
+    print("met", flush=True)
+"""
+
+
+def as_user(argv, uid=MALLORY):
+    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *argv]
+
+
+def others(t):
+    """Another user's copy of the simulated tailnet, on a path that every user may walk."""
+    if not whole_user_namespace():
+        raise Skip("a namespace of one user has no other users")
+    t.need("setpriv", "curl")
+    place = t.unprivileged_dir("owner")
+    shutil.copy(t.build("tsproxy-sim"), place)
+    return f"{place}/tsproxy-sim"
+
+
+def stranger(t, sim, *options, port=1055, uid=MALLORY):
+    """Their proxy. Returns how many have connected to it."""
+    stats = os.path.join(t.unprivileged_dir("stats"), "stats")
+    p = t.spawn(as_user([sim, "--die-with-parent", "--stats", stats, *options], uid), lambda: listening(port))
+
+    def met():
+        p.terminate()
+        p.wait()
+        with open(stats, encoding="utf-8") as f:
+            return json.load(f)["accepted"]
+    return met
+
+
+def carriers(t, **more):
+    return json.loads(t.launcher("status", "--json", **more).good())["carriers"]
+
+
+def fetches(t, sim, **more):
+    """The page comes, and through this tailnet's proxy."""
+    before = sim.stats()["targets"]
+    t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/", **more).good("a page")
+    assert sim.stats()["targets"] != before
+
+
+@test("a stranger's proxy on the usual ports is passed over and meets nobody; the daemon's own, further on, is found; doctor and status say whose")
+def passed_over(t):
+    theirs = others(t)
+    met = stranger(t, theirs, "--proxy", "1055", "--http", "3128")
+    sim = t.sim("--socks5", "1080", api=API)
+    t.page(3000)
+    fetches(t, sim)
+    assert "127.0.0.1:1080" in t.launcher("sync", "--print").good()
+    c, = carriers(t)
+    assert c["address"] == "127.0.0.1:1080"
+    assert c["owner"] == {"uid": 0, "user": "root", "program": "tsproxy-sim", "trusted": True}, c
+    assert ", run by root (tsproxy-sim)\n" in t.launcher("status").good()
+    assert met() == 0
+    # doctor asks what is spoken there, and sends nothing else.
+    stranger(t, theirs, "--proxy", "1055")
+    found = json.loads(t.launcher("doctor", "--json").good())["checks"]
+    port, = [f for f in found if f["check"] == "port" and "1055" in f["text"]]
+    assert port["level"] == "note" and f"run by user {MALLORY}, another user" in port["text"] and port["fix"], port
+    assert any(f["check"] == "port" and "1080" in f["text"] and "run by root (tsproxy-sim)" in f["text"] for f in found), found
+    assert [f for f in found if f["check"] == "carrier"] == [
+        {"check": "carrier", "level": "ok", "text": "connections go through socks5 127.0.0.1:1080", "fix": None}], found
+
+
+@test("a stranger alone: no proxy is found, whichever address is taken; nothing is sent there")
+def alone(t):
+    others(t)
+    t.sim("--socks5", "0", api=API)
+    met = t.file("met")
+    program = t.file("accepts.py", ACCEPTS)
+    for words, says in (["127.0.0.1", 1055], "127.0.0.1:1055"), (["0.0.0.0", 1080], "127.0.0.1:1080"), \
+            (["::", 3128], "127.0.0.1:3128"), (["::ffff:127.0.0.1", 1055], "127.0.0.1:1055"):
+        with open(met, "wb") as out:
+            p = t.spawn(as_user(["python3", program, *words]), lambda: listening(words[1]) or listening(words[1], "::"), stdout=out)
+        shutil.rmtree("/run/user/0/tsproxy", ignore_errors=True)
+        done = t.launcher("sync")
+        done.bad(f"{says} belongs to user {MALLORY}, another user, so it is not used", f"--socks5 {says}", status=1)
+        assert done.err.count("\n") == 1, done
+        t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/").bad(status=7)
+        p.terminate()
+        p.wait()
+        assert os.path.getsize(met) == 0, (words, open(met).read())
+
+
+@test("a stranger's port of IPv6 alone hides nothing of the daemon's on IPv4")
+def beside(t):
+    others(t)
+    program = t.file("accepts.py", ACCEPTS)
+    t.spawn(as_user(["python3", program, "::", "1055", "v6only"]), lambda: listening(1055, "::"))
+    sim = t.sim("--socks5", "1055", api=API)
+    t.page(3000)
+    fetches(t, sim)
+
+
+@test("a stranger's proxy that a setting names is used, with a warning in sync, doctor and status")
+def named(t):
+    theirs = others(t)
+    t.sim("--socks5", "0", api=API)
+    met = stranger(t, theirs, "--socks5", "1055")
+    t.page(3000)
+    for env in {"TSPROXY_SOCKS5": "127.0.0.1:1055"}, {"ALL_PROXY": "socks5://127.0.0.1:1055"}:
+        shutil.rmtree("/run/user/0/tsproxy", ignore_errors=True)
+        done = t.tsproxy("curl", "-sS", "--noproxy", "*", f"http://{NAME1}:3000/", env=env)
+        done.good("a page")
+        assert done.err == f"tsproxy: warning: the proxy at 127.0.0.1:1055 belongs to user {MALLORY}, another user, who can " \
+            "read and change what goes through it\n", done
+        c, = carriers(t, env=env)
+        assert c["owner"] == {"uid": MALLORY, "user": f"user {MALLORY}", "program": "tsproxy-sim", "trusted": False}, c
+        assert f", run by user {MALLORY}, another user\n" in t.launcher("status", env=env).good()
+        found = json.loads(t.launcher("doctor", "--json", env=env).bad(status=1).out)["checks"]
+        assert any(f["check"] == "carrier" and f["level"] == "warn" and "another user" in f["text"] for f in found), found
+    assert met()
+
+
+@test("a stranger at the port that ALL_PROXY names does not keep the daemon's own from being found")
+def named_and_another(t):
+    theirs = others(t)
+    met = stranger(t, theirs, "--socks5", "1055")
+    sim = t.sim("--socks5", "1080", api=API)
+    t.page(3000)
+    fetches(t, sim, env={"ALL_PROXY": "socks5h://127.0.0.1:1055", "no_proxy": "*"})
+    assert met() == 0
+
+
+@test("a port that a stranger takes after the daemon's proxy is gone: the next map is without it")
+def taken(t):
+    theirs = others(t)
+    t.sim("--socks5", "0", api=API)
+    proxy = t.sim("--socks5", "1055")
+    t.page(3000)
+    fetches(t, proxy)
+    proxy.process.terminate()
+    proxy.process.wait()
+    met = stranger(t, theirs, "--socks5", "1055")
+    t.launcher("sync").bad("127.0.0.1:1055 belongs to", status=1)
+    t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/").bad(status=7)
+    assert met() == 0
+
+
+@test("the user of a daemon that --socket names is trusted with its proxy, and only then")
+def daemons_user(t):
+    theirs = others(t)
+    place = t.unprivileged_dir("daemon")
+    stranger(t, theirs, "--socks5", "1055", "--localapi", f"{place}/sock")
+    until(lambda: os.path.exists(f"{place}/sock"), "a socket")
+    t.page(3000)
+    done = t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/", options=["--socket", f"{place}/sock"])
+    assert done.good("a page") and not done.err, done
+    c, = carriers(t, env={"TSPROXY_SOCKET": f"{place}/sock"})
+    assert c["owner"]["trusted"] and c["owner"]["uid"] == MALLORY and not c["configured"], c
+    t.launcher("--socket", f"{place}/sock", "doctor").good()
+    # A status is no daemon.
+    t.launcher("--status", t.status_file(), "sync").bad("another user", status=1)
+
+
+@test("a user's own proxy counts for that user, and for nobody else but root")
+def own(t):
+    theirs = others(t)
+    place = t.unprivileged_dir("own")
+    shutil.copy(t.build("tsproxy-sync"), place)
+    stranger(t, theirs, "--socks5", "1055")
+    status = t.status_file()
+
+    def sync(uid):
+        return t.run(as_user([f"{place}/tsproxy-sync", "--status", status, "--map", f"{place}/{uid}/map"], uid))
+    for uid in MALLORY, MALLORY + 1:
+        os.mkdir(f"{place}/{uid}", 0o700)
+        os.chown(f"{place}/{uid}", uid, uid)
+    sync(MALLORY).good()
+    sync(MALLORY + 1).bad("another user", status=1)
+
+
+@test("whoever listens from outside of a user namespace cannot be told, and counts only where named")
+def outside(t):
+    others(t)
+    place = t.unprivileged_dir("outside")
+    shutil.copy(t.build("tsproxy-sync"), place)
+    os.chown(place, MALLORY, MALLORY)
+    os.chmod(place, 0o755)
+    t.sim("--socks5", "1055")
+    sync = as_user(["unshare", "--user", f"--map-user={MALLORY}", f"{place}/tsproxy-sync", "--status", t.status_file(),
+                    "--map", f"{place}/map"])
+    t.run(sync).bad("127.0.0.1:1055 belongs to a user that cannot be told", "--socks5 127.0.0.1:1055", status=1)
+    done = t.run([*sync, "--socks5", "127.0.0.1:1055"])
+    assert done.good() == "" and not done.err, done
