@@ -5,6 +5,7 @@
 #ifndef TSPROXY_GUARD_H
 #define TSPROXY_GUARD_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,8 +37,17 @@ static inline bool ts_enabled(void)
 		ts_load();
 	return __atomic_load_n(&ts_load_state, __ATOMIC_RELAXED) == 2;
 }
-/* True where the program has put itself into a seccomp sandbox since it was loaded: a system call of ours might kill it. */
-bool ts_newly_sandboxed(void);
+/*
+ * The program has put itself into a seccomp sandbox: any system call that it would not make itself may kill it, so the library makes
+ * none any more. Set by the hooks of prctl and syscall (src/hook/sandbox.c), before the kernel sets the filter. Forked children inherit
+ * it, as they inherit the filter. A filter that came over exec was set by somebody else (a container, a service manager) for all that
+ * runs there; it is not a sandbox of the program's own and does not count.
+ */
+extern bool ts_sandbox_on;
+static inline bool ts_sandboxed(void)
+{
+	return __builtin_expect(__atomic_load_n(&ts_sandbox_on, __ATOMIC_SEQ_CST), 0);
+}
 
 /* glibc 2.32: true while the process never had a second thread. Elsewhere it is not known. */
 extern char __libc_single_threaded __attribute__((weak));
@@ -58,8 +68,19 @@ enum ts_process { TS_SELF, TS_VFORK_CHILD };
 enum ts_process ts_process(void);
 
 /*
- * A lock for short sections without blocking calls and without foreign code. Signals are blocked while it
- * is held, so that a handler may call a hook. A lock whose owner is gone (killed, cancelled, or left behind in the parent of a fork)
+ * The signals that are blocked where no handler may run, as the kernel's mask. Not among them are those that the kernel raises for what the
+ * thread itself does: blocked, they end the process (force_sig), also where the program has a handler. A debugger lives on SIGTRAP, a
+ * sandbox on SIGSYS (seccomp's SECCOMP_RET_TRAP).
+ */
+#define TS_SIGNAL_BIT(sig) (1ull << ((sig) - 1))
+#define TS_SIGNALS_BLOCKED \
+	(~(TS_SIGNAL_BIT(SIGSEGV) | TS_SIGNAL_BIT(SIGBUS) | TS_SIGNAL_BIT(SIGILL) | TS_SIGNAL_BIT(SIGFPE) | TS_SIGNAL_BIT(SIGTRAP) | \
+	   TS_SIGNAL_BIT(SIGSYS)))
+
+/*
+ * A lock for short sections without blocking calls and without foreign code. TS_SIGNALS_BLOCKED are blocked while it
+ * is held, so that a handler may call a hook. The handler of another signal, which came in such a section all the same (by kill, say),
+ * gets the lock that its own thread has, and may leave by longjmp. A lock whose owner is gone (killed, cancelled, or left behind in the parent of a fork)
  * is taken over. A vfork child must not take a lock of its parent's memory: ask ts_process first. Lock order: ARCHITECTURE.md.
  */
 struct ts_lock {

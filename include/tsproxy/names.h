@@ -32,6 +32,12 @@ int ts_live_own_addr(int family, struct ts_addr *out);
 bool ts_live_is_own(const uint8_t ip[16]);
 
 /*
+ * The program is about to sandbox itself, and ts_sandboxed() is true by now: takes the file in as it is, because no later question can.
+ * When this returns, no other thread looks at the file any more.
+ */
+void ts_live_keep(void);
+
+/*
  * Asks for a fresher map in the background where the one in use is older than 10 s or missing, at most once per 2 s
  * and not within 60 s of a failure. Does not wait for it. `wait`: a name missed, and the map is older than 2 s: waits for that refresh, 1 s
  * at most, and says whether it is worth looking again.

@@ -132,9 +132,9 @@ static void await_greeting(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	struct timespec brief = { .tv_nsec = 3000000 };
-	uint64_t all = ~0ull;
+	uint64_t blocked = TS_SIGNALS_BLOCKED;
 
-	ts_sys(SYS_ppoll, &p, 1, &brief, &all, sizeof(all));
+	ts_sys(SYS_ppoll, &p, 1, &brief, &blocked, sizeof(blocked));
 }
 
 /* Notes that a blocking connect returned before it was decided: its success is still to be told. */

@@ -159,7 +159,7 @@ static bool sleeps_on(const struct ts_call *call, void *arg)
 
 bool ts_udp_has_sleepers(const struct ts_udp *u)
 {
-	return !ts_newly_sandboxed() && ts_threads_sleep_in(sleeps_on, (void *)u);	/* it takes calls that few programs make */
+	return !ts_sandboxed() && ts_threads_sleep_in(sleeps_on, (void *)u);	/* it takes calls that few programs make */
 }
 
 void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake)

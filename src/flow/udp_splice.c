@@ -101,7 +101,7 @@ ssize_t ts_udp_splice(int fd, int out, size_t n, unsigned flags)
 	int saved = ts_errno;
 	long pages;
 
-	if (ts_newly_sandboxed())
+	if (ts_sandboxed())
 		return -EINVAL;	/* what it takes may not be allowed to a program that splices */
 	s.mapped = (s.pages.iov_len + PAGE - 1) & ~(PAGE - 1);
 	pages = ts_sys(SYS_mmap, 0, s.mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

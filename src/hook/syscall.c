@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "sandbox.h"
 #include "syscall.h"
 #include "tsproxy/calls.h"
 #include "tsproxy/fdtab.h"
@@ -133,6 +134,10 @@ long ts_syscall_hooked(long n, long a, long b, long c, long d, long e, long f)
 		return splice((int)a, (void *)b, (int)c, (void *)d, (size_t)e, (unsigned)f);
 	case SYS_EPOLL_PWAIT2:
 		return epoll_pwait2((int)a, (void *)b, (int)c, (const void *)d, (const void *)e);
+	case SYS_prctl:
+		return prctl((int)a, b, c, d, e);
+	case SYS_seccomp:
+		return ts_sandbox_seccomp(a, (unsigned long)b, (void *)c);
 	case SYS_io_uring_setup:
 		return refuse_io_uring() ? ts_result(-ENOSYS) : ts_real()->syscall(n, a, b);
 	default:

@@ -21,9 +21,10 @@ __attribute__((visibility("hidden"), used)) const unsigned long long ts_syscall_
 	      BIT(SYS_connect) | BIT(SYS_bind) | BIT(SYS_sendto) | BIT(SYS_recvfrom) | BIT(SYS_sendmsg) | BIT(SYS_recvmsg) |
 	      BIT(SYS_shutdown) | BIT(SYS_execve) | BIT(SYS_getsockname) | BIT(SYS_getpeername) | BIT(SYS_setsockopt) | BIT(SYS_getsockopt),
 	[1] = BIT(SYS_fcntl),
+	[2] = BIT(SYS_prctl),
 	[3] = BIT(SYS_epoll_wait) | BIT(SYS_epoll_ctl),
 	[4] = BIT(SYS_pselect6) | BIT(SYS_ppoll) | BIT(SYS_splice) | BIT(SYS_epoll_pwait) | BIT(SYS_dup3) |
-	      BIT(SYS_recvmmsg) | BIT(SYS_sendmmsg),
+	      BIT(SYS_recvmmsg) | BIT(SYS_sendmmsg) | BIT(SYS_seccomp),
 	[5] = BIT(SYS_execveat),
 	[6] = BIT(SYS_io_uring_setup) | BIT(SYS_close_range) | BIT(441 /* epoll_pwait2 */),
 };

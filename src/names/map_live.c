@@ -167,13 +167,22 @@ bool ts_live_look(void)
 {
 	bool changed;
 
-	if (ts_conf.map_path[0] == '\0' || ts_newly_sandboxed() || ts_process() != TS_SELF)
+	if (ts_conf.map_path[0] == '\0' || ts_sandboxed() || ts_process() != TS_SELF)
 		return false;
 	ts_lock(&lock);
-	changed = follow();
+	changed = !ts_sandboxed() && follow();
 	__atomic_store_n(&looked, ts_live_now(), __ATOMIC_RELAXED);
 	ts_unlock(&lock);
 	return changed;
+}
+
+void ts_live_keep(void)
+{
+	if (ts_conf.map_path[0] == '\0')
+		return;
+	ts_lock(&lock);
+	follow();
+	ts_unlock(&lock);
 }
 
 static void look_if_due(int64_t now)
@@ -183,13 +192,13 @@ static void look_if_due(int64_t now)
 
 	if (ts_live_within(now, last, some ? LOOK_NS : LOOK_MISSING_NS))
 		return;
-	if (ts_conf.map_path[0] == '\0' || ts_newly_sandboxed() || ts_process() != TS_SELF)
+	if (ts_conf.map_path[0] == '\0' || ts_sandboxed() || ts_process() != TS_SELF)
 		return;
 	/* One thread looks and the others go on with what there is; where there is none yet, they wait for it. */
 	if (some && !__atomic_compare_exchange_n(&looked, &last, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return;
 	ts_lock(&lock);
-	if (some || !ts_live_within(now, looked, LOOK_MISSING_NS)) {
+	if (!ts_sandboxed() && (some || !ts_live_within(now, looked, LOOK_MISSING_NS))) {
 		follow();
 		__atomic_store_n(&looked, now, __ATOMIC_RELAXED);
 	}
@@ -227,8 +236,11 @@ static bool torn(const struct view *v)
 /* One look at the clock serves both the file's and the map's age; a datagram to an address that is known not to be ours asks no more. */
 static void keep_up(void)
 {
-	int64_t now = ts_live_now(), last;
+	int64_t now, last;
 
+	if (ts_sandboxed())
+		return;
+	now = ts_live_now();
 	if (__builtin_expect((uint64_t)(__atomic_load_n(&kept.settled, __ATOMIC_RELAXED) - now) < LOOK_NS, 1))
 		return;
 	look_if_due(now);

@@ -240,7 +240,7 @@ static bool refresh(int64_t now, bool wait)
 	int64_t due = __atomic_load_n(&next_try, __ATOMIC_ACQUIRE), next = (now + PAUSE_NS) & ~(int64_t)STATE_BITS;
 	enum claim whose;
 
-	if (too_early(now, due) || ts_process() != TS_SELF ||
+	if (ts_sandboxed() || too_early(now, due) || ts_process() != TS_SELF ||
 	    !__atomic_compare_exchange_n(&next_try, &due, next | BEGINNING, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return wait && due & STATE_BITS && await();
 	if (ts_live_look() && !old(now, MISS_OLD_NS)) {

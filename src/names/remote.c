@@ -107,7 +107,7 @@ static int open_table(int flags)
 {
 	char path[TS_BESIDE_PATH_MAX];
 
-	if (ts_newly_sandboxed() || !ts_beside_folder_path(path, "remote", ".names"))
+	if (ts_sandboxed() || !ts_beside_folder_path(path, "remote", ".names"))
 		return -ENOENT;
 	return ts_beside_open(path, flags);
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 #include "tsproxy/elfaux.h"
@@ -22,7 +21,7 @@ TS_EVERY_START int ts_load_state;	/* 0 not yet, 1 being loaded or disabled, 2 lo
 
 extern char **environ;
 
-TS_EVERY_START static int seccomp_at_load;
+bool ts_sandbox_on;
 
 /* Takes TS_CROSS_NOTE out of the environment: it is for this program alone. */
 static bool take_note(char **envp)
@@ -57,7 +56,6 @@ void ts_load(void)
 	if (ts_conf.disable)
 		return;
 	ts_spawn_save_env(environ);
-	seccomp_at_load = (int)ts_sys(SYS_prctl, PR_GET_SECCOMP);
 	ts_program_is_secure = getauxval(AT_SECURE) != 0;
 	ts_program_is_go = ts_program_has_go_note();
 	__atomic_store_n(&ts_load_state, 2, __ATOMIC_RELEASE);
@@ -66,11 +64,6 @@ void ts_load(void)
 __attribute__((constructor)) static void load_early(void)
 {
 	ts_load();
-}
-
-bool ts_newly_sandboxed(void)
-{
-	return seccomp_at_load == 0 && ts_sys(SYS_prctl, PR_GET_SECCOMP) > 0;
 }
 
 const char *ts_object_dir(void)
@@ -137,9 +130,9 @@ enum ts_process ts_process(void)
 
 static void block_signals(uint64_t *saved)
 {
-	uint64_t all = ~0ull;
+	uint64_t blocked = TS_SIGNALS_BLOCKED;
 
-	ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, saved, sizeof(all));
+	ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, saved, sizeof(blocked));
 }
 
 static void restore_signals(const uint64_t *saved)
@@ -156,7 +149,8 @@ static bool steal_dead(struct ts_lock *l, int word, int tid)
 	return r == -ESRCH && __sync_bool_compare_and_swap(&l->word, word, tid);
 }
 
-static void take(struct ts_lock *l, int tid)
+/* False where this thread had it already: see ts_lock. */
+static bool take(struct ts_lock *l, int tid)
 {
 	int word;
 
@@ -170,6 +164,8 @@ static void take(struct ts_lock *l, int tid)
 		word = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
 		if (word == 0)
 			continue;
+		if ((word & ~WAITERS) == tid)
+			return false;
 		if (steal_dead(l, word, tid))
 			break;
 		if (!(word & WAITERS) && !__sync_bool_compare_and_swap(&l->word, word, word | WAITERS))
@@ -177,6 +173,7 @@ static void take(struct ts_lock *l, int tid)
 		/* Bounded, so that an owner's death is noticed. */
 		ts_sys(SYS_futex, &l->word, FUTEX_WAIT, word | WAITERS, &brief, NULL, 0);
 	}
+	return true;
 }
 
 static void give(struct ts_lock *l)
@@ -185,13 +182,23 @@ static void give(struct ts_lock *l)
 		ts_sys(SYS_futex, &l->word, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
+/* All that can be blocked among those that the lock blocks. */
+static bool all_blocked(uint64_t mask)
+{
+	return (~mask & TS_SIGNALS_BLOCKED & ~(TS_SIGNAL_BIT(SIGKILL) | TS_SIGNAL_BIT(SIGSTOP))) == 0;
+}
+
 void ts_lock(struct ts_lock *l)
 {
 	uint64_t saved;
 
 	block_signals(&saved);
-	take(l, (int)ts_sys(SYS_gettid));
-	l->saved_mask = saved;
+	/*
+	 * Where this thread has the lock, a handler came in the middle of its section. Either that handler is still at it, with the section's
+	 * mask, and the mask from before the section is what counts; or it left by longjmp, and the section is over.
+	 */
+	if (take(l, (int)ts_sys(SYS_gettid)) || !all_blocked(saved))
+		l->saved_mask = saved;
 }
 
 void ts_unlock(struct ts_lock *l)

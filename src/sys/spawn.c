@@ -321,7 +321,7 @@ int ts_spawn_helper(const char *path, const char *lock_path)
 {
 	static int user;
 	static struct job job;
-	uint64_t all = ~0ull, saved;
+	uint64_t blocked = TS_SIGNALS_BLOCKED, saved;
 	int pid = (int)ts_sys(SYS_getpid), subreaper = 0;
 	long child;
 
@@ -329,7 +329,7 @@ int ts_spawn_helper(const char *path, const char *lock_path)
 		return -EBUSY;
 	ts_sys(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
 	job = (struct job){ .path = path, .lock_path = lock_path, .wait = pid == 1 || subreaper };
-	ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &saved, sizeof(all));
+	ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, &saved, sizeof(blocked));
 	child = ts_spawn_clone(CLONE_FLAGS, stacks[0] + STACK_SIZE, middle, &job);
 	if (child > 0)
 		ts_sys(SYS_wait4, child, NULL, __WCLONE, NULL);

@@ -2,6 +2,7 @@
 /* The lock: one at a time, over threads and processes; taken from who is gone; signals wait while it is held. */
 #include <check.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -163,6 +164,60 @@ START_TEST(signals_wait)
 }
 END_TEST
 
+static const int synchronous[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
+
+static bool blocks(int sig)
+{
+	sigset_t now;
+
+	sigprocmask(SIG_SETMASK, NULL, &now);
+	return sigismember(&now, sig);
+}
+
+/* A handler of the kernel's own signals runs at once, may take the lock, and leaves the mask as it was. */
+START_TEST(synchronous_signals_do_not_wait)
+{
+	signalled = 0;
+	signal(synchronous[_i], handler);
+	ts_lock(&own);
+	raise(synchronous[_i]);
+	ck_assert_int_eq(signalled, 1);
+	ck_assert(blocks(SIGUSR1));
+	ts_unlock(&own);
+	ck_assert(!blocks(SIGUSR1));
+	ck_assert_int_eq(ts_lock_owner(&own), 0);
+}
+END_TEST
+
+static sigjmp_buf out;
+
+static void jump(int sig)
+{
+	siglongjmp(out, sig);
+}
+
+/* It may also leave the section for good: then that is over, whatever the mask was when it began. */
+START_TEST(handler_jumps_out)
+{
+	sigset_t mask;
+
+	signal(SIGSEGV, jump);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	if (!sigsetjmp(out, 1)) {
+		ts_lock(&own);
+		raise(SIGSEGV);
+	}
+	sigprocmask(SIG_UNBLOCK, &mask, NULL);
+	ts_lock(&own);
+	ck_assert(blocks(SIGUSR2));
+	ts_unlock(&own);
+	ck_assert(!blocks(SIGUSR2));
+	expect_free();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("guard");
@@ -175,6 +230,8 @@ int main(void)
 	tcase_add_test(c, thread_gone);
 	tcase_add_test(c, held_at_fork);
 	tcase_add_test(c, signals_wait);
+	tcase_add_loop_test(c, synchronous_signals_do_not_wait, 0, sizeof(synchronous) / sizeof(*synchronous));
+	tcase_add_test(c, handler_jumps_out);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }
