@@ -175,9 +175,27 @@ uint32_t ts_source_daemon(const struct ts_map_settings *set)
 	return d.path && !(set->status && *set->status) ? ts_source_user(d.path) : TS_NO_USER;
 }
 
+/* Another user's daemon hides none of the places that come after it. It is told where there is no other. */
+static bool is_passed_over(int err, const char why[TS_WHY_MAX], char refused[TS_WHY_MAX])
+{
+	if (err == -EPERM && !*refused)
+		memcpy(refused, why, TS_WHY_MAX);
+	return err == -EPERM || is_nobody(err);
+}
+
+static int say_no_daemon(const char refused[TS_WHY_MAX], const char *or_else, char why[TS_WHY_MAX])
+{
+	if (*refused)
+		memcpy(why, refused, TS_WHY_MAX);
+	else
+		snprintf(why, TS_WHY_MAX, "no tailscaled found: tsproxy up starts one; else name its socket %s", or_else);
+	return *refused ? -EPERM : -ENOENT;
+}
+
 static int read_usual(char **text, size_t *len, struct daemon *d, const char **from, char why[TS_WHY_MAX])
 {
 	static char path[4096];
+	char refused[TS_WHY_MAX] = "";
 	const char *s;
 	int err;
 
@@ -187,22 +205,20 @@ static int read_usual(char **text, size_t *len, struct daemon *d, const char **f
 		err = ts_source_localapi(s, false, text, len, why);
 		*from = s;
 		*d = (struct daemon){ s, false };
-		if (!is_nobody(err))
+		if (!is_passed_over(err, why, refused))
 			return err;
 	}
 	d->path = NULL;
 	*from = "tailscale status";
-	err = ts_source_command(text, len, why);
-	if (err == -ENOENT)
-		snprintf(why, TS_WHY_MAX,
-			 "no tailscaled found: tsproxy up starts one; else name its socket (--socket) or a status file (--status)");
-	return err;
+	/* The command would ask the one that was refused. */
+	err = *refused ? -ENOENT : ts_source_command(text, len, why);
+	return err == -ENOENT ? say_no_daemon(refused, "(--socket) or a status file (--status)", why) : err;
 }
 
 int ts_source_watch(const struct ts_map_settings *set, char why[TS_WHY_MAX])
 {
 	struct daemon d = named_daemon(set);
-	char path[4096];
+	char path[4096], refused[TS_WHY_MAX] = "";
 	const char *s;
 	int fd;
 
@@ -210,11 +226,10 @@ int ts_source_watch(const struct ts_map_settings *set, char why[TS_WHY_MAX])
 		return ts_source_bus(d.path, true, why);
 	for (unsigned i = 0; (s = usual_socket(i, path, sizeof(path))) != NULL; i++) {
 		fd = *s ? ts_source_bus(s, false, why) : -ENOENT;
-		if (!is_nobody(fd))
+		if (!is_passed_over(fd, why, refused))
 			return fd;
 	}
-	snprintf(why, TS_WHY_MAX, "no tailscaled found: tsproxy up starts one; else name its socket with --socket");
-	return -ENOENT;
+	return say_no_daemon(refused, "with --socket", why);
 }
 
 /* `d` is the daemon that answered; without a path where none did. */

@@ -172,6 +172,26 @@ def daemons_user(t):
     t.launcher("--status", t.status_file(), "sync").bad("another user", status=1)
 
 
+@test("another user's daemon in a usual place hides nothing of this user's own; alone it is told, and not asked")
+def anothers_daemon(t):
+    theirs = others(t)
+    os.makedirs(os.path.dirname(API))
+    os.chmod(os.path.dirname(API), 0o777)
+    stranger(t, theirs, "--socks5", "1080", "--localapi", API, port=1080)
+    until(lambda: os.path.exists(API), "a socket")
+    # Nor is it asked by way of the tailscale program.
+    t.file("bin/tailscale", f"#!/bin/sh\nexec cat {t.status_file()}\n", 0o755)
+    t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
+    t.launcher("sync").bad(f"the daemon at /var{API} belongs to another user", status=1)
+    watch = t.run(["timeout", "0.5", t.build("tsproxy"), "sync", "--watch"])
+    assert f"the daemon at /var{API} belongs to another user" in watch.err, watch
+    sim = t.sim("--socks5", "1055", api=f"{t.home}/.local/share/tailscale/tailscaled.sock")
+    t.page(3000)
+    fetches(t, sim)
+    before = sim.stats()["localapi"]
+    t.spawn([t.build("tsproxy"), "sync", "--watch"], lambda: sim.stats()["localapi"] > before)
+
+
 @test("a user's own proxy counts for that user, and for nobody else but root")
 def own(t):
     theirs = others(t)
