@@ -9,6 +9,8 @@ CC := gcc
 endif
 PKG_CONFIG ?= pkg-config
 prefix ?= /usr/local
+# Not every shell expands the ~ in prefix=~/.local.
+override prefix := $(patsubst ~/%,$(HOME)/%,$(prefix))
 bindir ?= $(prefix)/bin
 libdir ?= $(prefix)/lib
 libexecdir ?= $(prefix)/libexec/tsproxy
@@ -17,13 +19,18 @@ docdir ?= $(prefix)/share/doc/tsproxy
 bashdir ?= $(prefix)/share/bash-completion/completions
 zshdir ?= $(prefix)/share/zsh/site-functions
 fishdir ?= $(prefix)/share/fish/vendor_completions.d
-unitdir ?= $(prefix)/lib/systemd/user
+# systemd looks in lib only under /usr and /usr/local, and in share under a user's ~/.local (systemd.unit(5)).
+unitdir ?= $(prefix)/$(if $(filter /usr /usr/local,$(prefix)),lib,share)/systemd/user
 DESTDIR ?=
 O ?= -O2
 SAN ?=
 
+# What --version says was built: HEAD, or what `make dist` put into the archive. src/base/version.c alone is made anew when it changes.
+COMMIT := $(shell cat COMMIT 2>/dev/null || git rev-parse --short=12 HEAD 2>/dev/null)
+
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
-BASE_CFLAGS := -std=gnu11 $(O) -g $(WARN) -Iinclude -D_GNU_SOURCE -DTSPROXY_VERSION='"$(VERSION)"' -MMD -MP
+BASE_CFLAGS := -std=gnu11 $(O) -g $(WARN) -Iinclude -D_GNU_SOURCE -DTSPROXY_VERSION='"$(VERSION)"' \
+	-DTSPROXY_COMMIT='"$(COMMIT)"' -DTSPROXY_COMMIT_NOTE='"$(COMMIT:%= (%))"' -MMD -MP
 # The object: no libc of its own (design: one object for every libc), so no start files, no stack protector, no fortify, no
 # thread-local storage; freestanding, with its own memcpy and friends; hidden unless the hook table names it.
 OBJECT_CFLAGS := $(BASE_CFLAGS) -fPIC -ffreestanding -fvisibility=hidden -fno-stack-protector -U_FORTIFY_SOURCE \
@@ -33,7 +40,7 @@ OBJECT_LDFLAGS := -shared -nostdlib -Wl,-soname,libtsproxy.so -Wl,-z,relro -Wl,-
 # CPPFLAGS, CFLAGS and LDFLAGS, such as a distribution hardens its programs with, are for what is linked with the libc here.
 TOOL_CFLAGS := $(BASE_CFLAGS) $(SAN) $(CPPFLAGS) $(CFLAGS)
 
-OBJECT_SRC := $(filter-out src/base/conf_files.c,$(wildcard src/base/*.c)) $(wildcard src/sys/*.c src/socks5/*.c src/flow/*.c src/hook/*.c) \
+OBJECT_SRC := $(filter-out %/conf_files.c %/version.c,$(wildcard src/base/*.c)) $(wildcard src/sys/*.c src/socks5/*.c src/flow/*.c src/hook/*.c) \
 	$(addprefix src/names/,map_read.c map_load.c map_live.c refresh.c ask.c name_kind.c hosts.c answer.c \
 	dns_message.c dns_query.c split.c resolv_conf.c res_state.c beside.c remote.c native.c words.c gai_conf.c)
 BASE_SRC := $(wildcard src/base/*.c)

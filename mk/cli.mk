@@ -13,6 +13,11 @@ $(B)/launcher/folders: FORCE
 	@mkdir -p $(@D)
 	@echo '$(libdir) $(libexecdir) $(bindir) $(mandir)' | cmp -s - $@ || echo '$(libdir) $(libexecdir) $(bindir) $(mandir)' > $@
 
+$(B)/launcher/base/version.o $(B)/tool/base/version.o: $(B)/launcher/commit
+$(B)/launcher/commit: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
+
 .PHONY: FORCE
 FORCE:
 
@@ -24,7 +29,7 @@ CLI_MUSL := $(if $(MUSL_CC),$(CLI)/musl)
 CLI_BUILT := $(addprefix $(CLI)/,fake-sync children dynamic static static-pie bare go-note go-section empty.so) \
 	$(CLI_ASAN) $(CLI_MUSL)
 
-$(CLI)/fake-sync: tests/cli/fake-sync.c $(BASE_SRC)
+$(CLI)/fake-sync: tests/cli/fake-sync.c $(filter-out %/version.c,$(BASE_SRC))
 	$(CC) $(CLI_CFLAGS) -o $@ $^
 $(CLI)/children: tests/cli/children.c
 	$(CC) $(CLI_CFLAGS) -o $@ $^

@@ -26,7 +26,7 @@ pictures: all ## docs/*.svg and bench/results.svg anew, from real output and ben
 
 dist: ## build/tsproxy-VERSION.tar.gz from the last commit
 	@mkdir -p $(B)
-	git archive --prefix=tsproxy-$(VERSION)/ -o $(B)/tsproxy-$(VERSION).tar.gz HEAD
+	git archive --prefix=tsproxy-$(VERSION)/ --add-virtual-file=tsproxy-$(VERSION)/COMMIT:$(COMMIT) -o $(B)/tsproxy-$(VERSION).tar.gz HEAD
 	@echo $(B)/tsproxy-$(VERSION).tar.gz
 
 compdb: ## build/compile_commands.json, for clangd and the like

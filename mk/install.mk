@@ -36,7 +36,10 @@ install: all $(UNITS) ## install under DESTDIR and prefix (/usr/local)
 	$(call put,644,completions/_tsproxy,$(zshdir))
 	$(call put,644,completions/tsproxy.fish,$(fishdir))
 
-uninstall: ## remove what `make install` put there
+# Without DESTDIR also what tsproxy keeps for this user and can make again: maps, in a shared home of other hosts, too.
+USER_CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tsproxy $(and $(XDG_RUNTIME_DIR),$(XDG_RUNTIME_DIR)/tsproxy)
+
+uninstall: ## remove what `make install` put there, and this user's maps
 	rm -f '$(DESTDIR)$(bindir)/tsproxy' '$(DESTDIR)$(libdir)/libtsproxy.so' \
 		$(foreach c,$(COMMANDS) complete,'$(DESTDIR)$(libexecdir)/tsproxy-$(c)') \
 		'$(DESTDIR)$(docdir)/tsproxy.conf' '$(DESTDIR)$(bashdir)/tsproxy' '$(DESTDIR)$(zshdir)/_tsproxy' \
@@ -44,3 +47,4 @@ uninstall: ## remove what `make install` put there
 		$(foreach f,$(UNITS),'$(DESTDIR)$(unitdir)/$(notdir $(f))') \
 		$(foreach f,$(MAN1) $(MAN5) $(MAN7),'$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(f)))/$(notdir $(f))')
 	-rmdir '$(DESTDIR)$(libexecdir)' '$(DESTDIR)$(docdir)' 2>/dev/null
+	$(if $(DESTDIR),,rm -rf $(foreach d,$(USER_CACHE),'$(d)'))

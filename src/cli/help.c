@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "environ.h"
 #include "tsproxy/sys.h"
+#include "tsproxy/version.h"
 
 static const char help_text[] =
 	"Usage: tsproxy [options] [--] command [arguments]\n"
@@ -57,8 +59,7 @@ int ts_help_print(void)
 
 int ts_help_version(int json)
 {
-	static const char plain[] = "tsproxy " TSPROXY_VERSION "\n";
-	static const char object[] = "{\"version\":\"" TSPROXY_VERSION "\"}\n";
+	char *line = ts_join("tsproxy ", ts_version, "\n");
 
-	return json ? put(object, sizeof(object) - 1) : put(plain, sizeof(plain) - 1);
+	return json ? put(ts_version_json, strlen(ts_version_json)) : put(line, strlen(line));
 }

@@ -22,6 +22,7 @@
 #include "../cli/parts.h"
 #include "doctor.h"
 #include "tsproxy/calls.h"
+#include "tsproxy/version.h"
 
 /* The first line of a small file, "" where there is none. */
 static const char *first_line(const char *path, char *buf, size_t cap)
@@ -59,7 +60,7 @@ void ts_doctor_machine(struct ts_doctor *d)
 	struct utsname u = { 0 };
 
 	uname(&u);
-	ts_doctor_add(d, TS_OK, "versions", "tsproxy %s, Linux %s, %s, %s%s\n", TSPROXY_VERSION, u.release, u.machine,
+	ts_doctor_add(d, TS_OK, "versions", "tsproxy %s, Linux %s, %s, %s%s\n", ts_version, u.release, u.machine,
 		      LIBC_NAME, LIBC_VERSION);
 	d->object = object ? ts_parts_preload(object, d->conf.map_path) : NULL;
 	if (!object)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tsproxy/tool.h"
+#include "tsproxy/version.h"
 
 const char ts_options_help[] =
 	"Settings, as in tsproxy(1):\n"
@@ -252,7 +253,7 @@ int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, stru
 		return ts_tool_flush() ? 1 : -1;
 	}
 	if (ts_options_flag(argc, argv, "--version")) {
-		printf("tsproxy %s\n", TSPROXY_VERSION);
+		printf("tsproxy %s\n", ts_version);
 		return ts_tool_flush() ? 1 : -1;
 	}
 	if (ts_options_take(argc, argv))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Options, the variables they become, sub-commands, and every wrong word."""
+import json
 import os
+import re
 import subprocess
 
 from harness import one_line, same, test
@@ -98,9 +100,12 @@ def help_and_version(w):
         assert lines[0].startswith('Usage: tsproxy ')
     with open(os.path.join(os.path.dirname(__file__), '../../VERSION')) as f:
         version = f.read().strip()
+    status, out, err = w.run('version', '--json')
+    said = json.loads(out)
+    same((status, err, said['version'], set(said)), (0, '', version, {'version', 'commit'}))
+    assert re.fullmatch('[0-9a-f]{12}|', said['commit']), said
     for args in (['version'], ['--version'], ['-V']):
-        same(w.run(*args), (0, f'tsproxy {version}\n', ''))
-    same(w.run('version', '--json'), (0, f'{{"version":"{version}"}}\n', ''))
+        same(w.run(*args), (0, f'tsproxy {version}' + (f' ({said["commit"]})' if said['commit'] else '') + '\n', ''))
 
 
 @test
