@@ -17,13 +17,13 @@
 #include "parts.h"
 #include "tsproxy/tool.h"
 
-static const char usage[] = "usage: tsproxy env [options] [--shell bash|zsh|fish|sh] [--off | --install | --uninstall]\n"
-			    "Prints commands that make tsproxy active in a shell, for all programs that it starts:\n"
+static const char usage[] = "usage: tsproxy env [options] [--shell NAME] [--off | --install | --uninstall]\n"
+			    "Prints commands that make tsproxy active in a shell and all that it starts:\n"
 			    "    eval \"$(tsproxy env)\"          bash, zsh, sh\n"
 			    "    tsproxy env | source           fish\n"
-			    "  --shell NAME          for that shell (default: the one that asks)\n"
+			    "  --shell NAME          bash, zsh, fish or sh (default: the shell that asks)\n"
 			    "  --off                 print commands that make it inactive again\n"
-			    "  --install             make it active in each new shell, by a line in the shell's start-up file\n"
+			    "  --install             make it active in each new shell (a line in .bashrc ...)\n"
 			    "  --uninstall           remove that line\n";
 
 #define OBJECT "libtsproxy.so"
