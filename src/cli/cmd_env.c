@@ -21,7 +21,7 @@ static const char usage[] = "usage: tsproxy env [options] [--shell NAME] [--off 
 			    "Prints commands that make tsproxy active in a shell and all that it starts:\n"
 			    "    eval \"$(tsproxy env)\"          bash, zsh, sh\n"
 			    "    tsproxy env | source           fish\n"
-			    "  --shell NAME          bash, zsh, fish or sh (default: the shell that asks)\n"
+			    "  --shell NAME          bash, zsh, fish, sh (default: the one that asks)\n"
 			    "  --off                 print commands that make it inactive again\n"
 			    "  --install             make it active in each new shell (a line in .bashrc ...)\n"
 			    "  --uninstall           remove that line\n";
