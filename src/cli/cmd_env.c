@@ -23,7 +23,7 @@ static const char usage[] = "usage: tsproxy env [options] [--shell NAME] [--off 
 			    "    tsproxy env | source           fish\n"
 			    "  --shell NAME          bash, zsh, fish, sh (default: the one that asks)\n"
 			    "  --off                 print commands that make it inactive again\n"
-			    "  --install             make it active in each new shell (a line in .bashrc ...)\n"
+			    "  --install             make it active in each new shell, by .bashrc etc.\n"
 			    "  --uninstall           remove that line\n";
 
 #define OBJECT "libtsproxy.so"
