@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../command/others.h"
 #include "../command/up.h"
 
 static const char usage[] =
@@ -152,7 +153,7 @@ static void say_what_next(const struct ts_up *up, const struct ts_conf *conf, co
 {
 	struct ts_map map;
 	struct ts_endpoint e;
-	char text[TS_ADDR_TEXT_MAX + 16];
+	char text[TS_ADDR_TEXT_MAX + 16], names[256];
 
 	printf("up as %s (%s), %s\n", *state->name ? state->name : "a node without a name", state->ip,
 	       up->own ? "by a daemon of its own" : "by the daemon that was running");
@@ -166,6 +167,8 @@ static void say_what_next(const struct ts_up *up, const struct ts_conf *conf, co
 			       ts_walk_endpoint(&e, text, sizeof(text)));
 		ts_map_unload(&map);
 	}
+	if (ts_others(names, sizeof(names)))
+		printf("other users of this machine (%s) can reach the tailnet as this node, too: see tsproxy doctor\n", names);
 	printf("next: tsproxy -- ssh NODE, eval \"$(tsproxy env)\" for a whole shell, tsproxy status%s\n",
 	       up->own ? ", tsproxy down" : "");
 }

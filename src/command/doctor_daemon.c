@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "others.h"
 
 #define START_DAEMON "tsproxy up, or start tailscaled with --tun=userspace-networking --socks5-server=localhost:1055"
 
@@ -215,14 +216,31 @@ static bool carries(struct ts_doctor *d, struct ts_endpoint *e, bool first)
 	return false;
 }
 
+/* Ports of loopback are open to every user of the machine. */
+static void other_people(struct ts_doctor *d, const struct ts_endpoint *e)
+{
+	char names[256], at[TS_ADDR_TEXT_MAX];
+	unsigned n;
+
+	if (e->user[0] || !ts_ip_is_loopback(e->addr.ip) || (n = ts_others(names, sizeof(names))) == 0)
+		return;
+	ts_addr_format(&e->addr, at);
+	ts_doctor_add(d, TS_WARN, "people", "%s use%s this machine, and every user of it can reach the tailnet as this node, by the"
+		      " proxy at %s\ntsproxy(7), Other users of the machine, has a firewall rule that closes it to them",
+		      names, n == 1 ? "s" : "", at);
+}
+
 void ts_doctor_proxies(struct ts_doctor *d)
 {
 	unsigned ports = look_at_all(d);
 	struct ts_endpoint e;
 	bool found = false;
 
-	for (unsigned i = 0; d->reachable && d->have_map && ts_map_endpoint(&d->map, i, &e) == 1; i++)
+	for (unsigned i = 0; d->reachable && d->have_map && ts_map_endpoint(&d->map, i, &e) == 1; i++) {
+		if (i == 0)
+			other_people(d, &e);
 		found |= carries(d, &e, !found);
+	}
 	d->carrier_dead = !found;
 	if (d->reachable && !found)
 		ts_doctor_add(d, TS_FAIL, "carrier", "no proxy is known that could carry a connection%s\n%s",

@@ -222,3 +222,39 @@ def outside(t):
     t.run(sync).bad("127.0.0.1:1055 belongs to a user that cannot be told", "--socks5 127.0.0.1:1055", status=1)
     done = t.run([*sync, "--socks5", "127.0.0.1:1055"])
     assert done.good() == "" and not done.err, done
+
+
+@test("doctor and up name other people who use the machine; services, and who became root by sudo, are none; a proxy with a password is closed to them")
+def people(t):
+    others(t)
+    passwd = t.file("passwd", open("/etc/passwd", encoding="utf-8").read() +
+                    "alice:x:64001:64001::/:/bin/sh\nserver:x:64002:64002::/:/usr/sbin/nologin\nbob:x:64003:64003::/:/bin/bash\n")
+    t.run(["mount", "--bind", passwd, "/etc/passwd"]).good()
+
+    def runs(uid):
+        p = t.spawn(as_user(["tail", "-f", "/dev/null"], uid), lambda: True)
+        until(lambda: os.stat(f"/proc/{p.pid}").st_uid == uid, "their process")
+
+    def told(*options, env=None):
+        done = t.launcher("doctor", "--json", *options, env=env)
+        found = json.loads(done.out)["checks"]
+        people = [f for f in found if f["check"] == "people"]
+        assert (done.status == 1 and people[0]["level"] == "warn" and people[0]["fix"]) if people else done.status == 0, done
+        return people[0]["text"] if people else None
+    t.tailnet()
+    runs(64002)
+    runs(64005)     # no account
+    assert told() is None
+    assert "other users" not in t.launcher("up").good()
+    runs(64001)
+    assert told().startswith("alice uses this machine, and every user of it can reach the tailnet as this node, by the proxy at "
+                             "127.0.0.1:1080")
+    assert "\nother users of this machine (alice) can reach the tailnet" in t.launcher("up").good()
+    assert told(env={"SUDO_UID": "64001"}) is None
+    # A session tells where processes are hidden.
+    os.makedirs("/run/systemd/users")
+    t.file("/run/systemd/users/64003")
+    text = told()
+    assert text.startswith("alice and bob use this machine"), text
+    t.sim("--socks5", "1085", "--user", "me", "--pass", "secret")
+    assert told("--socks5", "me:secret@127.0.0.1:1085") is None
