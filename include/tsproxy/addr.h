@@ -33,6 +33,8 @@ bool ts_addr_is4(const struct ts_addr *a);
 bool ts_ip_is4(const uint8_t ip[16]);
 /* 127.0.0.0/8 or ::1. */
 bool ts_ip_is_loopback(const uint8_t ip[16]);
+/* 0.0.0.0 or ::, the unspecified address. */
+bool ts_ip_is_any(const uint8_t ip[16]);
 /* 169.254.0.0/16, fe80::/10, multicast of either family, the unspecified address, 255.255.255.255. */
 bool ts_ip_is_local_scope(const uint8_t ip[16]);
 /* 100.64.0.0/10 (RFC 6598) or fd7a:115c:a1e0::/48, where Tailscale numbers nodes. */

@@ -14,8 +14,6 @@
  * which tailscaled hands what comes from the tailnet: loopback. The socket remembers what it stands for (identity.h). 0 or -errno.
  */
 int ts_bound_bind(int fd, const struct sockaddr *sa, socklen_t len);
-/* True where the socket is bound to an own address and not connected. */
-bool ts_bound_own(int fd);
 /* Clears IPV6_V6ONLY, which the kernel allows only before bind(2). False where that cannot be undone; nothing is changed then. */
 bool ts_bound_open(int fd);
 

@@ -42,6 +42,8 @@ void ts_epreg_untag_left(int fd);
 void ts_epreg_move(int from, int to, uint32_t wake);
 /* Whether any registration of `fd` is known; needs no lock. */
 bool ts_epreg_any(int fd);
+/* dup3(by, fd, flags), where `fd` has no other number: its registrations become those of `by`'s socket. 0, or -errno and nothing is changed. */
+int ts_epreg_exchange(int fd, int by, int flags);
 /* Forgets all registrations of `fd` (it is connected, closed, or not ours); the kernel's stay as they are. */
 void ts_epreg_forget(int fd);
 

@@ -70,8 +70,8 @@ struct ts_flow {
 	bool crossed;		/* processes without this pool may hold it: the record in the socket is its state (cross.h) */
 	bool unreported;	/* a blocking connect was interrupted: a later one reports the success once */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
-	bool bound;		/* the program chose the local port itself */
 	bool offline;
+	uint16_t local_port;	/* the program chose it; 0: the kernel did */
 	struct ts_addr proxy;
 	struct ts_handshake hs;
 };

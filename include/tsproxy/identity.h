@@ -13,12 +13,11 @@
 
 struct ts_identity {
 	struct ts_addr peer;	/* what the program asked for; port 0: nothing yet, it is only bound, to the own address `local` (bound.h) */
-	struct ts_addr local;	/* what the far side sees; port 0: not known */
+	struct ts_addr local;	/* what the program chose, or else the far side sees; port 0: what the kernel says */
 	bool local_known;	/* the address is; else it is this node's own */
 	bool unreported;	/* connect has not yet said that it succeeded */
 	int failed;		/* the connection to `peer` failed with this errno: the socket is as the kernel leaves it after that */
 	bool v6only;		/* the program had set IPV6_V6ONLY */
-	bool bound;		/* the program chose the local port: the kernel's port is the truth */
 };
 
 /*

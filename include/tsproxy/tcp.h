@@ -48,10 +48,9 @@ int ts_tcp_settle(int fd, int flags, int option);
 /* The error the program is to see where the kernel said `err` on a socket of ours. Tells it once. Positive errnos. */
 int ts_tcp_error(int fd, int err);
 
-/* Where a pending flow goes to. False where `fd` has none. */
-bool ts_tcp_target(int fd, struct ts_addr *out);
-/* Whether the program had set IPV6_V6ONLY on a pending flow's socket, which had to be cleared. */
-bool ts_tcp_v6only(int fd);
+/* Who a pending flow will be with. False where `fd` has none. */
+struct ts_identity;
+bool ts_tcp_names(int fd, struct ts_identity *out);
 
 /*
  * shutdown(2) or connect(AF_UNSPEC) on a pending flow: the kernel ends a connection in SYN_SENT alike for both, but for `err`, which a

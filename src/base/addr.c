@@ -27,14 +27,20 @@ bool ts_ip_is_loopback(const uint8_t ip[16])
 	return ts_ip_is4(ip) ? ip[12] == 127 : __builtin_memcmp(ip, one, 16) == 0;
 }
 
-bool ts_ip_is_local_scope(const uint8_t ip[16])
+bool ts_ip_is_any(const uint8_t ip[16])
 {
 	static const uint8_t any[16];
 
+	return ts_ip_is4(ip) ? memcmp(ip + 12, any, 4) == 0 : memcmp(ip, any, 16) == 0;
+}
+
+bool ts_ip_is_local_scope(const uint8_t ip[16])
+{
+	if (ts_ip_is_any(ip))
+		return true;
 	if (!ts_ip_is4(ip))
-		return ip[0] == 0xff || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80) || memcmp(ip, any, 16) == 0;
-	return (ip[12] == 169 && ip[13] == 254) || (ip[12] & 0xf0) == 0xe0 || memcmp(ip + 12, any, 4) == 0 ||
-	       (ip[12] & ip[13] & ip[14] & ip[15]) == 0xff;
+		return ip[0] == 0xff || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80);
+	return (ip[12] == 169 && ip[13] == 254) || (ip[12] & 0xf0) == 0xe0 || (ip[12] & ip[13] & ip[14] & ip[15]) == 0xff;
 }
 
 static const uint8_t tailscale6[6] = { 0xfd, 0x7a, 0x11, 0x5c, 0xa1, 0xe0 };

@@ -43,7 +43,7 @@ static void set_v6only(int fd, int on)
 
 int ts_bound_bind(int fd, const struct sockaddr *sa, socklen_t len)
 {
-	struct ts_identity id = { .local_known = true, .bound = true };
+	struct ts_identity id = { .local_known = true };
 	struct sockaddr_storage kernel;
 	struct ts_addr stand;
 	int err;
@@ -67,34 +67,15 @@ int ts_bound_bind(int fd, const struct sockaddr *sa, socklen_t len)
 	return 0;
 }
 
-bool ts_bound_own(int fd)
-{
-	struct ts_identity id;
-
-	return ts_identity_read_any(fd, &id, NULL) && !id.peer.port;
-}
-
 bool ts_bound_open(int fd)
 {
-	const struct sockaddr_storage nowhere = { .ss_family = AF_INET6 }, unspec = { .ss_family = AF_UNSPEC };
-	struct sockaddr_in6 local;
-	socklen_t len = sizeof(local);
+	struct ts_addr local;
 
 	set_v6only(fd, 0);
 	if (!ts_sock_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY))
 		return true;
-	if (ts_sys(SYS_getsockname, fd, &local, &len) != 0 || !IN6_IS_ADDR_UNSPECIFIED(&local.sin6_addr))
+	if (!(ts_fd_get_flags(fd) & TS_FD_NEW) || !ts_sock_name(fd, SYS_getsockname, &local) || !ts_ip_is_any(local.ip) || !ts_renew(fd))
 		return false;
-	/* A port that the kernel chose is given back when a connection ends (tcp_set_state), here one that is refused; one that was asked for is not. */
-	ts_tcp_begin_connect(fd, &nowhere, sizeof(local));
-	ts_sock_get_int(fd, SOL_SOCKET, SO_ERROR);
-	ts_sys(SYS_connect, fd, &unspec, sizeof(unspec));
 	set_v6only(fd, 0);
-	if (ts_sock_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY))
-		return false;
-	if (ts_sys(SYS_bind, fd, &local, len) == 0)
-		return true;
-	set_v6only(fd, 1);
-	ts_sys(SYS_bind, fd, &local, len);
-	return false;
+	return true;
 }

@@ -4,7 +4,8 @@
  *
  *   0  u16 magic, unlike an identity's   2  u8 flags   3  u8 the handshake: state, kind, what was said
  *   4  u16 kernel's local port; 0: the connect is about to leave
- *   6  u16 peer port   8  u32 start, in ms of CLOCK_MONOTONIC   12  u32 the program's SO_RCVLOWAT   16  peer address
+ *   6  u16 peer port   8  u16 start, in units of 64 ms of CLOCK_MONOTONIC   10  u16 local port that the program chose, or 0
+ *   12  u32 the program's SO_RCVLOWAT   16  peer address
  *
  * The proxy is not in it: the kernel knows the socket's peer.
  */
@@ -30,24 +31,17 @@
 
 #define MAGIC TS_NOTE_CROSS
 #define SIZE TS_NOTE_SIZE
+#define START_UNIT_MS 64
 
-enum { FLAG_IPV6 = 1, FLAG_V6ONLY = 2, FLAG_BOUND = 4, FLAG_UNREPORTED = 8, FLAG_OFFLINE = 16, FLAG_CONNECTING = 32 };
+enum { FLAG_IPV6 = 1, FLAG_V6ONLY = 2, FLAG_UNREPORTED = 8, FLAG_OFFLINE = 16, FLAG_CONNECTING = 32 };
 enum { HS_STATE = 7, HS_HTTP = 8, HS_PIPELINED = 16, HS_AUTH = 32, HS_SENT = 64, HS_NAMED = 128 };
 
 struct record {
 	unsigned flags, hs;
-	uint16_t local_port;
-	uint32_t start, lowat;
+	uint16_t kernel_port, start, chosen_port;
+	uint32_t lowat;
 	struct ts_addr peer;
 };
-
-static bool kernel_name(int fd, long call, struct ts_addr *out)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-
-	return ts_sys(call, fd, &sa, &len) == 0 && ts_addr_from_sockaddr(out, (struct sockaddr *)&sa, len);
-}
 
 static void put_be32(struct ts_wr *w, uint32_t v)
 {
@@ -62,7 +56,7 @@ static uint32_t get_be32(struct ts_rd *r)
 	return high << 16 | ts_rd_be16(r);
 }
 
-static void write_record(const struct ts_flow *f, int fd, uint16_t local_port)
+static void write_record(const struct ts_flow *f, int fd, uint16_t kernel_port)
 {
 	const struct ts_handshake *hs = &f->hs;
 	bool connecting = f->state == TS_FLOW_STARTING || f->state == TS_FLOW_CONNECTING;
@@ -71,13 +65,14 @@ static void write_record(const struct ts_flow *f, int fd, uint16_t local_port)
 
 	ts_wr_be16(&w, MAGIC);
 	ts_wr_u8(&w, (uint8_t)((f->family == AF_INET6 ? FLAG_IPV6 : 0) | (f->v6only ? FLAG_V6ONLY : 0) |
-			       (f->bound ? FLAG_BOUND : 0) | (f->unreported ? FLAG_UNREPORTED : 0) |
-			       (f->offline ? FLAG_OFFLINE : 0) | (connecting ? FLAG_CONNECTING : 0)));
+			       (f->unreported ? FLAG_UNREPORTED : 0) | (f->offline ? FLAG_OFFLINE : 0) |
+			       (connecting ? FLAG_CONNECTING : 0)));
 	ts_wr_u8(&w, (uint8_t)(hs->state | (hs->kind == TS_PROXY_HTTP ? HS_HTTP : 0) | (hs->pipelined ? HS_PIPELINED : 0) |
 			       (hs->auth ? HS_AUTH : 0) | (hs->sent ? HS_SENT : 0) | (hs->named ? HS_NAMED : 0)));
-	ts_wr_be16(&w, local_port);
+	ts_wr_be16(&w, kernel_port);
 	ts_wr_be16(&w, hs->target.port);
-	put_be32(&w, (uint32_t)f->start_ms);
+	ts_wr_be16(&w, (uint16_t)(f->start_ms / START_UNIT_MS));
+	ts_wr_be16(&w, f->local_port);
 	put_be32(&w, (uint32_t)f->lowat);
 	ts_wr_bytes(&w, hs->target.ip, 16);
 	ts_note_write(fd, bytes);
@@ -95,9 +90,10 @@ static bool read_record(int fd, struct record *out)
 		return false;
 	out->flags = ts_rd_u8(&r);
 	out->hs = ts_rd_u8(&r);
-	out->local_port = ts_rd_be16(&r);
+	out->kernel_port = ts_rd_be16(&r);
 	out->peer.port = ts_rd_be16(&r);
-	out->start = get_be32(&r);
+	out->start = ts_rd_be16(&r);
+	out->chosen_port = ts_rd_be16(&r);
 	out->lowat = get_be32(&r);
 	memcpy(out->peer.ip, ts_rd_bytes(&r, 16), 16);
 	return (out->hs & HS_STATE) < TS_HS_DONE;
@@ -108,8 +104,8 @@ static bool read_valid(int fd, struct record *out)
 {
 	struct ts_addr kernel;
 
-	return read_record(fd, out) && out->local_port && kernel_name(fd, SYS_getsockname, &kernel) &&
-	       kernel.port == out->local_port && (ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) != TCP_CLOSE;
+	return read_record(fd, out) && out->kernel_port && ts_sock_name(fd, SYS_getsockname, &kernel) &&
+	       kernel.port == out->kernel_port && (ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) != TCP_CLOSE;
 }
 
 void ts_cross_store(const struct ts_flow *f, int fd)
@@ -119,7 +115,7 @@ void ts_cross_store(const struct ts_flow *f, int fd)
 	if (!f->crossed)
 		return;
 	if (f->state != TS_FLOW_STARTING || f->hs.state != TS_HS_START)
-		kernel_name(fd, SYS_getsockname, &kernel);
+		ts_sock_name(fd, SYS_getsockname, &kernel);
 	write_record(f, fd, kernel.port);
 }
 
@@ -144,7 +140,7 @@ static bool publish_locked(struct ts_flow *f, int fd)
 		return true;
 	}
 	f->crossed = true;
-	kernel_name(fd, SYS_getsockname, &kernel);
+	ts_sock_name(fd, SYS_getsockname, &kernel);
 	write_record(f, fd, kernel.port);
 	return true;
 }
@@ -242,13 +238,13 @@ static void fill(struct ts_flow *f, int fd, const struct record *r)
 	f->crossed = f->forked = true;
 	f->family = r->flags & FLAG_IPV6 ? AF_INET6 : AF_INET;
 	f->v6only = r->flags & FLAG_V6ONLY;
-	f->bound = r->flags & FLAG_BOUND;
+	f->local_port = r->chosen_port;
 	f->unreported = r->flags & FLAG_UNREPORTED;
 	f->offline = r->flags & FLAG_OFFLINE;
-	f->start_ms = now - (int64_t)((uint32_t)now - r->start);
+	f->start_ms = now - (uint16_t)(now / START_UNIT_MS - r->start) * START_UNIT_MS;
 	ts_handshake_init(&f->hs, r->hs & HS_HTTP ? TS_PROXY_HTTP : TS_PROXY_SOCKS5, r->hs & HS_PIPELINED, r->hs & HS_AUTH, &r->peer);
 	f->hs.named = r->hs & HS_NAMED;
-	if (!kernel_name(fd, SYS_getpeername, &f->proxy) && ts_route_proxy(f->family == AF_INET, false, &proxy))
+	if (!ts_sock_name(fd, SYS_getpeername, &f->proxy) && ts_route_proxy(f->family == AF_INET, false, &proxy))
 		f->proxy = proxy.addr;
 	load(f, fd, r);
 }
@@ -295,7 +291,7 @@ bool ts_cross_resolve(int fd)
 	if (adopt(fd))
 		return true;
 	/* Not connected yet, or by another process about to be: the next call looks again. */
-	if (state == TCP_CLOSE || (read_record(fd, &r) && !r.local_port))
+	if (state == TCP_CLOSE || (read_record(fd, &r) && !r.kernel_port))
 		return false;
 	ts_flow_drop_alias(fd);
 	return false;

@@ -307,6 +307,26 @@ void ts_epreg_move(int from, int to, uint32_t wake)
 	}
 }
 
+int ts_epreg_exchange(int fd, int by, int flags)
+{
+	uint32_t next;
+	int err;
+
+	/* What has fired cannot be registered anew without firing again. */
+	for (uint32_t i = first_of(fd); i; i = table->regs[i - 1].next)
+		if (has_fired(&table->regs[i - 1]))
+			return -EBUSY;
+	err = (int)ts_sys(SYS_dup3, by, fd, flags);
+	for (uint32_t i = err < 0 ? 0 : first_of(fd); i; i = next) {
+		struct reg *r = &table->regs[i - 1];
+
+		next = r->next;
+		if (kernel_ctl(r->epfd, EPOLL_CTL_ADD, fd, r->events, r->data) != 0)
+			drop(r);
+	}
+	return err < 0 ? err : 0;
+}
+
 bool ts_epreg_any(int fd)
 {
 	return first_of(fd) != 0;

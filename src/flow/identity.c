@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "sock.h"
 #include "tsproxy/buf.h"
 #include "tsproxy/note.h"
 #include "tsproxy/route.h"
@@ -21,7 +22,7 @@
 #define MAGIC TS_NOTE_IDENTITY
 #define SIZE TS_NOTE_SIZE
 
-enum { FLAG_LOCAL = 1, FLAG_BOUND = 2, PEER_FORM_SHIFT = 2, LOCAL_FORM_SHIFT = 4, FORM_MASK = 3, FLAG_UNREPORTED = 64,
+enum { FLAG_LOCAL = 1, PEER_FORM_SHIFT = 2, LOCAL_FORM_SHIFT = 4, FORM_MASK = 3, FLAG_UNREPORTED = 64,
        FLAG_V6ONLY = 128 };
 
 static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
@@ -57,24 +58,15 @@ static void get_ip(struct ts_rd *r, uint8_t ip[16], unsigned form)
 		memcpy(ip + forms[form].prefix_len, p, 16u - forms[form].prefix_len);
 }
 
-static bool kernel_name(int fd, long call, struct ts_addr *out)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-
-	return ts_sys(call, fd, &sa, &len) == 0 && ts_addr_from_sockaddr(out, (struct sockaddr *)&sa, len);
-}
-
 int ts_identity_write(int fd, const struct ts_identity *id)
 {
 	uint8_t record[SIZE] = { 0 };
 	struct ts_wr w = ts_wr_over(record, SIZE), whole;
 	unsigned peer = form_of(id->peer.ip), local = form_of(id->local.ip);
-	unsigned flags = (id->bound ? FLAG_BOUND : 0) | (id->unreported ? FLAG_UNREPORTED : 0) |
-			 (id->v6only ? FLAG_V6ONLY : 0) | peer << PEER_FORM_SHIFT;
+	unsigned flags = (id->unreported ? FLAG_UNREPORTED : 0) | (id->v6only ? FLAG_V6ONLY : 0) | peer << PEER_FORM_SHIFT;
 	struct ts_addr kernel;
 
-	if (!kernel_name(fd, SYS_getsockname, &kernel))
+	if (!ts_sock_name(fd, SYS_getsockname, &kernel))
 		return -1;
 	ts_wr_be16(&w, MAGIC);
 	ts_wr_u8(&w, (uint8_t)flags);
@@ -117,26 +109,24 @@ static bool read_record(int fd, struct ts_identity *id)
 	if (flags & FLAG_LOCAL)
 		get_ip(&r, id->local.ip, flags >> LOCAL_FORM_SHIFT & FORM_MASK);
 	id->local_known = flags & FLAG_LOCAL;
-	id->bound = flags & FLAG_BOUND;
 	id->unreported = flags & FLAG_UNREPORTED;
 	id->v6only = flags & FLAG_V6ONLY;
-	return !r.bad && kernel_name(fd, SYS_getsockname, &kernel) && kernel.port == port;
+	return !r.bad && ts_sock_name(fd, SYS_getsockname, &kernel) && kernel.port == port;
 }
 
 bool ts_identity_read(int fd, struct ts_identity *id)
 {
 	struct ts_addr kernel;
 
-	return kernel_name(fd, SYS_getpeername, &kernel) && ts_route_is_proxy(&kernel) && read_record(fd, id) && !id->failed &&
+	return ts_sock_name(fd, SYS_getpeername, &kernel) && ts_route_is_proxy(&kernel) && read_record(fd, id) && !id->failed &&
 	       id->peer.port;
 }
 
 bool ts_identity_read_any(int fd, struct ts_identity *id, bool *other)
 {
-	static const uint8_t any[16];
 	struct ts_addr kernel;
 
-	if (kernel_name(fd, SYS_getpeername, &kernel)) {
+	if (ts_sock_name(fd, SYS_getpeername, &kernel)) {
 		bool ours = ts_route_is_proxy(&kernel);
 
 		if (other)
@@ -144,12 +134,13 @@ bool ts_identity_read_any(int fd, struct ts_identity *id, bool *other)
 		return ours && read_record(fd, id) && !id->failed && id->peer.port;
 	}
 	/* Failed, bound, or ended by both sides: a socket keeps its local address then, and loses it only when it is disconnected. */
-	return read_record(fd, id) && (id->failed || !id->peer.port || (kernel_name(fd, SYS_getsockname, &kernel) && memcmp(kernel.ip, any, 16) != 0));
+	return read_record(fd, id) &&
+	       (id->failed || !id->peer.port || (ts_sock_name(fd, SYS_getsockname, &kernel) && !ts_ip_is_any(kernel.ip)));
 }
 
 bool ts_identity_read_failed(int fd, struct ts_identity *id)
 {
 	struct ts_addr kernel;
 
-	return !kernel_name(fd, SYS_getpeername, &kernel) && read_record(fd, id) && id->failed;
+	return !ts_sock_name(fd, SYS_getpeername, &kernel) && read_record(fd, id) && id->failed;
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#include "tsproxy/addr.h"
 #include "tsproxy/sys.h"
 
 /* An option; 0 where it has none. */
@@ -21,6 +22,15 @@ static inline int ts_sock_get_int(int fd, int level, int name)
 static inline void ts_sock_set_int(int fd, int level, int name, int value)
 {
 	ts_sys(SYS_setsockopt, fd, level, name, &value, sizeof(value));
+}
+
+/* What SYS_getsockname or SYS_getpeername says. False where it has none. */
+static inline bool ts_sock_name(int fd, long call, struct ts_addr *out)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	return ts_sys(call, fd, &sa, &len) == 0 && ts_addr_from_sockaddr(out, (struct sockaddr *)&sa, len);
 }
 
 static inline bool ts_sock_is_nonblocking(int fd)

@@ -26,14 +26,6 @@
 
 #define PROXIES_TRIED 8
 
-static bool has_name(int fd, long call, struct ts_addr *out)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-
-	return ts_sys(call, fd, &sa, &len) == 0 && ts_addr_from_sockaddr(out, (struct sockaddr *)&sa, len);
-}
-
 /*
  * What the kernel answers to a connect on a socket that is, or was, connected already: 0 once after a non-blocking success, then EISCONN,
  * even when both sides have ended it; the error of one that failed. It is asked with an address too short to be gone to, which
@@ -72,7 +64,7 @@ static int choose_proxy(int fd, const struct ts_addr *to, int family, struct ts_
 
 /* Registers the flow and turns the descriptor's epoll registrations into tags. Lock held. Null: no room. */
 static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, const struct ts_decision *d,
-				  const struct ts_proxy *proxy, bool bound, bool v6only)
+				  const struct ts_proxy *proxy, uint16_t local_port, bool v6only)
 {
 	unsigned flags = ts_fd_get_flags(fd);
 	struct ts_flow *f = ts_flow_new(fd);
@@ -84,7 +76,7 @@ static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, 
 	f->family = family;
 	f->proxy = proxy->addr;
 	f->offline = d->offline;
-	f->bound = bound;
+	f->local_port = local_port;
 	/* One that was not made here may be in others' hands. */
 	f->crossed = !(flags & TS_FD_NEW);
 	f->forked = flags & TS_FD_SUSPECT;
@@ -171,31 +163,42 @@ static bool refused_at_once(int fd, int family, const struct ts_addr *proxy)
 	return refused;
 }
 
+/* What the program chose: the local port, or 0, and IPV6_V6ONLY. False: it is bound where no way leads to the tailnet. */
+static bool read_chosen(int fd, const struct ts_addr *to, uint16_t *port, bool *v6only)
+{
+	struct ts_identity id;
+	struct ts_addr local;
+	bool noted = ts_identity_read_any(fd, &id, NULL) && (id.failed || !id.peer.port);
+
+	*v6only |= noted && id.v6only;
+	*port = noted ? id.local.port : 0;
+	/* The kernel's local address is what a failed connection left. */
+	if (*port || (noted && id.failed) || !ts_sock_name(fd, SYS_getsockname, &local))
+		return true;
+	*port = local.port;
+	return noted || !*port || !ts_ip_is_loopback(local.ip) || ts_ip_is_loopback(to->ip);
+}
+
 /* `*gone`: it failed because the proxy takes no connections, and the socket is as it was. */
 static int connect_new(int fd, const struct ts_addr *to, int family, const struct ts_decision *d,
 		       const struct ts_proxy *proxy, bool v6only, int flags, bool *gone)
 {
 	long file_flags = ts_sys(SYS_fcntl, fd, F_GETFL, 0);
-	bool nonblocking = file_flags & O_NONBLOCK || flags & MSG_DONTWAIT, bound;
+	bool nonblocking = file_flags & O_NONBLOCK || flags & MSG_DONTWAIT;
 	bool options = (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_OPTIONS)) != TS_FD_NEW;
-	struct ts_identity last = { .failed = 0 };
+	uint16_t local_port = 0;
 	struct ts_waited w;
 	struct ts_sigio sigio;
-	struct ts_addr local;
 	struct ts_flow *f;
 	int err;
 
 	/* A socket that may use one device only reaches no tailnet, whose device that is not; nor may its bytes for the proxy go there. */
 	if (options && !ts_ip_is_loopback(to->ip) && ts_sock_get_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX))
 		return -ENETUNREACH;
-	if (!(ts_fd_get_flags(fd) & TS_FD_NEW) && ts_identity_read_failed(fd, &last))
-		bound = last.bound;	/* the kernel's local address is what the failed connection left */
-	else
-		bound = options && has_name(fd, SYS_getsockname, &local) && local.port != 0;
-	if (bound && !last.failed && ts_ip_is_loopback(local.ip) && !ts_ip_is_loopback(to->ip) && !ts_bound_own(fd))
+	if (options && !read_chosen(fd, to, &local_port, &v6only))
 		return -EINVAL;	/* as the kernel's routing says of a loopback source, ip_route_output_key */
 	ts_lock(&ts_fdtab_lock);
-	f = flow_begin(fd, to, family, d, proxy, bound, v6only);
+	f = flow_begin(fd, to, family, d, proxy, local_port, v6only);
 	ts_unlock(&ts_fdtab_lock);
 	if (!f)
 		return -EAGAIN;
@@ -224,19 +227,26 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 	return err == -EAGAIN || err == -EINTR ? interrupted(fd, err) : err;
 }
 
-/* Where the proxy is gone and there is another, that one carries this very connection. */
+/*
+ * Where the proxy is gone and there is another, that one carries this very connection. Where another connection has the way from the
+ * socket's local port to the proxy, which natively leads elsewhere, another socket does.
+ */
 static int connect_by_any(int fd, const struct ts_addr *to, int family, const struct ts_decision *d, struct ts_proxy *proxy,
 			  bool v6only, int flags)
 {
 	const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+	bool renewable = ts_fd_get_flags(fd) & TS_FD_NEW, gone, again;
 	struct ts_proxy left;
-	bool gone, again;
 	int err;
 
 	for (int i = 0;; i++) {
 		gone = false;
 		err = connect_new(fd, to, family, d, proxy, v6only, flags, &gone);
-		if (!gone || i == PROXIES_TRIED)
+		if (gone && err == -EADDRNOTAVAIL && renewable && ts_renew(fd)) {
+			renewable = false;
+			continue;
+		}
+		if (!gone || i == PROXIES_TRIED || err == -EADDRNOTAVAIL)
 			return err;
 		ts_route_proxy_failed(&proxy->addr);
 		/* IPV6_V6ONLY has been cleared where it stood in the way. */

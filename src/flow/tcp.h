@@ -78,6 +78,14 @@ void ts_tcp_cancel(int fd, int err);
 /* What a failed connect to the proxy means to the program; says why in the log. -errno for -errno. */
 int ts_tcp_proxy_errno(int err, const struct ts_addr *proxy);
 
+/* --- renew.c; without the lock --- */
+
+/*
+ * Puts another socket in the place of one that is bound and not connected: with the same options and registrations, and without its local
+ * port, which it remembers (identity.h). False where that cannot be done, and nothing is changed.
+ */
+bool ts_renew(int fd);
+
 /* --- sigio.c; without the lock --- */
 
 struct ts_sigio {

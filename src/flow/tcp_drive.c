@@ -158,14 +158,12 @@ static void untag_aliases(const struct ts_flow *f)
 
 static void finish_connected(struct ts_flow *f, int fd)
 {
-	struct ts_identity id = { .peer = f->hs.target, .local = f->hs.bnd, .bound = f->bound,
+	struct ts_identity id = { .peer = f->hs.target, .local = f->hs.bnd,
 				  .unreported = f->unreported, .v6only = f->v6only };
-	static const uint8_t any[16];
 
-	id.local_known = f->hs.bnd_known && f->hs.bnd.port != 0 && !ts_ip_is_local_scope(f->hs.bnd.ip) &&
-			 memcmp(f->hs.bnd.ip, any, 16) != 0;
-	if (!id.local_known)
-		id.local.port = 0;
+	id.local_known = f->hs.bnd_known && f->hs.bnd.port != 0 && !ts_ip_is_local_scope(f->hs.bnd.ip);
+	if (f->local_port || !id.local_known)
+		id.local.port = f->local_port;
 	set_lowat(f, fd, f->lowat);
 	if (ts_identity_write(fd, &id) != 0)
 		ts_debug("fd %d: this kernel keeps no identity in the socket", fd);
@@ -215,7 +213,7 @@ static void refuse_really(int fd, int family, bool blocking)
 /* `blocking`: connect itself reports the error, so the kernel must not keep it. */
 static void finish_failed(struct ts_flow *f, int fd, int err, bool blocking)
 {
-	const struct ts_identity id = { .peer = f->hs.target, .failed = err, .bound = f->bound, .v6only = f->v6only };
+	const struct ts_identity id = { .peer = f->hs.target, .local.port = f->local_port, .failed = err, .v6only = f->v6only };
 
 	ts_info("fd %d: connect to %a through %a failed: %e (reply code %d)", fd, &f->hs.target, &f->proxy, err, f->hs.code);
 	set_lowat(f, fd, f->lowat);

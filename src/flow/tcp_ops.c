@@ -8,6 +8,7 @@
 #include "tcp.h"
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
+#include "tsproxy/identity.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/trace.h"
 #include "tsproxy/udp.h"
@@ -79,27 +80,15 @@ int ts_tcp_abort(int fd, int err)
 	return 1;
 }
 
-bool ts_tcp_target(int fd, struct ts_addr *out)
+bool ts_tcp_names(int fd, struct ts_identity *out)
 {
 	struct ts_flow *f;
 
 	if (ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
 		return false;
-	*out = f->hs.target;
+	*out = (struct ts_identity){ .peer = f->hs.target, .local.port = f->local_port, .v6only = f->v6only };
 	ts_unlock(&ts_fdtab_lock);
 	return true;
-}
-
-bool ts_tcp_v6only(int fd)
-{
-	struct ts_flow *f;
-	bool v6only;
-
-	if (ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
-		return false;
-	v6only = f->v6only;
-	ts_unlock(&ts_fdtab_lock);
-	return v6only;
 }
 
 bool ts_tcp_set_lowat(int fd, int value)

@@ -92,17 +92,25 @@ int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 static void local_of(const struct ts_identity *id, struct ts_addr *kernel)
 {
 	int family = ts_addr_is4(&id->peer) ? AF_INET : AF_INET6;
-	uint16_t port = id->bound || !id->local.port ? kernel->port : id->local.port;
+	uint16_t port = id->local.port ? id->local.port : kernel->port;
 	static const uint8_t loopback4[16] = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 }, loopback6[16] = { [15] = 1 };
 	struct ts_addr own;
 
-	if (id->local_known && ts_addr_is4(&id->local) == ts_addr_is4(&id->peer))
+	if (id->failed && ts_ip_is_any(kernel->ip))
+		;	/* the kernel took the address back */
+	else if (id->local_known && ts_addr_is4(&id->local) == ts_addr_is4(&id->peer))
 		*kernel = id->local;
 	else if (ts_ip_is_loopback(id->peer.ip))
 		memcpy(kernel->ip, family == AF_INET ? loopback4 : loopback6, 16);
 	else if (ts_live_own_addr(family, &own) == 1)
 		*kernel = own;
 	kernel->port = port;
+}
+
+/* A TCP socket whose last connection failed, as far as its flags tell. */
+static bool may_have_failed(int fd)
+{
+	return (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED)) == TS_FD_TRACKED;
 }
 
 int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
@@ -119,7 +127,8 @@ int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 	port = ts_plain_port(addr, room);
 	if (!ts_fd_is_udp(fd) && ts_plain_local(fd, port))
 		return r;
-	if (!kernel_answer(fd, SYS_getsockname, addr, room, *len, &kernel, &family) || !ts_route_may_meet_proxy(kernel.ip))
+	if (!kernel_answer(fd, SYS_getsockname, addr, room, *len, &kernel, &family) ||
+	    (!ts_route_may_meet_proxy(kernel.ip) && !may_have_failed(fd)))
 		return r;
 	if (ts_fd_is_udp(fd)) {
 		if (ts_udp_local(fd, &kernel, &kernel, &family))
@@ -127,7 +136,7 @@ int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 		return r;
 	}
 	memset(&id, 0, sizeof(id));
-	if (!(pending(fd) && ts_tcp_target(fd, &id.peer)) && !ts_identity_read_any(fd, &id, &other)) {
+	if (!(pending(fd) && ts_tcp_names(fd, &id)) && !ts_identity_read_any(fd, &id, &other)) {
 		if (other && (unsigned)fd < TS_PLAIN_MAX)
 			ts_plain[fd].local = port;
 		return r;
@@ -153,7 +162,7 @@ static int v6only(int fd, void *value, socklen_t *len)
 	int r = ts_real()->getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, value, len);
 
 	if (r == 0 && ts_enabled() && *len == sizeof(int) &&
-	    ((pending(fd) && ts_tcp_v6only(fd)) || (ts_identity_read_any(fd, &id, NULL) && id.v6only)))
+	    ((pending(fd) && ts_tcp_names(fd, &id) && id.v6only) || (ts_identity_read_any(fd, &id, NULL) && id.v6only)))
 		*(int *)value = 1;
 	return r;
 }

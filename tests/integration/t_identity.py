@@ -3,7 +3,7 @@
 import json
 import sys
 
-from harness import test
+from harness import NAME1, NODE1, echo, test
 
 ROUTED, NODE, NODE_V6 = "2001:db8:77::9", "100.64.0.2", "fd7a:115c:a1e0::2"
 OWN = "100.64.0.1"
@@ -51,6 +51,12 @@ def say_port(connection):
         connection.recv(1)
 
 
+def has_connection(port):
+    """Whether a TCP connection is established from this local port."""
+    with open("/proc/net/tcp") as f:
+        return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "01" for line in list(f)[1:])
+
+
 def names_everywhere(t, own6, hosts, without=()):
     t.tailnet("--node", f"me,{OWN},{own6},self", "--node", f"router,{NODE},{NODE_V6},route=2001:db8:77::/64",
               "--map", f"[{ROUTED}]:3001=127.0.0.1:3001")
@@ -72,3 +78,16 @@ def identity_forms(t):
 @test("the same where the own IPv6 address is of the older, longer form")
 def identity_long_form(t):
     names_everywhere(t, "fd7a:115c:a1e0:ab12:4843:cd96:6240:1", (NODE_V6, ROUTED), without=[(ROUTED, "mapless")])
+
+
+@test("socat from one local port to two destinations, at the same time and one after the other")
+def one_local_port(t):
+    t.need("socat")
+    t.tailnet()
+    for port in (3001, 3002):
+        t.listen(port, echo)
+    held = t.spawn([t.build("tsproxy"), "--", "socat", "EXEC:cat", f"TCP:{NODE1}:3001,sourceport=20001,reuseaddr"],
+                   lambda: has_connection(20001))
+    for port in (3002, 3001, 3002):
+        t.tsproxy("socat", "-t", "5", "-", f"TCP:{NAME1}:{port},sourceport=20001,reuseaddr", stdin="hello").good("hello")
+    assert held.poll() is None
