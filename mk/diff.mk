@@ -15,7 +15,7 @@ DIFF_MODE = -O1
 $(DIFF)/cases/%: tests/diff/cases/%.c $(DIFF)/case.o $(DIFF)/show.o
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(DIFF_CFLAGS) $(DIFF_MODE) -o $@ $< $(DIFF)/case.o $(DIFF)/show.o -ldl
+	$(Q)$(CC) $(DIFF_CFLAGS) $(DIFF_MODE) -o $@ $< $(DIFF)/case.o $(DIFF)/show.o -ldl -lutil
 
 $(DIFF)/%.o: tests/diff/%.c
 	@mkdir -p $(@D)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions behind the hooks: for every row of hooks.def the next definition of that name after
+ * The functions behind the hooks: for every TS_HOOK of hooks.def the next definition of that name after
  * this object in the program's search order (so other preloads behind us are honoured).
  *
  * All are found in one pass over the loader's link map at the first hooked call (src/sys/real.c says why not dlsym).
@@ -24,13 +24,15 @@
 #include <time.h>
 
 struct __res_state;
+struct aiocb;
 struct gaicb;
 struct sigevent;
+struct termios;
+struct winsize;
 
 struct ts_real {
 #define TS_HOOK(result, name, params) result(*name) params;
 #include "../../src/sys/hooks.def"
-#undef TS_HOOK
 	/* Not hooked, but wanted from libc for its vDSO call. */
 	int (*clock_gettime)(clockid_t, struct timespec *);
 	/* Nor these, glibc's own: a name to and from its form in DNS, in memory for free(). 0 or EAI_*. */
@@ -45,9 +47,6 @@ extern struct ts_real_state {
 	int ready;
 	struct ts_real table;
 } ts_real_state;
-/* The members' names in their order, each ended by a null byte; the first TS_REAL_ROWS are the hooks'. */
-extern const char ts_real_names[];
-#define TS_REAL_ROWS (offsetof(struct ts_real, clock_gettime) / sizeof(void *))
 /* The real syscall(), for assembler. */
 extern void *ts_real_syscall __attribute__((visibility("hidden")));
 void ts_real_resolve(void);

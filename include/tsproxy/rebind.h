@@ -18,8 +18,14 @@ struct ts_rebind_range {
 	unsigned long start, len;	/* len 0 ends the list */
 };
 extern struct ts_rebind_range ts_rebind_kin[TS_REBIND_KIN + 1] __attribute__((visibility("hidden")));
-extern void *ts_rebind_hook[TS_REAL_ROWS] __attribute__((visibility("hidden")));
-extern void *ts_rebind_real[TS_REAL_ROWS] __attribute__((visibility("hidden")));
+enum {
+#define TS_HOOK(result, name, params) TS_REBIND_ROW_##name,
+#define TS_HOOK_RARE TS_HOOK
+#include "../../src/sys/hooks.def"
+	TS_REBIND_ROWS
+};
+extern void *ts_rebind_hook[TS_REBIND_ROWS] __attribute__((visibility("hidden")));
+extern void *ts_rebind_real[TS_REBIND_ROWS] __attribute__((visibility("hidden")));
 extern const char ts_rebind_entrances[] __attribute__((visibility("hidden")));
 
 #endif

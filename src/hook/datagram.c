@@ -40,13 +40,13 @@ static bool nothing_asked(const struct iovec *iov, int n)
 	return true;
 }
 
-ssize_t ts_datagram_readv(int fd, const struct iovec *iov, int n)
+ssize_t ts_datagram_readv(int fd, const struct iovec *iov, int n, int flags)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
 
 	if (n < 0 || n > 1024 || !ts_plausible(iov) || nothing_asked(iov, n))
 		return ts_real()->readv(fd, iov, n);
-	return result(ts_udp_recv(fd, &msg, 0));
+	return result(ts_udp_recv(fd, &msg, flags));
 }
 
 ssize_t ts_datagram_recvmsg(int fd, struct msghdr *msg, int flags)
@@ -64,13 +64,13 @@ ssize_t ts_datagram_send(int fd, const void *buf, size_t len, int flags, const s
 	return result(ts_udp_send(fd, &msg, flags));
 }
 
-ssize_t ts_datagram_writev(int fd, const struct iovec *iov, int n)
+ssize_t ts_datagram_writev(int fd, const struct iovec *iov, int n, int flags)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
 
 	if (n < 0 || n > 1024 || !ts_plausible(iov) || nothing_asked(iov, n))
 		return ts_real()->writev(fd, iov, n);
-	return result(ts_udp_send(fd, &msg, 0));
+	return result(ts_udp_send(fd, &msg, flags));
 }
 
 ssize_t ts_datagram_sendmsg(int fd, const struct msghdr *msg, int flags)

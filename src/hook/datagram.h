@@ -8,10 +8,10 @@
 #include "tsproxy/udp.h"
 
 ssize_t ts_datagram_recv(int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *addr_len);
-ssize_t ts_datagram_readv(int fd, const struct iovec *iov, int n);
+ssize_t ts_datagram_readv(int fd, const struct iovec *iov, int n, int flags);
 ssize_t ts_datagram_recvmsg(int fd, struct msghdr *msg, int flags);
 ssize_t ts_datagram_send(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addr_len);
-ssize_t ts_datagram_writev(int fd, const struct iovec *iov, int n);
+ssize_t ts_datagram_writev(int fd, const struct iovec *iov, int n, int flags);
 ssize_t ts_datagram_sendmsg(int fd, const struct msghdr *msg, int flags);
 int ts_datagram_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
 int ts_datagram_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout);

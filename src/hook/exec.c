@@ -6,6 +6,7 @@
  */
 #include "hook.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
@@ -27,6 +28,7 @@ struct start {
 	pid_t *pid;	/* posix_spawn's */
 	const posix_spawn_file_actions_t *actions;
 	const posix_spawnattr_t *attr;
+	__typeof__(pidfd_spawn) *pidfd_spawn;	/* the real one, or pidfd_spawnp */
 };
 
 static int call_execve(const struct start *s, char *const envp[])
@@ -57,6 +59,11 @@ static int call_spawn(const struct start *s, char *const envp[])
 static int call_spawnp(const struct start *s, char *const envp[])
 {
 	return ts_real()->posix_spawnp(s->pid, s->path, s->actions, s->attr, s->argv, envp);
+}
+
+static int call_pidfd_spawn(const struct start *s, char *const envp[])
+{
+	return s->pidfd_spawn ? s->pidfd_spawn(s->pid, s->path, s->actions, s->attr, s->argv, envp) : ENOSYS;
 }
 
 /* The call with TS_CROSS_NOTE in front of the environment. */
@@ -219,6 +226,24 @@ int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t 
 		 char *const argv[], char *const envp[])
 {
 	const struct start s = { call_spawnp, file, argv, .pid = pid, .actions = actions, .attr = attr };
+
+	return spawn(&s, envp);
+}
+
+int pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+		char *const argv[], char *const envp[])
+{
+	const struct start s = { call_pidfd_spawn, path, argv, .pid = pidfd, .actions = actions, .attr = attr,
+				 .pidfd_spawn = ts_real_loaded("pidfd_spawn") };
+
+	return spawn(&s, envp);
+}
+
+int pidfd_spawnp(int *pidfd, const char *file, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+		 char *const argv[], char *const envp[])
+{
+	const struct start s = { call_pidfd_spawn, file, argv, .pid = pidfd, .actions = actions, .attr = attr,
+				 .pidfd_spawn = ts_real_loaded("pidfd_spawnp") };
 
 	return spawn(&s, envp);
 }

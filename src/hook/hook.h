@@ -7,8 +7,8 @@
 #include "tsproxy/real.h"
 
 #define TS_HOOK(result, name, params) __attribute__((visibility("default"))) result name params;
+#define TS_HOOK_RARE TS_HOOK
 #include "../sys/hooks.def"
-#undef TS_HOOK
 
 /* `fd` is about to be closed, or replaced. */
 void ts_fd_forget(int fd);

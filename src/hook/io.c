@@ -76,7 +76,24 @@ ssize_t readv(int fd, const struct iovec *iov, int n)
 {
 	if (at_once(fd, iov, 0))
 		return ts_real()->readv(fd, iov, n);
-	RECEIVED(fd, 0, readv(fd, iov, n), ts_datagram_readv(fd, iov, n));
+	RECEIVED(fd, 0, readv(fd, iov, n), ts_datagram_readv(fd, iov, n, 0));
+}
+
+/* The flags of preadv2(2) that sockets take; all but RWF_NOWAIT make no difference there. */
+#define SOCKET_RWF (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)
+
+static int msg_flags(int rwf)
+{
+	return rwf & RWF_NOWAIT ? MSG_DONTWAIT : 0;
+}
+
+/* Offset -1 makes it readv(2); a socket knows no other, nor do the calls without flags: ESPIPE. */
+ssize_t preadv2(int fd, const struct iovec *iov, int n, off64_t offset, int flags)
+{
+	if (offset != -1 || at_once(fd, iov, 0))
+		return ts_real()->preadv2(fd, iov, n, offset, flags);
+	RECEIVED(fd, msg_flags(flags), preadv2(fd, iov, n, offset, flags),
+		flags & ~SOCKET_RWF ? ts_result(-EOPNOTSUPP) : ts_datagram_readv(fd, iov, n, msg_flags(flags)));
 }
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
@@ -168,7 +185,15 @@ ssize_t writev(int fd, const struct iovec *iov, int n)
 {
 	if (at_once(fd, iov, 0))
 		return ts_real()->writev(fd, iov, n);
-	CARRIED(fd, 0, SO_SNDTIMEO, writev(fd, iov, n), ts_datagram_writev(fd, iov, n));
+	CARRIED(fd, 0, SO_SNDTIMEO, writev(fd, iov, n), ts_datagram_writev(fd, iov, n, 0));
+}
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int n, off64_t offset, int flags)
+{
+	if (offset != -1 || at_once(fd, iov, 0))
+		return ts_real()->pwritev2(fd, iov, n, offset, flags);
+	CARRIED(fd, msg_flags(flags), SO_SNDTIMEO, pwritev2(fd, iov, n, offset, flags),
+		flags & ~SOCKET_RWF ? ts_result(-EOPNOTSUPP) : ts_datagram_writev(fd, iov, n, msg_flags(flags)));
 }
 
 ssize_t send(int fd, const void *buf, size_t len, int flags)

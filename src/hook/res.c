@@ -29,7 +29,6 @@ extern int *__h_errno_location(void) __attribute__((weak));
 /* The header that declares them would rename them on some releases. */
 #define TS_HOOK(result, name, params) result name params;
 #include "../sys/hooks.def"
-#undef TS_HOOK
 
 /* The first of a function and its twin that this process has. */
 static const void *pick(const void *function, const void *twin, const char *name, const char *twin_name)

@@ -46,6 +46,8 @@ static bool leaves_us_cold(long n, long a, long b, long c, long d)
 	case SYS_recvfrom:
 	case SYS_recvmsg:
 	case SYS_recvmmsg:
+	case SYS_preadv2:
+	case SYS_pwritev2:
 		return !ts_fd_is_carried((int)a);
 	case SYS_close:
 		return !ts_fd_get_flags((int)a);
@@ -84,6 +86,10 @@ long ts_syscall_hooked(long n, long a, long b, long c, long d, long e, long f)
 		return readv((int)a, (const void *)b, (int)c);
 	case SYS_writev:
 		return writev((int)a, (const void *)b, (int)c);
+	case SYS_preadv2:	/* `e` is the offset's upper half where a word has 32 bits */
+		return preadv2((int)a, (const void *)b, (int)c, d, (int)f);
+	case SYS_pwritev2:
+		return pwritev2((int)a, (const void *)b, (int)c, d, (int)f);
 	case SYS_recvfrom:
 		return recvfrom((int)a, (void *)b, (size_t)c, (int)d, (void *)e, (void *)f);
 	case SYS_sendto:

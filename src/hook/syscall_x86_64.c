@@ -25,7 +25,7 @@ __attribute__((visibility("hidden"), used)) const unsigned long long ts_syscall_
 	[3] = BIT(SYS_epoll_wait) | BIT(SYS_epoll_ctl),
 	[4] = BIT(SYS_pselect6) | BIT(SYS_ppoll) | BIT(SYS_splice) | BIT(SYS_epoll_pwait) | BIT(SYS_dup3) |
 	      BIT(SYS_recvmmsg) | BIT(SYS_sendmmsg) | BIT(SYS_seccomp),
-	[5] = BIT(SYS_execveat),
+	[5] = BIT(SYS_execveat) | BIT(SYS_preadv2) | BIT(SYS_pwritev2),
 	[6] = BIT(SYS_io_uring_setup) | BIT(SYS_close_range) | BIT(441 /* epoll_pwait2 */),
 };
 

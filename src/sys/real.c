@@ -25,10 +25,9 @@ struct ts_real_state ts_real_state __attribute__((aligned(64)));
 void *ts_real_syscall;
 
 /* Names in the order of struct ts_real's members, as one string of strings: an array of pointers would cost relocations at every start. */
-const char ts_real_names[] =
+static const char names[] =
 #define TS_HOOK(result, name, params) #name "\0"
 #include "hooks.def"
-#undef TS_HOOK
 	"clock_gettime\0"
 	"__idna_to_dns_encoding\0"
 	"__idna_from_dns_encoding\0"
@@ -43,7 +42,7 @@ const char ts_real_names[] =
 /* Fills what is still null in `found` from one object. Returns how many stay null. */
 static size_t search(const struct ts_symbols *o, void *found[COUNT])
 {
-	const char *name = ts_real_names;
+	const char *name = names;
 	size_t missing = 0;
 
 	for (size_t i = 0; i < COUNT; i++, name += strlen(name) + 1) {
@@ -119,7 +118,7 @@ void ts_real_resolve(void)
 {
 	void *found[COUNT] = { 0 };
 	void **table = (void **)&ts_real_state.table;
-	const char *name = ts_real_names;
+	const char *name = names;
 
 	for (const struct link_map *m = ts_link_map_self(); m; m = m->l_next) {
 		struct ts_symbols o;

@@ -37,7 +37,6 @@
 #pragma weak dl_iterate_phdr
 
 #define PARTS 8				/* of glibc: there are five */
-#define ENTRIES (2 * TS_REAL_ROWS)	/* of the table: some functions have two versions */
 #define TRIES 8
 
 struct part {
@@ -52,19 +51,20 @@ struct walk {
 	unsigned kin_count, part_count;
 	struct ts_rebind_range kin[TS_REBIND_KIN + 1];
 	struct part part[PARTS];
-	void *hook[TS_REAL_ROWS];
-	bool shared[TS_REAL_ROWS];	/* one of the kin defines it */
+	void *hook[TS_REBIND_ROWS];
+	bool shared[TS_REBIND_ROWS];	/* one of the kin defines it */
 };
 
-/* One entry of a symbol table, and what it shall say. */
-struct entry {
-	ElfW(Sym) *sym;
-	ElfW(Addr) value;
-};
+/* The rows' names in their order, each ended by a null byte. */
+static const char names[] =
+#define TS_HOOK(result, name, params) #name "\0"
+#define TS_HOOK_RARE TS_HOOK
+#include "hooks.def"
+;
 
 struct ts_rebind_range ts_rebind_kin[TS_REBIND_KIN + 1];
-void *ts_rebind_hook[TS_REAL_ROWS];
-void *ts_rebind_real[TS_REAL_ROWS];
+void *ts_rebind_hook[TS_REBIND_ROWS];
+void *ts_rebind_real[TS_REBIND_ROWS];
 
 static struct ts_lock lock;
 static int rebound;
@@ -80,12 +80,12 @@ static bool is_glibc(const char *soname)
 }
 
 /* What an object defines of our names; returns how many. `found` has room for all. */
-static unsigned definitions(const struct ts_symbols *o, void *found[TS_REAL_ROWS])
+static unsigned definitions(const struct ts_symbols *o, void *found[TS_REBIND_ROWS])
 {
-	const char *name = ts_real_names;
+	const char *name = names;
 	unsigned n = 0;
 
-	for (size_t i = 0; i < TS_REAL_ROWS; i++, name += strlen(name) + 1)
+	for (size_t i = 0; i < TS_REBIND_ROWS; i++, name += strlen(name) + 1)
 		n += (found[i] = ts_symbols_find(o, name)) != NULL;
 	return n;
 }
@@ -135,7 +135,7 @@ static void add_part(struct walk *w, const struct dl_phdr_info *info, const stru
 static int look(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	const ElfW(Dyn) *dynamic = dynamic_of(info);
-	void *found[TS_REAL_ROWS];
+	void *found[TS_REBIND_ROWS];
 	struct walk *w = arg;
 	struct ts_symbols o;
 
@@ -154,19 +154,27 @@ static int look(struct dl_phdr_info *info, size_t size, void *arg)
 		if (w->kin_count == TS_REBIND_KIN)
 			return 1;
 		add_kin(w, info);
-		for (size_t i = 0; i < TS_REAL_ROWS; i++)
+		for (size_t i = 0; i < TS_REBIND_ROWS; i++)
 			w->shared[i] |= found[i] != NULL;
 	}
 	return 0;
 }
 
-/* The entries of one table that are to change: of each of our names the default version, and others that are the same function. */
-static size_t list_entries(const struct walk *w, const struct ts_symbols *o, struct entry list[ENTRIES])
-{
-	const char *name = ts_real_names;
-	size_t n = 0;
+/* What the pages of one table hold that is to change. */
+struct span {
+	unsigned long from, to;
+	unsigned count;
+};
 
-	for (size_t row = 0; row < TS_REAL_ROWS; row++, name += strlen(name) + 1) {
+/*
+ * The entries of one table that are to change: of each of our names the default version, and others that are the same function.
+ * Measures where they lie, or (`span` null) changes them.
+ */
+static void each_entry(const struct walk *w, const struct ts_symbols *o, struct span *span)
+{
+	const char *name = names;
+
+	for (size_t row = 0; row < TS_REBIND_ROWS; row++, name += strlen(name) + 1) {
 		void *real = ts_symbols_find(o, name);
 		const void *to = w->shared[row] ? ts_rebind_entrances + row * TS_REBIND_STEP : w->hook[row];
 
@@ -174,39 +182,43 @@ static size_t list_entries(const struct walk *w, const struct ts_symbols *o, str
 			continue;
 		if (!ts_rebind_real[row])
 			ts_rebind_real[row] = real;
-		for (uint32_t i = 0; n < ENTRIES && (i = ts_symbols_next(o, name, i)) != 0;)
-			if ((void *)(o->base + o->sym[i].st_value) == real)
-				list[n++] = (struct entry){ &o->sym[i], (ElfW(Addr))to - o->base };
+		for (uint32_t i = 0; (i = ts_symbols_next(o, name, i)) != 0;) {
+			const ElfW(Sym) *sym = &o->sym[i];
+
+			if ((void *)(o->base + sym->st_value) != real)
+				continue;
+			if (!span) {
+				__atomic_store_n((ElfW(Addr) *)&sym->st_value, (ElfW(Addr))to - o->base, __ATOMIC_RELEASE);
+				continue;
+			}
+			span->from = (unsigned long)sym < span->from ? (unsigned long)sym : span->from;
+			span->to = (unsigned long)(sym + 1) > span->to ? (unsigned long)(sym + 1) : span->to;
+			span->count++;
+		}
 	}
-	return n;
 }
 
 static void redirect(const struct walk *w, const struct part *part)
 {
-	unsigned long page = getauxval(AT_PAGESZ), from = ~0ul, to = 0;
-	struct entry list[ENTRIES];
-	size_t n = list_entries(w, &part->symbols, list);
+	unsigned long page = getauxval(AT_PAGESZ), from, len;
+	struct span span = { .from = ~0ul };
 	long r;
 
-	for (size_t i = 0; i < n; i++) {
-		from = (unsigned long)list[i].sym < from ? (unsigned long)list[i].sym : from;
-		to = (unsigned long)(list[i].sym + 1) > to ? (unsigned long)(list[i].sym + 1) : to;
-	}
-	if (n == 0)
+	each_entry(w, &part->symbols, &span);
+	if (span.count == 0)
 		return;
-	from &= -page;
-	to = (to + page - 1) & -page;
-	r = ts_sys(SYS_mprotect, from, to - from, part->prot | PROT_WRITE);
+	from = span.from & -page;
+	len = ((span.to + page - 1) & -page) - from;
+	r = ts_sys(SYS_mprotect, from, len, part->prot | PROT_WRITE);
 	if (r < 0) {
 		ts_debug("calls from RTLD_DEEPBIND libraries to %s pass by: %e", part->symbols.soname, (int)-r);
 		return;
 	}
-	for (size_t i = 0; i < n; i++)
-		__atomic_store_n(&list[i].sym->st_value, list[i].value, __ATOMIC_RELEASE);
+	each_entry(w, &part->symbols, NULL);
 	/* A sandbox may forbid to make anything executable; then the table, which holds no code, stays not executable. */
-	if (ts_sys(SYS_mprotect, from, to - from, part->prot) < 0)
-		ts_sys(SYS_mprotect, from, to - from, PROT_READ);
-	ts_debug("%s leads RTLD_DEEPBIND libraries here: %u functions", part->symbols.soname, (unsigned)n);
+	if (ts_sys(SYS_mprotect, from, len, part->prot) < 0)
+		ts_sys(SYS_mprotect, from, len, PROT_READ);
+	ts_debug("%s leads RTLD_DEEPBIND libraries here: %u functions", part->symbols.soname, span.count);
 }
 
 /* For the first object alone: what matters is that nothing is unloaded as long as this runs, and that nothing was since the walk. */

@@ -21,8 +21,8 @@ __asm__(
 	".globl ts_rebind_entrances\n"
 	"ts_rebind_entrances:\n"
 #define TS_HOOK(result, name, params) "ts_rebind_entrance\n"
+#define TS_HOOK_RARE TS_HOOK
 #include "hooks.def"
-#undef TS_HOOK
 	".type ts_rebind_enter, %function\n"
 	"ts_rebind_enter:\n"
 	"	adrp x17, ts_rebind_kin\n"

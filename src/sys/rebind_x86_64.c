@@ -24,8 +24,8 @@ __asm__(
 	".globl ts_rebind_entrances\n"
 	"ts_rebind_entrances:\n"
 #define TS_HOOK(result, name, params) "ts_rebind_entrance\n"
+#define TS_HOOK_RARE TS_HOOK
 #include "hooks.def"
-#undef TS_HOOK
 	".type ts_rebind_enter, @function\n"
 	"ts_rebind_enter:\n"
 	"	movq (%rsp), %r10\n"
