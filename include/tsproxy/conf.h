@@ -35,6 +35,7 @@ struct ts_conf {
 	bool disable;		/* TSPROXY_DISABLE=1: the object does nothing at all */
 	bool short_names;	/* TSPROXY_SHORT_NAMES, default on */
 	bool exit_node;		/* TSPROXY_EXIT_NODE=1: the selected exit node's default route is carried */
+	bool meant;		/* some setting says that a tailnet is meant, even where nothing is known of one */
 	bool overridden;	/* a setting below differs from the profile's own: the map has its own file */
 	bool bad_list;		/* a prefix could not be parsed: the launcher refuses, the object warns */
 	bool bad_dns_route;	/* likewise a dns-route */
@@ -54,7 +55,7 @@ struct ts_conf {
  * Fills `conf` from `envp`. Never fails: what is wrong is marked `bad` and reported through ts_log. Also sets the log level.
  *
  * map_path is TSPROXY_MAP where that is set (an absolute path; what `--status -` uses), else
- *   $TSPROXY_PLACE/NAME.map (set by the launcher where the others cannot be had), else
+ *   $TSPROXY_PLACE/NAME.map (set by the launcher for all that runs under it; DIR/@HOST means DIR/NAME@HOST.map), else
  *   $XDG_RUNTIME_DIR/tsproxy/NAME.map, else $HOME/.cache/tsproxy/NAME@HOST.map
  * NAME is the profile (TSPROXY_PROFILE, "default"), followed by "-" and 16 hex digits where
  * TSPROXY_STATUS, _SOCKET, _SOCKS5, _HTTP_PROXY or _REMOTE_NAME say something of their own: FNV-1a over
@@ -66,9 +67,16 @@ void ts_conf_fill(struct ts_conf *conf, char *const envp[]);
 
 #define TS_CONF_SYSTEM_FILE "/etc/tsproxy.conf"
 
-/* The user's config file; false where there is no place for one. (conf_files.c, as the next) */
+/* The user's config file; false where there is no place for one. (places.c, as the next two) */
 bool ts_conf_user_file(char *const envp[], char *out, size_t cap);
-/* Whether what a map is made from (the status file that is set, the config files) has changed since: it is an old one then. */
+/* A file of the daemon that `tsproxy up` starts for this user and profile; `file` empty: their folder. False where there is no home. */
+bool ts_conf_own_path(char *const envp[], const char *file, char *out, size_t cap);
+/*
+ * The place number `i` where a daemon's socket is looked for: that of `tsproxy up`, the system's daemon, one that the user runs.
+ * "" where this user has no such place, null behind the last. It may lie in `buf`.
+ */
+const char *ts_conf_usual_socket(char *const envp[], unsigned i, char *buf, size_t cap);
+/* (conf_files.c) Whether what a map is made from (the status file that is set, the config files) has changed since: it is an old one then. */
 bool ts_conf_files_newer(char *const envp[], int64_t since_ns);
 
 /* The value of `name` in `envp`, or null. */

@@ -31,6 +31,19 @@ int ts_live_find_split(const char *name, size_t len, struct ts_split *out);
 int ts_live_own_addr(int family, struct ts_addr *out);
 bool ts_live_is_own(const uint8_t ip[16]);
 
+/* 0 where there is a map; else why not: -ENOENT none was made, -EAGAIN nobody has looked yet, or what went wrong with the file. */
+int ts_live_error(void);
+/*
+ * In a process without a map: what tells that there is a tailnet all the same, for the log. Null: nothing does. Looks at the file
+ * system, once a second at most. (meant.c)
+ */
+const char *ts_live_meant(void);
+/*
+ * In a process without a map: has one made and waits for it, 1 s at most. Only the first question of a process waits, and those that
+ * other threads ask meanwhile; later ones begin a refresh and return. True where there is a map now.
+ */
+bool ts_live_first(void);
+
 /*
  * The program is about to sandbox itself, and ts_sandboxed() is true by now: takes the file in as it is, because no later question can.
  * When this returns, no other thread looks at the file any more.

@@ -22,6 +22,8 @@ size_t ts_remote_wants(const char *name, size_t len, bool has_map);
 /* The placeholder of `name`, a new one where it had none. 0, or -errno (said in the log): -ENOSPC where the table is full. */
 int ts_remote_address(const char *name, size_t len, uint8_t ip[16]);
 
+/* Whether `ip` is in the placeholders' range, whoever uses that. */
+bool ts_remote_is_in_range(const uint8_t ip[16]);
 /* Whether `ip` is one of the placeholders' addresses, and these are ours to take. */
 bool ts_remote_is_placeholder(const uint8_t ip[16]);
 /* The name that it stands for, NUL-terminated. False: it was not given out. */

@@ -13,6 +13,8 @@
  * ever started: with half of it the helper would make another map.
  */
 void ts_spawn_save_env(char *const envp[]);
+/* What was saved. */
+char *const *ts_spawn_environ(void);
 /* A saved variable's value, or null. */
 const char *ts_spawn_env(const char *name);
 /*

@@ -170,12 +170,44 @@ static void take_dns_routes(struct ts_conf *conf, const char *s)
 		ts_warn("TSPROXY_DNS_ROUTE holds what is no SUFFIX=SERVER; it is left out");
 }
 
+/*
+ * Whether a variable says where the tailnet is, or what belongs to it. The launcher leaves TSPROXY_PLACE or TSPROXY_MAP to all that
+ * runs under it.
+ */
+static bool means_a_tailnet(const char *variable)
+{
+	static const char *const names[] = {
+		"MAP=", "PLACE=", "PROFILE=", "STATUS=", "SOCKET=", "SOCKS5=", "HTTP_PROXY=", "ROUTE=", "EXCLUDE=", "REMOTE_NAME=",
+		"DNS_ROUTE=", "EXIT_NODE=", "INBOUND=", "MODE=",
+	};
+
+	if (variable[0] != 'T' || variable[1] != 'S')
+		return false;
+	if (starts_with(variable, "TS_SOCKET="))
+		return variable[strlen("TS_SOCKET=")] != '\0';
+	for (size_t i = 0; starts_with(variable, "TSPROXY_") && i < sizeof(names) / sizeof(*names); i++)
+		if (starts_with(variable + strlen("TSPROXY_"), names[i]))
+			return variable[strlen("TSPROXY_") + strlen(names[i])] != '\0';
+	return false;
+}
+
+/* The last component of TSPROXY_PLACE where that is "@HOST", else its end. */
+static const char *place_tail(const char *place)
+{
+	const char *tail = place;
+
+	for (const char *p = place; *p; p++)
+		if (*p == '/')
+			tail = p + 1;
+	return *tail == '@' ? tail : tail + strlen(tail);
+}
+
 static void map_path(struct ts_conf *conf, char *const envp[])
 {
 	static const char *const own[] = { "TSPROXY_STATUS", "TSPROXY_SOCKET", "TSPROXY_SOCKS5", "TSPROXY_HTTP_PROXY",
 					 "TSPROXY_REMOTE_NAME" };
 	struct ts_wr w = ts_wr_over(conf->map_path, sizeof(conf->map_path));
-	const char *s, *profile = ts_env_get(envp, "TSPROXY_PROFILE");
+	const char *s, *tail = "", *profile = ts_env_get(envp, "TSPROXY_PROFILE");
 	uint64_t key = TS_FNV64_INIT;
 	bool home = false;
 
@@ -201,8 +233,10 @@ static void map_path(struct ts_conf *conf, char *const envp[])
 	}
 	s = ts_env_get(envp, "TSPROXY_PLACE");
 	if (s && s[0] == '/') {
-		ts_wr_str(&w, s);
-		ts_wr_u8(&w, '/');
+		tail = place_tail(s);
+		ts_wr_bytes(&w, s, (size_t)(tail - s));
+		if (!*tail)
+			ts_wr_u8(&w, '/');
 	} else if ((s = ts_env_get(envp, "XDG_RUNTIME_DIR")) && s[0] == '/') {
 		ts_wr_str(&w, s);
 		ts_wr_str(&w, "/tsproxy/");
@@ -219,6 +253,7 @@ static void map_path(struct ts_conf *conf, char *const envp[])
 		ts_wr_u8(&w, '-');
 		ts_wr_hex64(&w, key);
 	}
+	ts_wr_str(&w, tail);
 	if (home) {
 		struct utsname u;
 
@@ -247,6 +282,9 @@ void ts_conf_fill(struct ts_conf *conf, char *const envp[])
 		conf->disable = true;
 		return;
 	}
+	for (char *const *e = envp; e && *e && !conf->meant; e++)
+		if (means_a_tailnet(*e))
+			conf->meant = true;
 	s = ts_env_get(envp, "TSPROXY_LOG");
 	if (s)
 		ts_log_set(s);

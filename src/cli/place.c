@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Another place for the map where its own cannot be had: no home, a read-only one, a full disk, somebody else's
- * directory. It is a directory of ours in one that everybody may write to, in memory where there is one, and
- * the command is told by TSPROXY_PLACE: the directory, not the file, so that another profile or proxy further down
- * still means another map. A descriptor with the map in memory would need no place at all, but programs close
- * and reuse descriptors that they do not know, and could never be given a fresher map.
+ * Where the map is kept. The command and all below it are told by TSPROXY_PLACE, so that they find it with another HOME, or
+ * none: the directory, not the file, so that another profile or proxy further down still means another map. That the variable
+ * is set also tells them that a tailnet is meant, where no map can be made.
+ *
+ * Another place is taken where the map's own cannot be had: no home, a read-only one, a full disk, somebody else's directory. It is
+ * a directory of ours in one that everybody may write to, in memory where there is one. A descriptor with the map in memory would
+ * need no place at all, but programs close and reuse descriptors that they do not know, and could never be given a fresher map.
  *
  * Who else may write there could have made the directory first. So it is taken only if it is ours and nobody else's to
  * write to, and if what it lies in lets nobody but us rename it.
@@ -101,6 +103,12 @@ bool ts_place_find(struct ts_conf *conf, struct ts_environ *env)
 	if (set && *set)
 		return true;
 	err = conf->map_path[0] ? try_place(conf->map_path) : -ENOENT;
+	/* What a launcher above us left, for another user, perhaps. */
+	if (err && ts_env_get(env->v, "TSPROXY_PLACE")) {
+		ts_environ_unset(env, "TSPROXY_PLACE");
+		ts_conf_load(conf, env->v);
+		err = conf->map_path[0] ? try_place(conf->map_path) : -ENOENT;
+	}
 	if (!err)
 		return true;
 	own = ts_join(conf->map_path);
@@ -116,4 +124,24 @@ bool ts_place_find(struct ts_conf *conf, struct ts_environ *env)
 		return true;
 	}
 	return false;
+}
+
+void ts_place_tell(const struct ts_conf *conf, struct ts_environ *env)
+{
+	const char *set = ts_env_get(env->v, "TSPROXY_MAP");
+	char *place, *slash, *host;
+
+	if (set && *set)
+		return;
+	/* Where there is no place at all, one that can hold no file: what matters then is that a tailnet is meant. */
+	place = ts_join(conf->map_path[0] ? conf->map_path : "/dev/null/.map");
+	slash = strrchr(place, '/');
+	host = strchr(slash, '@');
+	if (host) {
+		memmove(slash + 1, host, strlen(host) + 1);
+		slash[strlen(slash) - strlen(".map")] = '\0';
+	} else {
+		*slash = '\0';
+	}
+	ts_environ_set(env, "TSPROXY_PLACE", place);
 }

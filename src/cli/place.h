@@ -14,4 +14,7 @@
  */
 bool ts_place_find(struct ts_conf *conf, struct ts_environ *env);
 
+/* Sets TSPROXY_PLACE to where conf->map_path is, for all below; not where TSPROXY_MAP names a file. */
+void ts_place_tell(const struct ts_conf *conf, struct ts_environ *env);
+
 #endif

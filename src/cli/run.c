@@ -193,5 +193,7 @@ int ts_run(const struct ts_options *opt, struct ts_environ *env)
 		ret = preload(&conf, env);
 	if (ret == 0)
 		ret = prepare_map(&conf, env);
+	if (ret == 0)
+		ts_place_tell(&conf, env);
 	return ret ? ret : become(file, opt->words, env);
 }

@@ -12,20 +12,38 @@
 #include "tsproxy/log.h"
 #include "tsproxy/sys.h"
 
-static int socket_type(int fd)
-{
-	int type = -1;
-	socklen_t len = sizeof(type);
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262	/* glibc before 2.32 does not name it */
+#endif
 
-	return ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 ? type : -1;
+/* An option of SOL_SOCKET, or -errno: -EBADF and -ENOTSOCK say that there is no socket; any other (a seccomp filter's) says nothing. */
+static int socket_option(int fd, int name)
+{
+	int value = -EINVAL;
+	socklen_t len = sizeof(value);
+	long ret = ts_sys(SYS_getsockopt, fd, SOL_SOCKET, name, &value, &len);
+
+	return ret < 0 ? (int)ret : value;
 }
 
-static int socket_protocol(int fd)
-{
-	int protocol = -1;
-	socklen_t len = sizeof(protocol);
+/* What carries a socket's data. */
+enum kind {
+	KIND_NONE,	/* it is no socket: the kernel says so */
+	KIND_TCP,
+	KIND_UDP,
+	KIND_OTHER,	/* of another protocol, or what it is cannot be asked: not carried */
+};
 
-	return ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 ? protocol : -1;
+static enum kind kind_of(int fd)
+{
+	int type = socket_option(fd, SO_TYPE), protocol;
+
+	if (type == -EBADF || type == -ENOTSOCK)
+		return KIND_NONE;
+	protocol = socket_option(fd, SO_PROTOCOL);
+	if (type == SOCK_STREAM && (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP))
+		return KIND_TCP;
+	return type == SOCK_DGRAM && protocol == IPPROTO_UDP ? KIND_UDP : KIND_OTHER;
 }
 
 static struct ts_decision decide(const struct sockaddr *sa, socklen_t len, struct ts_addr *to)
@@ -45,24 +63,19 @@ static int other_protocol(const struct ts_addr *to, const struct ts_decision *d)
 	return -ENETUNREACH;
 }
 
-static bool is_udp(int fd, int type)
-{
-	return type == SOCK_DGRAM && socket_protocol(fd) == IPPROTO_UDP;
-}
-
 enum ts_verdict ts_dest_connect(int fd, const struct sockaddr *sa, socklen_t len, struct ts_addr *to, struct ts_decision *d,
 				enum ts_carrier *by)
 {
-	int type;
+	enum kind kind;
 
 	*d = decide(sa, len, to);
 	if (d->verdict == TS_PASS)
 		return TS_PASS;
-	type = ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED) ? SOCK_STREAM : socket_type(fd);
-	*by = type == SOCK_STREAM ? TS_CARRIER_TCP : TS_CARRIER_UDP;
-	if (type < 0 || (d->loopback && type != SOCK_STREAM)) {
-		d->verdict = TS_PASS;	/* no socket: the kernel says so */
-	} else if (type != SOCK_STREAM && (d->remote || !is_udp(fd, type))) {
+	kind = ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED) ? KIND_TCP : kind_of(fd);
+	*by = kind == KIND_TCP ? TS_CARRIER_TCP : TS_CARRIER_UDP;
+	if (kind == KIND_NONE || (d->loopback && kind != KIND_TCP)) {
+		d->verdict = TS_PASS;
+	} else if (kind == KIND_OTHER || (kind == KIND_UDP && d->remote)) {
 		d->err = -other_protocol(to, d);
 		d->verdict = TS_DENY;
 	}
@@ -97,14 +110,14 @@ int ts_dest_send(int fd, const struct sockaddr *sa, socklen_t len, int flags)
 {
 	struct ts_decision d;
 	struct ts_addr to;
-	int type;
+	enum kind kind;
 
 	if (!ts_enabled() || !ts_dest_datagram(sa, len, &to))
 		return 0;
 	d = ts_route_decide(&to);
-	if (d.verdict == TS_PASS || (type = socket_type(fd)) < 0)
+	if (d.verdict == TS_PASS || (kind = kind_of(fd)) == KIND_NONE)
 		return 0;
-	if (type == SOCK_STREAM)
+	if (kind == KIND_TCP)
 		return flags & MSG_FASTOPEN ? 1 : 0;
-	return is_udp(fd, type) && !d.loopback && !d.remote ? 2 : other_protocol(&to, &d);
+	return kind == KIND_UDP && !d.loopback && !d.remote ? 2 : other_protocol(&to, &d);
 }

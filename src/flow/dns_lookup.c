@@ -61,10 +61,12 @@ int ts_dns_lookup(struct ts_dns_work *w, const char *name, const uint16_t *types
 	/* A route that has gone this moment leaves the name nobody's, and not public DNS's. */
 	if (!ts_split_find(name, strlen(name), &split))
 		return TRY_AGAIN;
-	if (split.count == 0) {
+	if (split.withheld)
+		ts_info("%s: a tailnet's name, and there is no map: nobody is asked", name);
+	else if (split.count == 0)
 		ts_warn("%s: its name servers speak only DNS over HTTPS, which is not spoken here", name);
+	if (split.count == 0)
 		return TRY_AGAIN;
-	}
 	for (unsigned i = 0; i < count; i++) {
 		if (!ts_dns_add(w, name, types[i], TS_DNS_CLASS_IN))
 			return HOST_NOT_FOUND;

@@ -2,13 +2,12 @@
 /*
  * Ours or not (design in ARCHITECTURE.md, "Ours or not").
  *
- * Before an address is found to be ours every doubt lets the call pass: a missing or damaged map must never break a program that
- * has nothing to do with the tailnet. Once it is ours it is carried or denied, never passed.
+ * What is ours is carried or denied, never passed. Doubt about an address that could be a tailnet's is a denial. A map that is missing
+ * must not break a program that has nothing to do with a tailnet: then only Tailscale's own ranges are in doubt.
  */
 #include "tsproxy/route.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "tsproxy/fdtab.h"
@@ -45,29 +44,23 @@ static bool has_proxy(void)
 	return ts_route_proxy(false, false, &p);
 }
 
-/* There may be a map, but this process gave up the right, or has no descriptor left, to open it: a daemon after setuid, for one. */
-static bool map_out_of_reach(void)
-{
-	long fd = ts_conf.map_path[0] ? ts_sys(SYS_openat, AT_FDCWD, ts_conf.map_path, O_RDONLY | O_CLOEXEC) : -ENOENT;
-
-	if (fd >= 0)
-		ts_sys(SYS_close, fd);
-	return fd == -EACCES || fd == -EPERM || fd == -EMFILE || fd == -ENFILE;
-}
-
-/* The whole of Tailscale's ranges, where nothing tells nodes from the rest. */
+/*
+ * Where there is no map. Of all addresses only Tailscale's ranges are known to be a tailnet's, and those that were given out to
+ * stand for names. Of these 100.64.0.0/10 is used by others as well (RFC 6598).
+ */
 static struct ts_decision decide_without_map(const struct ts_addr *to)
 {
-	if (!ts_ip_is_tailscale(to->ip))
+	bool tailscale = ts_ip_is_tailscale(to->ip);
+	const char *why;
+
+	if (!tailscale && !ts_remote_is_in_range(to->ip))
 		return (struct ts_decision){ .verdict = TS_PASS };
-	if (has_proxy())
+	if (tailscale && has_proxy())
 		return carry(false);
-	ts_live_refresh(false);
-	if (ts_conf.overridden)
-		return deny(to, EHOSTUNREACH, "a tailnet is configured, but there is neither a map nor a proxy");
-	if (map_out_of_reach())
-		return deny(to, EHOSTUNREACH, "the map cannot be opened by this process");
-	return (struct ts_decision){ .verdict = TS_PASS };
+	why = ts_live_meant();
+	if (!why && tailscale && !ts_ip_is4(to->ip))
+		why = "an address that only tailnets have, and no map";
+	return why ? deny(to, EHOSTUNREACH, why) : (struct ts_decision){ .verdict = TS_PASS };
 }
 
 static bool is_private(const uint8_t ip[16])
@@ -83,34 +76,72 @@ static bool is_away(uint32_t node_flags)
 	return node_flags & TS_NODE_EXPIRED || (node_flags & TS_NODE_ONLINE_KNOWN && !(node_flags & TS_NODE_ONLINE));
 }
 
-static struct ts_decision decide_by_map(const struct ts_addr *to, const struct ts_map_header *h)
+/* What the map says of an address. */
+struct known {
+	struct ts_map_header map;
+	uint32_t range;		/* enum ts_range_kind, 0 where none covers it or the one that does is not carried */
+	bool is_node, away;
+};
+
+static bool takes_exit(const struct ts_addr *to, const struct ts_map_header *h)
+{
+	return (ts_conf.exit_node || h->flags & TS_MAP_EXIT_NODE) && !is_private(to->ip);
+}
+
+/* 0; -ENOENT where there is no map; another error where it is damaged, and cannot tell. */
+static int ask_map(const struct ts_addr *to, struct known *k)
+{
+	struct ts_map_range range = { .kind = 0 };
+	struct ts_map_answer node = { .node_flags = 0 };
+	int ret = ts_live_header(&k->map);
+
+	if (ret == 0)
+		ret = ts_live_find_range(to->ip, &range);
+	if (ret >= 0)
+		ret = ts_live_find_addr(to->ip, &node);
+	if (ret < 0)
+		return ret;
+	k->is_node = ret == 1;
+	k->away = k->is_node && is_away(node.node_flags);
+	k->range = range.kind == TS_RANGE_EXIT && !takes_exit(to, &k->map) ? 0 : range.kind;
+	return 0;
+}
+
+/*
+ * As ask_map. What is left to the kernel, though it is in Tailscale's ranges, may have become a node's since the map was made, or the
+ * tailnet no longer be the kernel's: waits for a fresher map where the one in use is older than 2 s. Without a map the first question waits.
+ */
+static int ask_newest(const struct ts_addr *to, struct known *k)
+{
+	bool tailscale = ts_ip_is_tailscale(to->ip), wait;
+	int ret = ask_map(to, k);
+
+	if (ret == -ENOENT)
+		wait = tailscale && !has_proxy() && ts_live_first();
+	else
+		wait = (ret < 0 || (tailscale && (k->map.flags & TS_MAP_TUN || (!k->is_node && !k->range)))) && ts_live_refresh(true);
+	return wait ? ask_map(to, k) : ret;
+}
+
+static struct ts_decision decide_by_map(const struct ts_addr *to, const struct known *k)
 {
 	const struct ts_decision pass = { .verdict = TS_PASS };
-	struct ts_map_range range = { .kind = 0 };
-	struct ts_map_answer node;
-	bool is_node, running = h->state != TS_STATE_STOPPED && h->state != TS_STATE_NEEDS_LOGIN;
+	bool running = k->map.state != TS_STATE_STOPPED && k->map.state != TS_STATE_NEEDS_LOGIN;
 
-	if (h->flags & TS_MAP_TUN)
+	if (k->map.flags & TS_MAP_TUN || k->range == TS_RANGE_EXCLUDE)
 		return pass;
-	if (ts_live_find_range(to->ip, &range) == 1 && range.kind == TS_RANGE_EXCLUDE)
-		return pass;
-	is_node = ts_live_find_addr(to->ip, &node) == 1;
-	if (!is_node && ts_ip_is_tailscale_service(to->ip))
+	if (!k->is_node && ts_ip_is_tailscale_service(to->ip))
 		return deny(to, EHOSTUNREACH, "the daemon's own service address is not reachable through a proxy");
-	if (!is_node && range.kind == TS_RANGE_EXIT &&
-	    (!(ts_conf.exit_node || h->flags & TS_MAP_EXIT_NODE) || is_private(to->ip)))
-		return pass;
-	if (!is_node && range.kind == 0) {
-		if (!ts_ip_is_tailscale(to->ip))
-			return pass;
-		ts_live_refresh(false);
+	if (!k->is_node && !k->range) {
 		/* A daemon that has logged out lists no nodes: theirs are among these, and may not be met in the clear. */
-		if (running)
+		if (!ts_ip_is_tailscale(to->ip) || (running && ts_ip_is4(to->ip)))
 			return pass;
+		if (running)
+			return deny(to, EHOSTUNREACH, "no node has this address");
 	}
 	if (!running)
 		return deny(to, ENETUNREACH, "the daemon is stopped or logged out");
-	return carry(is_node && is_away(node.node_flags));
+	return carry(k->away);
 }
 
 /*
@@ -176,7 +207,8 @@ static struct ts_decision decide_placeholder(const struct ts_addr *to)
 static struct ts_decision decide_anew(const struct ts_addr *to)
 {
 	struct ts_decision d = { .verdict = TS_PASS };
-	struct ts_map_header h;
+	struct known k;
+	int err;
 	bool routed = in_list(ts_conf.route, ts_conf.route_count, to->ip);
 
 	if (!routed && (ts_ip_is_loopback(to->ip) || ts_ip_is_local_scope(to->ip)))
@@ -188,10 +220,9 @@ static struct ts_decision decide_anew(const struct ts_addr *to)
 		d.loopback = ts_ip_is_loopback(to->ip);
 	} else if (ts_remote_is_placeholder(to->ip)) {
 		d = decide_placeholder(to);
-	} else if (ts_live_header(&h) == 0) {
-		d = decide_by_map(to, &h);
 	} else {
-		d = decide_without_map(to);
+		err = ask_newest(to, &k);
+		d = err == 0 ? decide_by_map(to, &k) : err == -ENOENT ? decide_without_map(to) : deny(to, EHOSTUNREACH, "the map is damaged");
 	}
 	if (d.verdict != TS_PASS && ts_route_is_proxy(to))
 		return (struct ts_decision){ .verdict = TS_PASS };

@@ -49,12 +49,24 @@ static const char *next(struct search *s)
 	return NULL;
 }
 
-/* Whether there is any route at all: a lookup in a process without costs no file. */
+/* The same without those that are withheld: as if they were not there, for libc's own search would end at one that fails. */
+static const char *next_asked(struct search *s)
+{
+	struct ts_split split;
+	const char *step;
+
+	do
+		step = next(s);
+	while (step && ts_split_find(step, strlen(step), &split) && split.withheld);
+	return step;
+}
+
+/* Whether a search domain can be ours at all: else a lookup costs no file. Without a map it may be one under ts.net. */
 static bool has_routes(void)
 {
 	struct ts_map_header h;
 
-	return ts_conf.dns_route[0] || (ts_live_header(&h) == 0 && h.dns_routes.count && !(h.flags & TS_MAP_TUN));
+	return ts_conf.dns_route[0] || ts_live_header(&h) != 0 || (h.dns_routes.count && !(h.flags & TS_MAP_TUN));
 }
 
 static void set_up(struct search *s, const char *name, size_t len)
@@ -134,7 +146,7 @@ bool ts_search_addrinfo(const char *name, int family, const char *service, const
 
 	if (!s)
 		return false;
-	while ((step = next(s)) != NULL) {
+	while ((step = next_asked(s)) != NULL) {
 		one = getaddrinfo(step, service, hints, res);
 		said = failure(s, said, one, EAI_NODATA);
 		if (one == EAI_NONAME || one == EAI_NODATA)
@@ -156,7 +168,7 @@ bool ts_search_host(const char *name, int family, struct hostent *host, char *bu
 
 	if (!s)
 		return false;
-	while ((step = next(s)) != NULL) {
+	while ((step = next_asked(s)) != NULL) {
 		*ret = gethostbyname2_r(step, family, host, buf, len, result, herr);
 		said = failure(s, said, *herr, NO_DATA);
 		if (!*result && (*herr == HOST_NOT_FOUND || *herr == NO_DATA))
@@ -177,7 +189,7 @@ bool ts_search_query(struct __res_state *state, const char *name, int class, int
 
 	if (!s)
 		return false;
-	while ((step = next(s)) != NULL) {
+	while ((step = next_asked(s)) != NULL) {
 		*ret = state ? res_nquery(state, step, class, type, answer, len) : res_query(step, class, type, answer, len);
 		why = *__h_errno_location();
 		said = failure(s, said, why, NO_DATA);

@@ -21,7 +21,9 @@ static bool refuse_io_uring(void)
 {
 	struct ts_map_header h;
 
-	return ts_enabled() && (ts_conf.socks5.set || (ts_live_header(&h) == 0 && !(h.flags & TS_MAP_TUN)));
+	if (!ts_enabled())
+		return false;
+	return ts_conf.socks5.set || (ts_live_header(&h) == 0 ? !(h.flags & TS_MAP_TUN) : ts_live_meant() != NULL);
 }
 
 #define SYS_EPOLL_PWAIT2 441	/* Linux 5.11; the same number everywhere, and older headers lack it */

@@ -18,13 +18,13 @@
 
 /*
  * A name that is not in the map, and could be in the next: waits for a fresher one where the one in use is not quite
- * new. Not for what /etc/hosts answers.
+ * new. Not for what /etc/hosts answers. `ret` is what the map said.
  */
-static int ask_again(const char *name, size_t len, const struct ts_ask_how *how, struct ts_map_answer *out)
+static int ask_again(const char *name, size_t len, const struct ts_ask_how *how, struct ts_map_answer *out, int ret)
 {
 	if (!ts_live_miss_due() || !ts_name_is_possible(name, len) ||
 	    (how->hosts && ts_hosts_has_name(name, how->family)) || !ts_live_refresh(true))
-		return 0;
+		return ret;
 	return ts_live_find_name(name, len, out);
 }
 
@@ -64,7 +64,7 @@ int ts_split_find(const char *name, size_t len, struct ts_split *out)
 		*out = of_map;
 		found = 1;
 	}
-	return found;
+	return found || ts_withheld_find(name, len, out);
 }
 
 /* Whether `name` is what `s` says: no node's, and under no longer suffix of the tailnet's own or of names that the far side resolves. */
@@ -94,6 +94,13 @@ static enum ts_ask answer_split(const char *name, const struct ts_ask_how *how, 
 	return s->flags & TS_DNS_ROUTE_NO_SERVER ? TS_ASK_NONE : TS_ASK_SPLIT;
 }
 
+/* The map is damaged there, and the name may be a node's. As one of split DNS without a server it fails for the time being. */
+static enum ts_ask ask_nobody(const char *name)
+{
+	ts_info("%s: the map is damaged: nobody is asked", name);
+	return TS_ASK_SPLIT;
+}
+
 enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out)
 {
 	size_t len = strlen(name);
@@ -118,10 +125,12 @@ enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, str
 	ret = ts_live_find_name(name, len, out);
 	under = ret == 0 && ts_live_name_under_suffix(name, len);
 	if (ret < 0 || (ret == 0 && (under || one))) {
-		ret = ask_again(name, len, how, out);
+		ret = ask_again(name, len, how, out, ret);
 		under = under || ts_live_name_under_suffix(name, len);
 	}
 	has_map = ts_live_header(&h) == 0;
+	if (ret < 0 && has_map && !(h.flags & TS_MAP_TUN))
+		return ask_nobody(name);
 	remote = ret != 1 && !under && !one && ts_remote_wants(name, len, has_map);
 	if ((ret != 1 && !under && !remote) || (!has_map && !remote) || h.flags & TS_MAP_TUN)
 		return TS_ASK_LIBC;
@@ -162,6 +171,7 @@ static enum ts_ask ask_addr_split(const uint8_t ip[16], bool hosts)
 enum ts_ask ts_names_ask_addr(const uint8_t ip[16], bool hosts, struct ts_map_answer *out)
 {
 	struct ts_map_header h;
+	int ret;
 
 	if (ts_remote_is_placeholder(ip) && ts_remote_name(ip, out->canon)) {
 		memcpy(out->ip[0], ip, 16);
@@ -169,7 +179,10 @@ enum ts_ask ts_names_ask_addr(const uint8_t ip[16], bool hosts, struct ts_map_an
 		out->node_flags = 0;
 		return TS_ASK_FOUND;
 	}
-	if (ts_live_find_addr(ip, out) != 1)
+	ret = ts_live_find_addr(ip, out);
+	if (ret < 0 && ts_live_header(&h) == 0 && !(h.flags & TS_MAP_TUN))
+		return ask_nobody("an address");
+	if (ret != 1)
 		return ask_addr_split(ip, hosts);
 	if (ts_live_header(&h) != 0 || h.flags & TS_MAP_TUN || (hosts && ts_hosts_has_addr(ip)))
 		return TS_ASK_LIBC;

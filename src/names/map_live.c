@@ -47,7 +47,7 @@ static struct {
 	unsigned version;	/* raised when `current` is another map's, so that what was read before it can be told */
 } kept __attribute__((aligned(16)));
 static int64_t looked;
-static int last_error;
+static int last_error = -EAGAIN;	/* nobody has looked yet */
 static struct identity {
 	uint64_t dev, ino, size;
 	int64_t mtime;
@@ -159,7 +159,7 @@ static bool follow(void)
 	if (ret && ret != last_error)
 		ts_log(ret == -ENOENT ? TS_LOG_DEBUG : TS_LOG_WARN, "map %s: %e: %s", path, -ret,
 		       in_use() ? "the last good one stays in use" : "counts as none");
-	last_error = ret;
+	__atomic_store_n(&last_error, ret, __ATOMIC_RELAXED);
 	return ret == 0;
 }
 
@@ -203,6 +203,15 @@ static void look_if_due(int64_t now)
 		__atomic_store_n(&looked, now, __ATOMIC_RELAXED);
 	}
 	ts_unlock(&lock);
+}
+
+int ts_live_error(void)
+{
+	if (in_use())
+		return 0;
+	if (ts_conf.map_path[0] == '\0')
+		return -ENOENT;
+	return __atomic_load_n(&last_error, __ATOMIC_RELAXED);
 }
 
 int64_t ts_live_made(void)

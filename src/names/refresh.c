@@ -262,5 +262,15 @@ bool ts_live_refresh(bool wait)
 {
 	int64_t now = ts_live_now();
 
-	return old(now, wait ? MISS_OLD_NS : OLD_NS) && refresh(now, wait);
+	return !ts_sandboxed() && old(now, wait ? MISS_OLD_NS : OLD_NS) && refresh(now, wait);
+}
+
+bool ts_live_first(void)
+{
+	static int64_t begun;
+	int64_t now = ts_live_now(), first = 0;
+
+	if (__atomic_compare_exchange_n(&begun, &first, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		first = now;
+	return ts_live_refresh(ts_live_within(now, first, WAIT_NS)) && ts_live_made() != 0;
 }

@@ -197,12 +197,17 @@ size_t ts_remote_wants(const char *name, size_t len, bool has_map)
 	return own > other ? own : other;
 }
 
+bool ts_remote_is_in_range(const uint8_t ip[16])
+{
+	return ts_ip_is4(ip) && ip[12] == 198 && ip[13] == 19 && (ip[14] & 0xc0) == 64;
+}
+
 bool ts_remote_is_placeholder(const uint8_t ip[16])
 {
 	struct ts_map_header h;
 	bool has_map;
 
-	if (!ts_ip_is4(ip) || ip[12] != 198 || ip[13] != 19 || (ip[14] & 0xc0) != 64)
+	if (!ts_remote_is_in_range(ip))
 		return false;
 	if (ts_conf.remote_name[0])
 		return true;

@@ -38,7 +38,7 @@ int ts_split_find_text(const char *list, const char *name, size_t len, struct ts
 	struct ts_conf_dns_route r;
 	bool bad = false;
 
-	out->suffix_len = 0;
+	*out = (struct ts_split){ .suffix_len = 0 };
 	while (ts_conf_next_dns_route(&list, &r, &bad))
 		take(out, ts_name_under(name, len, r.suffix, r.suffix_len), &r.server, 0);
 	return out->suffix_len != 0;
@@ -51,7 +51,7 @@ int ts_map_find_split(const struct ts_map *m, const char *name, size_t len, stru
 	struct ts_map_dns_route r;
 	struct ts_addr server;
 
-	out->suffix_len = 0;
+	*out = (struct ts_split){ .suffix_len = 0 };
 	for (uint32_t i = 0; i < s.count; i++) {
 		uint64_t at = s.off + (uint64_t)i * sizeof(r);
 

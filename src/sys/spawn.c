@@ -113,6 +113,11 @@ void ts_spawn_save_env(char *const envp[])
 	env_whole = true;
 }
 
+char *const *ts_spawn_environ(void)
+{
+	return env.list;
+}
+
 const char *ts_spawn_env(const char *name)
 {
 	return ts_env_get(env.list, name);

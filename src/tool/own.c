@@ -12,15 +12,9 @@
 
 const char *ts_own_path(const char *file, char *buf, size_t cap)
 {
-	const char *home = getenv("HOME"), *profile = getenv("TSPROXY_PROFILE");
-	bool other = profile && *profile && strcmp(profile, "default") != 0 && ts_conf_profile_ok(profile);
-	int n;
+	extern char **environ;
 
-	if (!home || home[0] != '/')
-		return NULL;
-	n = snprintf(buf, cap, "%s/.local/share/tsproxy%s%s%s%s", home, other ? "/" : "", other ? profile : "",
-		     *file ? "/" : "", file);
-	return n > 0 && (size_t)n < cap ? buf : NULL;
+	return ts_conf_own_path(environ, file, buf, cap) ? buf : NULL;
 }
 
 bool ts_own_ports(struct ts_own_ports *out)

@@ -15,6 +15,8 @@
 
 #include "tsproxy/tool.h"
 
+extern char **environ;
+
 #define PIPE_IDLE_MS 5000
 #define PIPE_TOTAL_MS 60000
 
@@ -115,38 +117,6 @@ int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_M
 	return err;
 }
 
-/* The sockets to try: that of `tsproxy up`, the system's daemon, one that the user runs. */
-static const char *usual_socket(unsigned i, char *buf, size_t cap)
-{
-	static const char *const fixed[] = {
-		"/var/run/tailscale/tailscaled.sock", "/run/tailscale/tailscaled.sock",
-		"/var/packages/Tailscale/var/tailscaled.sock",
-		"/tmp/tailscaled.sock", /* Tailscale's own container image */
-	};
-	static const char *const below[][2] = {
-		{ "HOME", ".local/share/tailscale/tailscaled.sock" },
-		{ "HOME", ".config/tailscale/tailscaled.sock" },
-		{ "XDG_RUNTIME_DIR", "tailscale/tailscaled.sock" },
-		{ "XDG_RUNTIME_DIR", "tailscaled.sock" },
-	};
-	const size_t n = sizeof(fixed) / sizeof(*fixed), m = sizeof(below) / sizeof(*below);
-	const char *dir;
-
-	if (i-- == 0) {
-		dir = ts_own_path("tailscaled.sock", buf, cap);
-		return dir ? dir : "";
-	}
-	if (i < n)
-		return fixed[i];
-	if (i >= n + m)
-		return NULL;
-	dir = getenv(below[i - n][0]);
-	if (!dir || dir[0] != '/')
-		return "";
-	snprintf(buf, cap, "%s/%s", dir, below[i - n][1]);
-	return buf;
-}
-
 /* No daemon at that place, as against one that answers wrongly, which must be told and not be passed over. */
 static bool is_nobody(int err)
 {
@@ -199,7 +169,7 @@ static int read_usual(char **text, size_t *len, struct daemon *d, const char **f
 	const char *s;
 	int err;
 
-	for (unsigned i = 0; (s = usual_socket(i, path, sizeof(path))) != NULL; i++) {
+	for (unsigned i = 0; (s = ts_conf_usual_socket(environ, i, path, sizeof(path))) != NULL; i++) {
 		if (!*s)
 			continue;
 		err = ts_source_localapi(s, false, text, len, why);
@@ -224,7 +194,7 @@ int ts_source_watch(const struct ts_map_settings *set, char why[TS_WHY_MAX])
 
 	if (d.path)
 		return ts_source_bus(d.path, true, why);
-	for (unsigned i = 0; (s = usual_socket(i, path, sizeof(path))) != NULL; i++) {
+	for (unsigned i = 0; (s = ts_conf_usual_socket(environ, i, path, sizeof(path))) != NULL; i++) {
 		fd = *s ? ts_source_bus(s, false, why) : -ENOENT;
 		if (!is_passed_over(fd, why, refused))
 			return fd;

@@ -20,7 +20,7 @@ def options_become_variables(w):
         'TSPROXY_SOCKS5': '127.0.0.1:1080', 'TSPROXY_HTTP_PROXY': 'localhost:3128', 'TSPROXY_STATUS': status,
         'TSPROXY_SOCKET': w.path('sock'), 'TSPROXY_PROFILE': 'work', 'TSPROXY_ROUTE': '10.0.0.0/8,fd00::/8',
         'TSPROXY_EXCLUDE': '10.1.0.0/16', 'TSPROXY_REMOTE_NAME': 'corp.example,x.example', 'TSPROXY_EXIT_NODE': '1',
-        'TSPROXY_MODE': 'preload', 'TSPROXY_LOG': 'debug:' + w.path('log.txt')})
+        'TSPROXY_MODE': 'preload', 'TSPROXY_LOG': 'debug:' + w.path('log.txt'), 'TSPROXY_PLACE': w.path('run/tsproxy')})
 
 
 @test

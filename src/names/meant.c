@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whether anything tells of a tailnet, in a process that has no map of one. Asked only when a program names an address or a name that
+ * could be a tailnet's. What is known from memory comes first: the settings, and what became of the map file. Then the file system is
+ * asked, at most once a second: a daemon's socket in one of its usual places, a config file, or the lack of the library's own
+ * file, which means that the process has changed its root since it was loaded and no longer sees any of these.
+ *
+ * A place that cannot be looked at (EACCES after a setuid, EMFILE) counts as one where something is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "beside.h"
+#include "live.h"
+#include "tsproxy/elfaux.h"
+#include "tsproxy/guard.h"
+#include "tsproxy/names.h"
+#include "tsproxy/spawn.h"
+#include "tsproxy/sys.h"
+
+#define KEEP_NS TS_NS_PER_S
+
+static bool is_none(long err)
+{
+	return err == -ENOENT || err == -ENOTDIR;
+}
+
+static bool is_there(const char *path)
+{
+	return !is_none(ts_sys(SYS_faccessat, AT_FDCWD, path, F_OK));
+}
+
+static const char *look_around(void)
+{
+	char *const *env = ts_spawn_environ();
+	const struct link_map *self = ts_link_map_self();
+	char buf[TS_BESIDE_PATH_MAX];
+	const char *path;
+
+	if (self && self->l_name && self->l_name[0] == '/' && !is_there(self->l_name))
+		return "the process has changed its root, and sees neither a map nor a daemon";
+	for (unsigned i = 0; (path = ts_conf_usual_socket(env, i, buf, sizeof(buf))) != NULL; i++)
+		if (*path && is_there(path))
+			return "a daemon's socket is there, but no map could be made";
+	if (is_there(TS_CONF_SYSTEM_FILE) || (ts_conf_user_file(env, buf, sizeof(buf)) && is_there(buf)))
+		return "a config file is there, but no map could be made";
+	return NULL;
+}
+
+const char *ts_live_meant(void)
+{
+	static const char *answer;
+	static int64_t asked;
+	int64_t now = ts_live_now(), last = __atomic_load_n(&asked, __ATOMIC_ACQUIRE);
+	int err = ts_live_error();
+	const char *told;
+
+	if (err && !is_none(err))
+		return err == -EAGAIN ? "nobody has looked for a map yet, and nobody can from here" : "the map cannot be used";
+	if (ts_conf.meant)
+		return "a tailnet is configured, but there is no map of it";
+	if (last && ts_live_within(now, last, KEEP_NS))
+		return __atomic_load_n(&answer, __ATOMIC_RELAXED);
+	if (ts_sandboxed())
+		return last ? __atomic_load_n(&answer, __ATOMIC_RELAXED) : "a sandbox was entered before a map was looked for";
+	told = look_around();
+	__atomic_store_n(&answer, told, __ATOMIC_RELAXED);
+	__atomic_store_n(&asked, now, __ATOMIC_RELEASE);
+	return told;
+}

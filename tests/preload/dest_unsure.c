@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program whose seccomp filter forbids to ask what kind of socket it has. What is for the tailnet is refused then, and
+ * does not reach the kernel, where a datagram would be sent, and a connection refused, by the address on lo.
+ */
+/*
+ * libc: glibc
+ * sim:
+ * addr: 100.90.56.90/32
+ * expect: asked ECONNREFUSED ECONNREFUSED
+ * expect: no socket EBADF ENOTSOCK
+ * expect: forbidden ENETUNREACH ENETUNREACH ENETUNREACH ENETUNREACH
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static struct sockaddr_in to = { .sin_family = AF_INET };
+
+static const char *name_of(int err)
+{
+	return err == ECONNREFUSED ? "ECONNREFUSED" : err == ENETUNREACH ? "ENETUNREACH" : err == EBADF ? "EBADF" :
+	       err == ENOTSOCK ? "ENOTSOCK" : err ? strerror(err) : "done";
+}
+
+static const char *dial(int fd)
+{
+	return name_of(connect(fd, (struct sockaddr *)&to, sizeof(to)) ? errno : 0);
+}
+
+static const char *shout(int fd)
+{
+	return name_of(sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)) < 0 ? errno : 0);
+}
+
+/* A socket that the library knows nothing of: one that came from elsewhere. */
+static int received(int type)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .head = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
+	char byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof(control.room) };
+	int pair[2], fd = socket(AF_INET, type, 0);
+
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	sendmsg(pair[0], &msg, 0);
+	close(fd);
+	recvmsg(pair[1], &msg, 0);
+	memcpy(&fd, CMSG_DATA(&control.head), sizeof(fd));
+	return fd;
+}
+
+static void forbid(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getsockopt, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { sizeof(code) / sizeof(*code), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+		printf("no filter: %s\n", strerror(errno));
+}
+
+int main(void)
+{
+	int stream[2], datagram[3], zero = open("/dev/zero", O_RDWR);
+	const char *first, *second;
+
+	inet_pton(AF_INET, "100.90.56.90", &to.sin_addr);
+	to.sin_port = htons(3000);
+	for (int i = 0; i < 2; i++)
+		stream[i] = received(SOCK_STREAM);
+	for (int i = 0; i < 3; i++)
+		datagram[i] = received(SOCK_DGRAM);
+	first = dial(socket(AF_INET, SOCK_STREAM, 0));
+	second = dial(stream[0]);
+	printf("asked %s %s\n", first, second);
+	close(datagram[2]);
+	first = dial(datagram[2]);
+	second = dial(zero);
+	printf("no socket %s %s\n", first, second);
+	forbid();
+	first = dial(stream[1]);
+	second = dial(datagram[0]);
+	printf("forbidden %s %s", first, second);
+	first = shout(datagram[1]);
+	second = shout(socket(AF_INET, SOCK_DGRAM, 0));
+	printf(" %s %s\n", first, second);
+	return 0;
+}
