@@ -2,7 +2,7 @@
 /*
  * One line per event, silent unless asked: TSPROXY_LOG=error|warn|info|debug[:FILE].
  *
- * A line is formatted in a buffer on the stack and leaves by one write(2): to FILE (opened with
+ * A line is formatted in scratch memory and leaves by one write(2): to FILE (opened with
  * O_APPEND for the one line and closed again, so that no descriptor stays that a program could close or
  * trip over) or to descriptor 2. errno is kept. Async-signal-safe.
  *

@@ -23,6 +23,8 @@ const char *ts_spawn_env(const char *name);
  * clone.
  */
 bool ts_spawn_allowed(void);
+/* The number behind `key` in a /proc/PID/status (proc(5)), or -1. */
+int ts_status_number(const char *path, const char *key);
 /*
  * Starts `path` without arguments, detached, in the saved environment. From then on until it ends it holds an open
  * file description lock (fcntl(2)) on byte TS_SPAWN_LOCK_BYTE of `lock_path`, its standard input. Returns 0 once it

@@ -9,7 +9,10 @@
 
 #include "tsproxy/addr.h"
 #include "tsproxy/buf.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
+
+#define LINE_BYTES 768
 
 TS_EVERY_START enum ts_log_level ts_log_level = TS_LOG_OFF;
 
@@ -118,11 +121,13 @@ static void write_line(struct ts_wr *w, const char *fmt, va_list *ap)
 
 void ts_log_write(enum ts_log_level level, const char *fmt, ...)
 {
-	char line[768];
-	struct ts_wr w = ts_wr_over(line, sizeof(line) - 1);	/* room for the newline, whatever was cut */
+	char *line = ts_scratch_get(LINE_BYTES);
+	struct ts_wr w = ts_wr_over(line, LINE_BYTES - 1);	/* room for the newline, whatever was cut */
 	va_list ap;
 	long fd = 2;
 
+	if (!line)
+		return;
 	ts_wr_str(&w, "tsproxy[");
 	ts_wr_dec(&w, (uint64_t)ts_sys(SYS_getpid));
 	ts_wr_str(&w, "] ");
@@ -132,14 +137,13 @@ void ts_log_write(enum ts_log_level level, const char *fmt, ...)
 	write_line(&w, fmt, &ap);
 	va_end(ap);
 	line[w.len++] = '\n';
-	if (log_file[0]) {
-		fd = ts_sys(SYS_openat, AT_FDCWD, log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-		if (fd < 0)
-			return;
-	}
-	ts_sys(SYS_write, fd, line, w.len);
 	if (log_file[0])
+		fd = ts_sys(SYS_openat, AT_FDCWD, log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	if (fd >= 0)
+		ts_sys(SYS_write, fd, line, w.len);
+	if (log_file[0] && fd >= 0)
 		ts_sys(SYS_close, fd);
+	ts_scratch_put(line, LINE_BYTES);
 }
 
 bool ts_trace_set(const char *file)
@@ -154,18 +158,22 @@ bool ts_trace_set(const char *file)
 
 void ts_trace_write(const char *fmt, ...)
 {
-	char line[768];
-	struct ts_wr w = ts_wr_over(line, sizeof(line) - 1);
+	char *line = ts_scratch_get(LINE_BYTES);
+	struct ts_wr w = ts_wr_over(line, LINE_BYTES - 1);
 	va_list ap;
-	/* A FIFO that nobody reads any more is ENXIO, a full one EAGAIN: the program never waits for who looks on. */
-	long fd = ts_sys(SYS_openat, AT_FDCWD, trace_file, O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0);
+	long fd;
 
-	if (fd < 0)
+	if (!line)
 		return;
 	va_start(ap, fmt);
 	write_line(&w, fmt, &ap);
 	va_end(ap);
 	line[w.len++] = '\n';
-	ts_sys(SYS_write, fd, line, w.len);
-	ts_sys(SYS_close, fd);
+	/* A FIFO that nobody reads any more is ENXIO, a full one EAGAIN: the program never waits for who looks on. */
+	fd = ts_sys(SYS_openat, AT_FDCWD, trace_file, O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0);
+	if (fd >= 0) {
+		ts_sys(SYS_write, fd, line, w.len);
+		ts_sys(SYS_close, fd);
+	}
+	ts_scratch_put(line, LINE_BYTES);
 }

@@ -2,7 +2,7 @@
 /*
  * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
  * connection), udp_pending.c, udp_rouse.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_beside.c, udp_begin.c;
- * udp_recv.c, udp_peek.c, udp_splice.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
+ * udp_recv.c, udp_unwrap.c, udp_peek.c, udp_splice.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
 #define TSPROXY_FLOW_UDP_H
@@ -228,6 +228,11 @@ void ts_udp_join(int fd);
 /* Installs or brings up to date what a record says. Lock held. */
 void ts_udp_adopt(int fd, const struct ts_udp_view *v);
 
+/* Control messages that are not quite the program's. */
+struct ts_udp_control {
+	uint8_t bytes[384] __attribute__((aligned(8)));
+};
+
 /* --- udp_pieces.c --- */
 
 struct ts_udp_pieces {
@@ -245,6 +250,31 @@ void ts_udp_lay_out(struct ts_udp_pieces *p, struct iovec *space, const struct i
 void ts_udp_move(const struct ts_udp_pieces *p, size_t to, size_t from, size_t n);
 /* The first bytes of what came, for the header's reader. */
 size_t ts_udp_peek_head(const struct ts_udp_pieces *p, size_t got, uint8_t out[TS_UDP_HEADER_MAX]);
+
+/* --- udp_unwrap.c --- */
+
+/* Whether the control messages may have to be others than the kernel's: then they come into a buffer of ours first. */
+static inline bool ts_udp_turns_control(const struct ts_udp_view *v, const struct msghdr *user)
+{
+	return v->family == AF_INET6 && user->msg_controllen;
+}
+
+/* The kernel's message for the program's. */
+void ts_udp_ask(struct msghdr *k, const struct ts_udp *u, const struct ts_udp_view *v, const struct ts_udp_pieces *p,
+		const struct msghdr *user, union ts_udp_name *from, struct ts_udp_control *control);
+/*
+ * Turns what the kernel gave into what the program is to see: `k` the kernel's message, `real` the datagram's whole length.
+ * Returns the payload's whole length, -EAGAIN: it was for us alone; -EFAULT: the program's name cannot be written to.
+ */
+ssize_t ts_udp_unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *k, size_t real,
+		      struct msghdr *user);
+/* What came was for us alone: it is there no more. */
+void ts_udp_drop(int fd, struct ts_udp *u, const struct msghdr *k, size_t real, int flags);
+/*
+ * What the socket is by now, after a call that may have waited: meanwhile another thread, a child or a handler may have turned it to the
+ * tailnet (`u` null), or made its association anew.
+ */
+struct ts_udp *ts_udp_by_now(int fd, struct ts_udp *u, struct ts_udp_view *v);
 
 /* --- udp_recv.c --- */
 
@@ -282,11 +312,6 @@ int ts_udp_scatter(int fd, const struct msghdr *msg, const uint8_t *from, size_t
 
 /* --- udp_control.c --- */
 
-/* Control messages that are not quite the program's. */
-struct ts_udp_control {
-	uint8_t bytes[384] __attribute__((aligned(8)));
-};
-
 /*
  * Sending. True where the control messages cannot go to the relay as they are: a source that the program chose is the tailnet's, and no
  * address of this machine; `*segment`, the size of segments, is without headers; the relay's family may be another than the peer's.
@@ -318,16 +343,18 @@ void ts_udp_discard(int fd);
 
 /* --- udp_send.c --- */
 
-#define TS_UDP_PIECES 14	/* of a message; what has more is seldom, and gets more room on the stack */
+#define TS_UDP_PIECES 14	/* of a message; what has more is seldom, and its list is not on the stack */
 #define TS_UDP_PIECES_MAX 1024	/* UIO_MAXIOV */
 #define TS_UDP_RELAY_BYTES 8192	/* tailscaled's buffer, header included; it cuts silently what is longer */
 
-enum { TS_UDP_PASS, TS_UDP_RELAY };
+enum { TS_UDP_PASS, TS_UDP_RELAY, TS_UDP_NEED };
 
 /*
- * What the kernel, or we in its place, make of a message's name: TS_UDP_PASS, TS_UDP_RELAY or -errno. `*u` null: the socket has no
- * association yet; it is made where the name is ours.
+ * What the kernel, or we in its place, make of a message's name: TS_UDP_PASS, TS_UDP_RELAY or -errno. `u` null: the socket has no
+ * association; TS_UDP_NEED: `*to`, which is set then, needs one.
  */
+int ts_udp_look_at(int fd, const struct msghdr *msg, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_way *r, struct ts_addr *to);
+/* The same where an association may be made or waited for: it never returns TS_UDP_NEED. */
 int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_way *way);
 /* Makes `out` carry `msg`: header and pieces; address and control messages (changed where there is `space` for that). 0 or -errno. */
 void ts_udp_wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg, struct ts_udp_way *way);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sendmmsg: what the program gives as one call stays one call to the kernel, as far as the lists on the stack reach. Messages that need
+ * sendmmsg: what the program gives as one call stays one call to the kernel, as far as our lists reach. Messages that need
  * more than a header in front (segments, many pieces, control messages that cannot go to the relay) go by themselves, in their turn.
  */
 #include "udp.h"
@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "tsproxy/cancel.h"
 #include "tsproxy/real.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 #define BATCH 64
@@ -23,13 +25,27 @@ struct batch {
 	struct iovec iov[BATCH_PIECES];
 };
 
+_Static_assert(sizeof(struct batch) <= TS_SCRATCH_LARGE, "no memory is mapped for it");
+
+/* A part of a sendmmsg: how many messages went, or -errno. 0: the first goes by itself. `end`: no more shall. */
+struct part {
+	int fd, flags;
+	struct ts_udp *u;
+	const struct ts_udp_view *v;
+	struct mmsghdr *msgs;
+	unsigned n;
+	bool end;
+	int result;
+};
+
 enum added { ADDED, FULL, ALONE };
 
 /* A failure becomes `*err`. */
-static enum added add(int fd, int flags, struct batch *b, struct ts_udp **u, struct ts_udp_view *v, const struct msghdr *msg, int *err)
+static enum added add(struct batch *b, const struct part *s, const struct msghdr *msg, int *err)
 {
 	struct ts_udp_way *way = &b->way[b->count];
 	struct msghdr *out = &b->out[b->count].msg_hdr;
+	struct ts_addr to;
 	int kind, segment;
 
 	*err = 0;
@@ -40,10 +56,10 @@ static enum added add(int fd, int flags, struct batch *b, struct ts_udp **u, str
 	if (b->pieces + msg->msg_iovlen + 1 > BATCH_PIECES)
 		return FULL;
 	way->head_len = 0;
-	kind = ts_udp_classify(fd, msg, flags, u, v, way);
-	if (kind == TS_UDP_PASS && *u && v->connected && msg->msg_name)
+	kind = ts_udp_look_at(s->fd, msg, s->u, s->v, way, &to);
+	if (kind == TS_UDP_NEED || (kind == TS_UDP_PASS && s->u && s->v->connected && msg->msg_name))
 		return ALONE;
-	if (kind == TS_UDP_RELAY && (ts_udp_control(msg, v, way, &segment) || (*u)->cork || v->pending || flags & MSG_OOB))
+	if (kind == TS_UDP_RELAY && (ts_udp_control(msg, s->v, way, &segment) || s->u->cork || s->flags & MSG_OOB))
 		return ALONE;
 	if (kind == TS_UDP_RELAY && ts_udp_length(msg) == SIZE_MAX)
 		return ALONE;
@@ -55,7 +71,7 @@ static enum added add(int fd, int flags, struct batch *b, struct ts_udp **u, str
 	}
 	if (kind == TS_UDP_RELAY) {
 		ts_udp_wrap(out, &b->iov[b->pieces], msg, way);
-		ts_udp_address(out, msg, v, way, NULL, 0);
+		ts_udp_address(out, msg, s->v, way, NULL, 0);
 		b->pieces += out->msg_iovlen;
 	} else {
 		*out = *msg;
@@ -64,67 +80,64 @@ static enum added add(int fd, int flags, struct batch *b, struct ts_udp **u, str
 	return ADDED;
 }
 
-/* The relay went, and the new one is not known yet. */
-static int queue(const struct batch *b, struct ts_udp *u, struct mmsghdr *msgs)
+/* As many of the messages as go together. */
+static void send_together(void *memory, void *arg)
 {
-	for (unsigned i = 0; i < b->count; i++) {
-		msgs[i].msg_len = (unsigned)ts_udp_length(&msgs[i].msg_hdr);
-		if (b->way[i].head_len && ts_udp_queue(u, &b->way[i], &msgs[i].msg_hdr, 0, msgs[i].msg_len))
-			return i ? (int)i : -EFAULT;
+	enum added last = ADDED;
+	struct batch *b = memory;
+	struct part *s = arg;
+	int err = 0, sent;
+
+	b->count = 0;
+	b->pieces = 0;
+	while (b->count < s->n && last == ADDED)
+		last = add(b, s, &s->msgs[b->count].msg_hdr, &err);
+	if (!b->count) {
+		s->result = err ? (int)ts_udp_refuse(s->fd, s->u, err) : 0;
+		return;
 	}
-	return (int)b->count;
+	sent = ts_real()->sendmmsg(s->fd, b->out, b->count, s->flags);
+	for (int i = 0; i < sent; i++)
+		s->msgs[i].msg_len = b->out[i].msg_len - b->way[i].head_len;
+	s->end = err || sent < (int)b->count;
+	s->result = sent < 0 ? -ts_errno : sent;
 }
 
-/* Sends what is gathered: how many went, or -errno. */
-static int flush(int fd, struct batch *b, struct ts_udp *u, struct ts_udp_view *v, struct mmsghdr *msgs, int flags)
+/* The same; where the relay is gone and another can be had, once more. */
+static int try_together(struct part *s, struct ts_udp_view *v)
 {
-	int err = u && !v->pending ? ts_udp_see_to_relay(fd, u, v, false) : 0, n;
-
-	if (err < 0)
-		return err;
-	if (err == 2)
-		return queue(b, u, msgs);
-	for (unsigned tries = 0;; tries++) {
-		for (unsigned i = 0; i < b->count; i++)
-			if (b->out[i].msg_hdr.msg_name == &v->name)
-				b->out[i].msg_hdr.msg_namelen = v->name_len;
-		n = ts_real()->sendmmsg(fd, b->out, b->count, flags);
-		if (n >= 0)
-			break;
-		if (ts_errno != ECONNREFUSED || !u || tries || ts_udp_see_to_relay(fd, u, v, true) != 1)
-			return -ts_errno;
+	for (bool again = true;; again = false) {
+		if (!ts_cancel_scratch(sizeof(struct batch), send_together, s))
+			return -ENOBUFS;
+		if (s->result != -ECONNREFUSED || !again || !s->u || ts_udp_see_to_relay(s->fd, s->u, v, true) <= 0)
+			return s->result;
+		if (v->pending)
+			return 0;
 	}
-	for (int i = 0; i < n; i++)
-		msgs[i].msg_len = b->out[i].msg_len - b->way[i].head_len;
-	return n;
 }
 
-/* As many of the messages as go together: how many went, or -errno. `*end`: no more shall. */
-static __attribute__((noinline)) int send_some(int fd, struct mmsghdr *msgs, unsigned n, int flags, bool *end)
+/* How many of the messages went, or -errno. `*end`: no more shall. */
+static int send_some(int fd, struct mmsghdr *msgs, unsigned n, int flags, bool *end)
 {
 	struct ts_udp_view v;
-	struct ts_udp *u = ts_udp_get(fd, &v);
-	enum added last = ADDED;
-	struct batch b;
-	int err = 0, r;
+	struct part s = { .fd = fd, .flags = flags, .u = ts_udp_get(fd, &v), .v = &v, .msgs = msgs, .n = n };
+	ssize_t len;
+	int r;
 
-	if (u && __builtin_expect(u->primed, 0))
-		ts_udp_unprime(fd, u);
-	b.count = 0;
-	b.pieces = 0;
-	if (!(u && u->corked_bytes) && !(flags & MSG_MORE))
-		while (b.count < n && last == ADDED)
-			last = add(fd, flags, &b, &u, &v, &msgs[b.count].msg_hdr, &err);
-	if (!b.count) {
-		ssize_t len = err ? ts_udp_refuse(fd, u, err) : ts_udp_send(fd, &msgs->msg_hdr, flags);
-
-		if (len >= 0)
-			msgs->msg_len = (unsigned)len;
-		return len < 0 ? (int)len : 1;
-	}
-	r = flush(fd, &b, u, &v, msgs, flags);
-	*end = err || r < (int)b.count;
-	return r;
+	if (s.u && __builtin_expect(s.u->primed, 0))
+		ts_udp_unprime(fd, s.u);
+	r = s.u && !v.pending ? ts_udp_see_to_relay(fd, s.u, &v, false) : 0;
+	if (r < 0)
+		return r;
+	/* While the relay is not known, each goes into the queue. */
+	r = (s.u && (v.pending || s.u->corked_bytes)) || flags & MSG_MORE || n == 1 ? 0 : try_together(&s, &v);
+	*end = s.end;
+	if (r)
+		return r;
+	len = ts_udp_send(fd, &msgs->msg_hdr, flags);
+	if (len >= 0)
+		msgs->msg_len = (unsigned)len;
+	return len < 0 ? (int)len : 1;
 }
 
 int ts_udp_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)

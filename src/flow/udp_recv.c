@@ -7,154 +7,15 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "tsproxy/cancel.h"
 #include "tsproxy/real.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 #define BATCH 64
 #define BATCH_PIECES 256
-#define BATCH_CONTROLS 16
-
-/*
- * Where the kernel is to put the name: the program's own place, if it is big enough, so that it is the kernel who finds that it cannot be
- * written to; else `ours`.
- */
-static void ask_name(struct msghdr *k, const struct ts_udp *u, const struct ts_udp_view *v, const struct ts_udp_pieces *p,
-		     const struct msghdr *user, union ts_udp_name *ours)
-{
-	size_t need = u && v->family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-	bool direct = user->msg_name && user->msg_namelen >= need && !p->name_shared;
-
-	k->msg_name = direct ? user->msg_name : ours;
-	k->msg_namelen = direct ? user->msg_namelen : sizeof(*ours);
-}
-
-/* 0 or -EFAULT. `from` null: it is the kernel's name. */
-static int give_name(int fd, const struct ts_udp_view *v, const struct ts_udp_pieces *p, const struct msghdr *k, const struct ts_addr *from,
-		     struct msghdr *user)
-{
-	struct sockaddr_storage sa;
-	socklen_t len;
-
-	if (!user->msg_name)
-		return 0;
-	if (k->msg_name != user->msg_name && !p->name_shared && !ts_udp_writable(fd, user->msg_name, user->msg_namelen))
-		return -EFAULT;
-	if (!from && k->msg_name == user->msg_name) {
-		user->msg_namelen = k->msg_namelen;
-		return 0;
-	}
-	len = from ? ts_addr_to_sockaddr(from, v->family, &sa) : k->msg_namelen;
-	ts_sockaddr_copy_out(from ? &sa : (void *)k->msg_name, len, user->msg_name, &user->msg_namelen);
-	return 0;
-}
-
-/* Whether the control messages may have to be others than the kernel's: then they come into a buffer of ours first. */
-static bool turns_control(const struct ts_udp_view *v, const struct msghdr *user)
-{
-	return v->family == AF_INET6 && user->msg_controllen;
-}
-
-/* `k`: where the kernel put the control messages; `from` null: not through the relay. */
-static void give_control(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct msghdr *k, const struct ts_addr *from,
-			 struct msghdr *user)
-{
-	size_t room = user->msg_controllen;
-
-	user->msg_controllen = k->msg_controllen;
-	if (k->msg_control != user->msg_control) {
-		if (from && ts_udp_control_is_other(v, from) && u->wishes < 0)
-			u->wishes = (int)ts_udp_wishes(fd);
-		ts_udp_control_give(fd, user, k, room, from && ts_udp_control_is_other(v, from) ? (unsigned)u->wishes : 0, v, from);
-	} else if (from) {
-		ts_udp_control_mend(user, from);
-	}
-}
-
-static bool is_nudge(const struct ts_udp *u, const struct msghdr *k)
-{
-	return u && ts_udp_is_nudge(u, k->msg_name, k->msg_namelen);
-}
-
-/* What came was for us alone: it is there no more. */
-static void drop(int fd, struct ts_udp *u, const struct msghdr *k, size_t real, int flags)
-{
-	if (flags & MSG_PEEK)
-		ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
-	if (!real && is_nudge(u, k))
-		ts_udp_hushed(u);
-}
-
-/*
- * Turns what the kernel gave into what the program is to see: `k` the kernel's message, `real` the datagram's whole length.
- * Returns the payload's whole length, -EAGAIN: it was for us alone; -EFAULT: the program's name cannot be written to.
- */
-static ssize_t unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *k, size_t real, struct msghdr *user)
-{
-	uint8_t head[TS_UDP_HEADER_MAX];
-	struct ts_addr from;
-	size_t room = p->room + TS_UDP_HEADER_MAX, got = real < room ? real : room, head_len = 0, whole, kept;
-	int err;
-	bool relayed = u && ts_udp_from_relay(v, k->msg_name, k->msg_namelen);
-	struct ts_udp_view others;
-
-	if (!relayed && __builtin_expect(ts_udp_count, 0)) {
-		struct ts_udp *other = ts_udp_by_relay(k->msg_name, k->msg_namelen, &others);
-
-		if ((relayed = other != NULL)) {
-			u = other;
-			v = &others;
-		}
-	}
-	if (relayed) {
-		u->heard = true;
-		head_len = ts_udp_header_read(head, ts_udp_peek_head(p, got, head), &from);
-		if (!head_len || (v->family == AF_INET && !ts_addr_is4(&from)))
-			return -EAGAIN;
-	}
-	if (!relayed && !real && is_nudge(u, k))
-		return -EAGAIN;
-	whole = real - head_len;
-	kept = whole < p->room ? whole : p->room;
-	ts_udp_move(p, p->expect, head_len, kept);
-	user->msg_flags = (k->msg_flags & ~MSG_TRUNC) | (whole > p->room ? MSG_TRUNC : 0);
-	if (user->msg_controllen)
-		give_control(fd, u, v, k, relayed ? &from : NULL, user);
-	err = give_name(fd, v, p, k, relayed ? &from : NULL, user);
-	return err ? err : (ssize_t)whole;
-}
-
-/*
- * What the socket is by now, after a call that may have waited: meanwhile another thread, a child or a handler may have turned it to the
- * tailnet (`u` null), or made its association anew.
- */
-static struct ts_udp *by_now(int fd, struct ts_udp *u, struct ts_udp_view *v)
-{
-	struct ts_udp_view fresh;
-	struct ts_udp *now;
-
-	if (__builtin_expect(u && __atomic_load_n(&u->seq, __ATOMIC_ACQUIRE) == v->seq, 1))
-		return u;
-	now = ts_udp_get(fd, &fresh);
-	if (!now || (u && now != u))
-		return u;	/* closed meanwhile, and the number may be another's */
-	*v = fresh;
-	return now;
-}
-
-/* The kernel's message for the program's. */
-static void ask(struct msghdr *k, const struct ts_udp *u, const struct ts_udp_view *v, const struct ts_udp_pieces *p, const struct msghdr *user,
-		union ts_udp_name *from, struct ts_udp_control *control)
-{
-	*k = (struct msghdr){ .msg_iov = p->iov, .msg_iovlen = p->count, .msg_control = user->msg_control,
-			      .msg_controllen = user->msg_controllen };
-	ask_name(k, u, v, p, user, from);
-	if (u && turns_control(v, user)) {
-		k->msg_control = control->bytes;
-		k->msg_controllen = sizeof(*control);
-	}
-}
+#define BATCH_CONTROLS 15
 
 ssize_t ts_udp_look(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *msg, int flags,
 		    size_t *real)
@@ -165,13 +26,13 @@ ssize_t ts_udp_look(int fd, struct ts_udp *u, const struct ts_udp_view *v, struc
 	long n;
 
 	for (int tries = 0; tries < 2; tries++) {
-		ask(&k, u, v, p, msg, &from, &control);
+		ts_udp_ask(&k, u, v, p, msg, &from, &control);
 		n = ts_sys(SYS_recvmsg, fd, &k, flags | MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
-		if (n || !is_nudge(u, &k))
+		if (n || !ts_udp_is_nudge(u, k.msg_name, k.msg_namelen))
 			break;	/* else it is empty, and was peeked at by now: the kernel passes it by */
 	}
 	*real = n > 0 ? (size_t)n : 0;
-	return n < 0 ? n : unwrap(fd, u, v, p, &k, (size_t)n, msg);
+	return n < 0 ? n : ts_udp_unwrap(fd, u, v, p, &k, (size_t)n, msg);
 }
 
 /* How far the program has peeked, for udp_peek.c: `n` bytes of the kernel's were peeked at, or taken. */
@@ -191,18 +52,18 @@ static ssize_t receive(int fd, struct ts_udp **u, struct ts_udp_view *v, struct 
 	struct msghdr k;
 	ssize_t n, whole;
 
-	ask(&k, *u, v, p, user, &from, &control);
+	ts_udp_ask(&k, *u, v, p, user, &from, &control);
 	n = ts_real()->recvmsg(fd, &k, flags | MSG_TRUNC);
 	*ours = false;
 	if (n < 0)
 		return -ts_errno;
-	*u = by_now(fd, *u, v);
+	*u = ts_udp_by_now(fd, *u, v);
 	if (*u && __builtin_expect(flags & MSG_PEEK || (*u)->peeked, 0))
 		note_peeked(*u, (size_t)n, flags);
-	whole = unwrap(fd, *u, v, p, &k, (size_t)n, user);
+	whole = ts_udp_unwrap(fd, *u, v, p, &k, (size_t)n, user);
 	if (whole == -EAGAIN) {
 		*ours = true;
-		drop(fd, *u, &k, (size_t)n, flags);
+		ts_udp_drop(fd, *u, &k, (size_t)n, flags);
 		return whole;
 	}
 	return whole < 0 || flags & MSG_TRUNC || (size_t)whole < p->room ? whole : (ssize_t)p->room;
@@ -223,40 +84,58 @@ static __attribute__((noinline)) ssize_t receive_short(int fd, struct ts_udp **u
 	return receive(fd, u, v, &p, user, flags, ours);
 }
 
-static __attribute__((noinline)) ssize_t receive_long(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *user, int flags,
-						      bool *ours)
+/* One of many pieces. */
+struct long_one {
+	int fd, flags;
+	struct ts_udp **u;
+	struct ts_udp_view *v;
+	struct msghdr *user;
+	bool *ours;
+	ssize_t result;
+};
+
+static void receive_listed(void *iov, void *arg)
 {
-	struct iovec iov[TS_UDP_PIECES_MAX];
+	struct long_one *l = arg;
 	struct ts_udp_pieces p;
 
-	ts_udp_lay_out(&p, iov, user->msg_iov, user->msg_iovlen, expected(*u));
-	return receive(fd, u, v, &p, user, flags, ours);
+	ts_udp_lay_out(&p, iov, l->user->msg_iov, l->user->msg_iovlen, expected(*l->u));
+	l->result = receive(l->fd, l->u, l->v, &p, l->user, l->flags, l->ours);
 }
 
 /* So many pieces that two more are too many for the kernel: through a buffer. */
-static ssize_t receive_joined(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *user, int flags, bool *ours)
+static void receive_joined(void *buf, void *arg)
 {
-	uint8_t *buf = ts_zero_pages(TS_UDP_DATAGRAM_MAX, MAP_PRIVATE);
-	size_t room = ts_udp_length(user);
+	struct long_one *l = arg;
+	size_t room = ts_udp_length(l->user);
 	struct iovec one = { buf, room < TS_UDP_DATAGRAM_MAX ? room : TS_UDP_DATAGRAM_MAX }, iov[3];
 	struct ts_udp_pieces p;
-	ssize_t n;
 	int err = 0;
 
-	if (!buf)
-		return -ENOBUFS;
-	ts_udp_lay_out(&p, iov, &one, 1, expected(*u));
-	n = receive(fd, u, v, &p, user, flags, ours);
-	if (n > 0)
-		err = ts_udp_scatter(fd, user, buf, (size_t)n < one.iov_len ? (size_t)n : one.iov_len);
-	ts_sys(SYS_munmap, buf, TS_UDP_DATAGRAM_MAX);
-	return err ? err : n;
+	ts_udp_lay_out(&p, iov, &one, 1, expected(*l->u));
+	l->result = receive(l->fd, l->u, l->v, &p, l->user, l->flags, l->ours);
+	if (l->result > 0)
+		err = ts_udp_scatter(l->fd, l->user, buf, (size_t)l->result < one.iov_len ? (size_t)l->result : one.iov_len);
+	if (err)
+		l->result = err;
+}
+
+static __attribute__((noinline)) ssize_t receive_long(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *user, int flags,
+						      bool *ours)
+{
+	struct long_one l = { fd, flags, u, v, user, ours, -ENOBUFS };
+	size_t n = user->msg_iovlen + 2;
+
+	if (n <= TS_UDP_PIECES_MAX)
+		ts_cancel_scratch(n * sizeof(struct iovec), receive_listed, &l);
+	else
+		ts_cancel_scratch(TS_UDP_DATAGRAM_MAX, receive_joined, &l);
+	return l.result;
 }
 
 static ssize_t receive_one(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *user, int flags, bool *ours)
 {
-	return (user->msg_iovlen <= TS_UDP_PIECES ? receive_short :
-		user->msg_iovlen <= TS_UDP_PIECES_MAX - 2 ? receive_long : receive_joined)(fd, u, v, user, flags, ours);
+	return (user->msg_iovlen <= TS_UDP_PIECES ? receive_short : receive_long)(fd, u, v, user, flags, ours);
 }
 
 /* What is not the kernel refuses. */
@@ -337,6 +216,20 @@ struct batch {
 	struct iovec iov[BATCH_PIECES];
 };
 
+_Static_assert(sizeof(struct batch) <= TS_SCRATCH_LARGE, "no memory is mapped for it");
+
+/* One kernel call of a recvmmsg. `asked`: for how many datagrams; 0: the first message goes by itself. `result`: how many are the program's. */
+struct part {
+	int fd, flags;
+	struct ts_udp *u;
+	struct ts_udp_view v;
+	struct mmsghdr *msgs;
+	unsigned n;
+	struct timespec *timeout;
+	unsigned asked;
+	int result;	/* or -errno */
+};
+
 /* Room for as many of the messages as one call can take. */
 static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct ts_udp_view *v, const struct mmsghdr *msgs, unsigned n)
 {
@@ -344,7 +237,7 @@ static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct t
 	for (b->count = 0; b->count < n && b->count < BATCH; b->count++) {
 		const struct msghdr *user = &msgs[b->count].msg_hdr;
 		struct ts_udp_pieces *p = &b->p[b->count];
-		bool turned = u && turns_control(v, user);
+		bool turned = u && ts_udp_turns_control(v, user);
 
 		if (turned && b->count == BATCH_CONTROLS)
 			return;
@@ -352,69 +245,79 @@ static void lay_out_many(struct batch *b, const struct ts_udp *u, const struct t
 			return;
 		ts_udp_lay_out(p, &b->iov[b->used], user->msg_iov, user->msg_iovlen, expected(u));
 		b->used += p->count;
-		b->k[b->count].msg_hdr = (struct msghdr){
-			.msg_iov = p->iov, .msg_iovlen = p->count,
-			.msg_control = user->msg_control, .msg_controllen = user->msg_controllen,
-		};
 		p->name_shared = b->count && user->msg_name && user->msg_name == msgs[b->count - 1].msg_hdr.msg_name;
 		if (p->name_shared && user->msg_namelen > msgs[b->count - 1].msg_hdr.msg_namelen)
 			return;	/* where the kernel has not been */
-		ask_name(&b->k[b->count].msg_hdr, u, v, p, user, &b->from[b->count]);
-		if (turned) {
-			b->k[b->count].msg_hdr.msg_control = b->control[b->count].bytes;
-			b->k[b->count].msg_hdr.msg_controllen = sizeof(b->control[0]);
-		}
+		ts_udp_ask(&b->k[b->count].msg_hdr, u, v, p, user, &b->from[b->count], turned ? &b->control[b->count] : NULL);
 	}
 }
 
-/*
- * One call's datagrams: how many, or -errno. `*asked`: for how many. A datagram that is for us alone does not come where the
- * filter (udp_record.c) is in place; what is behind one is lost.
- */
-static __attribute__((noinline)) int receive_many(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout,
-						  unsigned *asked)
+/* A datagram that is for us alone does not come where the filter (udp_record.c) is in place; what is behind one is lost. */
+static int give_all(struct batch *b, struct part *s, int got)
 {
-	struct ts_udp_view v;
-	struct ts_udp *u = ts_udp_get(fd, &v);
-	struct batch b;
-	int got, good;
+	int good;
 
-	b.count = 0;
-	if (!u || !(v.pending || u->peeks))
-		lay_out_many(&b, u, &v, msgs, n);
-	if (!b.count) {
-		ssize_t len = ts_udp_recv(fd, &msgs->msg_hdr, flags & ~MSG_WAITFORONE);
+	for (good = 0; good < got; good++) {
+		struct msghdr *k = &b->k[good].msg_hdr;
+		size_t real = b->k[good].msg_len;
+		ssize_t whole = ts_udp_unwrap(s->fd, s->u, &s->v, &b->p[good], k, real, &s->msgs[good].msg_hdr);
 
-		*asked = 1;
-		if (len >= 0)
-			msgs->msg_len = (unsigned)len;
-		return len < 0 ? (int)len : 1;
+		if (s->u && __builtin_expect(s->flags & MSG_PEEK || s->u->peeked, 0))
+			note_peeked(s->u, real, s->flags);
+		if (whole == -EFAULT && !good)
+			return -EFAULT;
+		if (whole == -EAGAIN)
+			ts_udp_drop(s->fd, s->u, k, real, s->flags);
+		if (whole < 0)
+			break;
+		if (!(s->flags & MSG_TRUNC) && (size_t)whole > b->p[good].room)
+			whole = (ssize_t)b->p[good].room;
+		s->msgs[good].msg_len = (unsigned)whole;
 	}
-	*asked = b.count;
-	do {
-		got = ts_real()->recvmmsg(fd, b.k, b.count, flags | MSG_TRUNC, timeout);
-		if (got < 0 && (ts_errno != ECONNREFUSED || !u || ts_udp_see_to_relay(fd, u, &v, true) <= 0))
-			return -ts_errno;
-		u = by_now(fd, u, &v);
-		for (good = 0; good < got; good++) {
-			ssize_t whole = unwrap(fd, u, &v, &b.p[good], &b.k[good].msg_hdr, b.k[good].msg_len, &msgs[good].msg_hdr);
-
-			if (u && __builtin_expect(flags & MSG_PEEK || u->peeked, 0))
-				note_peeked(u, b.k[good].msg_len, flags);
-			if (whole == -EFAULT && !good)
-				return -EFAULT;
-			if (whole == -EAGAIN)
-				drop(fd, u, &b.k[good].msg_hdr, b.k[good].msg_len, flags);
-			if (whole < 0)
-				break;
-			if (!(flags & MSG_TRUNC) && (size_t)whole > b.p[good].room)
-				whole = (ssize_t)b.p[good].room;
-			msgs[good].msg_len = (unsigned)whole;
-		}
-		if (got && !good && u && v.pending && u->pending)
-			ts_udp_settle_for(fd, u, &v, flags);
-	} while (got && !good);
 	return good;
+}
+
+static void receive_together(void *memory, void *arg)
+{
+	struct batch *b = memory;
+	struct part *s = arg;
+	int got;
+
+	lay_out_many(b, s->u, &s->v, s->msgs, s->n);
+	s->asked = b->count;
+	s->result = 0;
+	if (!b->count)
+		return;
+	got = ts_real()->recvmmsg(s->fd, b->k, b->count, s->flags | MSG_TRUNC, s->timeout);
+	if (got < 0) {
+		s->result = -ts_errno;
+		return;
+	}
+	s->u = ts_udp_by_now(s->fd, s->u, &s->v);
+	s->result = give_all(b, s, got);
+}
+
+static void receive_some(struct part *s)
+{
+	bool again = !(s->u && (s->v.pending || s->u->peeks)) && s->n > 1;
+	ssize_t len;
+
+	s->asked = 0;
+	while (again) {
+		if (!ts_cancel_scratch(sizeof(struct batch), receive_together, s))
+			break;
+		again = (s->asked && s->result == 0) ||
+			(s->result == -ECONNREFUSED && s->u && ts_udp_see_to_relay(s->fd, s->u, &s->v, true) > 0);
+		if (again && s->u && s->v.pending && s->u->pending)
+			ts_udp_settle_for(s->fd, s->u, &s->v, s->flags);
+	}
+	if (s->asked)
+		return;
+	s->asked = 1;
+	len = ts_udp_recv(s->fd, &s->msgs->msg_hdr, s->flags & ~MSG_WAITFORONE);
+	if (len >= 0)
+		s->msgs->msg_len = (unsigned)len;
+	s->result = len < 0 ? (int)len : 1;
 }
 
 int ts_udp_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout)
@@ -423,13 +326,15 @@ int ts_udp_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct 
 	unsigned done = 0;
 
 	while (done < n) {
-		unsigned asked;
+		struct part s = { .fd = fd, .flags = flags, .msgs = msgs + done, .n = n - done, .timeout = timeout };
 
-		r = receive_many(fd, msgs + done, n - done, flags, timeout, &asked);
+		s.u = ts_udp_get(fd, &s.v);
+		receive_some(&s);
+		r = s.result;
 		if (r < 0)
 			break;
 		done += (unsigned)r;
-		if ((unsigned)r < asked || (timeout && ts_plausible(timeout) && !timeout->tv_sec && !timeout->tv_nsec))
+		if ((unsigned)r < s.asked || (timeout && ts_plausible(timeout) && !timeout->tv_sec && !timeout->tv_nsec))
 			break;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;

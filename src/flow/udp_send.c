@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "tsproxy/cancel.h"
 #include "tsproxy/dest.h"
 #include "tsproxy/log.h"
 #include "tsproxy/real.h"
@@ -38,11 +39,67 @@ static void note_carried(struct ts_udp *u, const struct ts_addr *to)
 	__atomic_store_n(&u->carried.seq, seq + 2, __ATOMIC_RELEASE);
 }
 
+/* Of what was not carried a moment ago. */
+static int decide(int fd, const struct ts_addr *to, const struct ts_udp *u, const struct ts_udp_view *v)
+{
+	struct ts_decision d = ts_route_decide(to);
+
+	if (d.verdict == TS_PASS || d.loopback)
+		return TS_UDP_PASS;
+	if (d.verdict == TS_DENY)
+		return -d.err;
+	if (d.remote)
+		return -ENETUNREACH;	/* a placeholder means nothing to the daemon */
+	if (to->port == 0)
+		return -EINVAL;
+	if (!u)
+		return TS_UDP_NEED;
+	return !v->source && ts_udp_from_loopback(fd) ? -EINVAL : TS_UDP_RELAY;
+}
+
+static int relay_to(const struct msghdr *msg, struct ts_udp *u, const struct ts_udp_view *v, const struct ts_addr *to, struct ts_udp_way *r)
+{
+	if (v->family == AF_INET && ((struct sockaddr *)msg->msg_name)->sa_family == AF_INET6)
+		return TS_UDP_PASS;	/* EAFNOSUPPORT */
+	r->head_len = (uint8_t)ts_udp_header_write(r->head, to);
+	r->named = true;
+	if (r->head_len > u->expect)
+		u->expect = r->head_len;
+	return TS_UDP_RELAY;
+}
+
+int ts_udp_look_at(int fd, const struct msghdr *msg, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_way *r, struct ts_addr *to)
+{
+	int kind;
+
+	if (u && (!msg->msg_name || !msg->msg_namelen || (v->family == AF_INET6 && ts_plausible(msg->msg_name) && msg->msg_namelen >= 2 &&
+				      ((struct sockaddr *)msg->msg_name)->sa_family == AF_UNSPEC))) {
+		if (!v->connected)
+			return TS_UDP_PASS;
+		r->head_len = v->head_len;
+		r->named = u->strayed;
+		memcpy(r->head, v->head, sizeof(r->head));
+		return TS_UDP_RELAY;
+	}
+	if (!ts_dest_datagram(msg->msg_name, msg->msg_namelen, to))
+		return TS_UDP_PASS;
+	if (u && ts_addr_is4(to) && v->v6only)
+		return -ENETUNREACH;
+	if (u && ts_udp_is_mapped(v) && !ts_addr_is4(to))
+		return -EAFNOSUPPORT;
+	if (!u || !was_carried(u, to)) {
+		kind = decide(fd, to, u, v);
+		if (kind != TS_UDP_RELAY)
+			return kind;
+		note_carried(u, to);
+	}
+	return relay_to(msg, u, v, to, r);
+}
+
 int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_way *r)
 {
-	struct ts_decision d;
 	struct ts_addr to;
-	int err;
+	int kind, err;
 
 	if (*u && __builtin_expect(v->pending, 0)) {
 		err = ts_udp_settle_for(fd, *u, v, flags);
@@ -51,44 +108,14 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 		if (err && err != -EAGAIN)
 			*u = NULL;	/* what goes elsewhere goes on */
 	}
-	if (*u && (!msg->msg_name || !msg->msg_namelen || (v->family == AF_INET6 && ts_plausible(msg->msg_name) && msg->msg_namelen >= 2 &&
-				      ((struct sockaddr *)msg->msg_name)->sa_family == AF_UNSPEC))) {
-		if (!v->connected)
-			return TS_UDP_PASS;
-		r->head_len = v->head_len;
-		r->named = (*u)->strayed;
-		memcpy(r->head, v->head, sizeof(r->head));
-		return TS_UDP_RELAY;
-	}
-	if (!ts_dest_datagram(msg->msg_name, msg->msg_namelen, &to))
-		return TS_UDP_PASS;
-	if (*u && ts_addr_is4(&to) && v->v6only)
-		return -ENETUNREACH;
-	if (*u && ts_udp_is_mapped(v) && !ts_addr_is4(&to))
-		return -EAFNOSUPPORT;
-	if (!*u || !was_carried(*u, &to)) {
-		d = ts_route_decide(&to);
-		if (d.verdict == TS_PASS || d.loopback)
-			return TS_UDP_PASS;
-		if (d.verdict == TS_DENY)
-			return -d.err;
-		if (d.remote)
-			return -ENETUNREACH;	/* a placeholder means nothing to the daemon */
-		if (to.port == 0)
-			return -EINVAL;
-		if (*u && !v->source && ts_udp_from_loopback(fd))
-			return -EINVAL;
-		if (!*u && (err = ts_udp_need(fd, &to, flags, u, v)))
-			return err;
-		if (v->family == AF_INET && ((struct sockaddr *)msg->msg_name)->sa_family == AF_INET6)
-			return TS_UDP_PASS;	/* EAFNOSUPPORT */
-		note_carried(*u, &to);
-	}
-	r->head_len = (uint8_t)ts_udp_header_write(r->head, &to);
-	r->named = true;
-	if (r->head_len > (*u)->expect)
-		(*u)->expect = r->head_len;
-	return TS_UDP_RELAY;
+	kind = ts_udp_look_at(fd, msg, *u, v, r, &to);
+	if (kind != TS_UDP_NEED)
+		return kind;
+	err = ts_udp_need(fd, &to, flags, u, v);
+	if (err)
+		return err;
+	note_carried(*u, &to);
+	return relay_to(msg, *u, v, &to, r);
 }
 
 int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
@@ -199,6 +226,7 @@ ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_view *v,
 	return (ssize_t)len;
 }
 
+/* `iov`: for one piece more than the message has. */
 static ssize_t send_listed(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags,
 			   bool control, struct iovec *iov)
 {
@@ -223,27 +251,48 @@ static __attribute__((noinline)) ssize_t send_short(int fd, struct ts_udp *u, st
 	return send_listed(fd, u, v, way, msg, flags, control, iov);
 }
 
+/* One of many pieces. */
+struct long_one {
+	int fd, flags;
+	struct ts_udp *u;
+	struct ts_udp_view *v;
+	struct ts_udp_way *way;
+	const struct msghdr *msg;
+	bool control;
+	ssize_t result;
+};
+
+static void send_list(void *iov, void *arg)
+{
+	struct long_one *l = arg;
+
+	l->result = send_listed(l->fd, l->u, l->v, l->way, l->msg, l->flags, l->control, iov);
+}
+
+static void send_joined(void *joined, void *arg)
+{
+	struct long_one *l = arg;
+	struct iovec piece = { joined, ts_udp_length(l->msg) }, iov[2];
+	struct msghdr one = *l->msg;
+
+	one.msg_iov = &piece;
+	one.msg_iovlen = 1;
+	l->result = ts_udp_gather(joined, l->msg, 0, piece.iov_len);
+	if (!l->result)
+		l->result = send_listed(l->fd, l->u, l->v, l->way, &one, l->flags, l->control, iov);
+}
+
 static __attribute__((noinline)) ssize_t send_long(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way,
 						   const struct msghdr *msg, int flags, bool control)
 {
-	struct iovec iov[TS_UDP_PIECES_MAX];
+	struct long_one l = { fd, flags, u, v, way, msg, control, -ENOBUFS };
+	size_t n = msg->msg_iovlen + 1;
 
-	return send_listed(fd, u, v, way, msg, flags, control, iov);
-}
-
-static __attribute__((noinline)) ssize_t send_joined(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way,
-						     const struct msghdr *msg, int flags, bool control)
-{
-	uint8_t joined[TS_UDP_RELAY_BYTES];
-	struct iovec piece = { joined, ts_udp_length(msg) };
-	struct msghdr one = *msg;
-	int err = ts_udp_gather(joined, msg, 0, piece.iov_len);
-
-	if (err)
-		return err;
-	one.msg_iov = &piece;
-	one.msg_iovlen = 1;
-	return send_short(fd, u, v, way, &one, flags, control);
+	if (n <= TS_UDP_PIECES_MAX)
+		ts_cancel_scratch(n * sizeof(struct iovec), send_list, &l);
+	else
+		ts_cancel_scratch(TS_UDP_RELAY_BYTES, send_joined, &l);
+	return l.result;
 }
 
 static ssize_t pass(int fd, const struct msghdr *msg, int flags)
@@ -331,8 +380,7 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 		return err;
 	if (v->pending)
 		return later(fd, u, v, way, msg, segment, flags);
-	return (msg->msg_iovlen <= TS_UDP_PIECES ? send_short : msg->msg_iovlen < TS_UDP_PIECES_MAX ? send_long : send_joined)
-	       (fd, u, v, way, msg, flags, control);
+	return (msg->msg_iovlen <= TS_UDP_PIECES ? send_short : send_long)(fd, u, v, way, msg, flags, control);
 }
 
 ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)

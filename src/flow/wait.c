@@ -13,15 +13,15 @@
 #include "tsproxy/wait.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "waker.h"
+#include "tsproxy/cancel.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/real.h"
+#include "tsproxy/spawn.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
 #include "tsproxy/udp.h"
@@ -78,25 +78,8 @@ static struct slice slice_of(int64_t deadline, bool at_once, bool has_waker)
 	return s;
 }
 
-/* --- scratch memory for a copy of what the program gave: on the stack where it is short --- */
-
-#define STACK_BYTES 4096
-
-static void *scratch_get(size_t bytes, void *stack)
-{
-	void *p;
-
-	if (bytes <= STACK_BYTES)
-		return stack;
-	p = (void *)ts_sys(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return (unsigned long)p > -4096ul ? NULL : p;
-}
-
-static void scratch_put(void *p, size_t bytes)
-{
-	if (bytes > STACK_BYTES)
-		ts_sys(SYS_munmap, p, bytes);
-}
+/* So many descriptors are listed on the stack. */
+#define FEW 32
 
 /* --- poll --- */
 
@@ -181,19 +164,25 @@ static int poll_collect(struct pollfd *fds, const struct pollfd *copy, nfds_t n,
 	return ready;
 }
 
-int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const sigset_t *mask)
+/* A call of poll. */
+struct polled {
+	struct pollfd *fds;
+	nfds_t n;
+	struct timespec *timeout;
+	const sigset_t *mask;
+	int result;
+};
+
+/* `memory`: for one more than there are. */
+static void poll_with(void *memory, void *arg)
 {
-	char stack[STACK_BYTES] __attribute__((aligned(8)));
-	size_t bytes = (n + 1) * sizeof(struct pollfd);
-	struct pollfd *copy = scratch_get(bytes, stack);
-	int64_t deadline = deadline_of(timeout);
+	struct polled *call = arg;
+	struct pollfd *fds = call->fds, *copy = memory;
+	nfds_t n = call->n;
+	int64_t deadline = deadline_of(call->timeout);
 	int waker = -1, r;
 	bool again = false, alone = ts_single_threaded();	/* else another thread may complete a flow */
 
-	if (!copy) {
-		ts_errno = ENOMEM;
-		return -1;
-	}
 	for (;;) {
 		unsigned hushes = __atomic_load_n(&ts_udp_hushes, __ATOMIC_SEQ_CST);
 		bool forked = ts_udp_any_pending();
@@ -210,7 +199,7 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 		s = slice_of(deadline, again, !forked && (waker >= 0 || !pending || alone));
 		copy[n] = (struct pollfd){ .fd = ts_waker_fd(waker), .events = POLLIN };
 		/* One more only where there is a waker: `n` may be as many as the kernel allows. */
-		r = ts_real()->ppoll(copy, n + (waker >= 0), s.forever ? NULL : &s.t, mask);
+		r = ts_real()->ppoll(copy, n + (waker >= 0), s.forever ? NULL : &s.t, call->mask);
 		if (r < 0) {
 			for (nfds_t i = 0; i < n && ts_errno == EINTR; i++)
 				fds[i].revents = 0;	/* as the kernel leaves them */
@@ -240,11 +229,29 @@ int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const s
 	ts_waker_close(waker);
 	if (ts_udp_any_pending())
 		ts_udp_nudge_all();
-	scratch_put(copy, bytes);
-	if (timeout && deadline != INT64_MAX)
-		*timeout = time_left(deadline);
-	return r;
+	if (call->timeout && deadline != INT64_MAX)
+		*call->timeout = time_left(deadline);
+	call->result = r;
 }
+
+static __attribute__((noinline)) void poll_few(struct polled *call)
+{
+	struct pollfd few[FEW];
+
+	poll_with(few, call);
+}
+
+int ts_wait_poll(struct pollfd *fds, nfds_t n, struct timespec *timeout, const sigset_t *mask)
+{
+	struct polled call = { fds, n, timeout, mask, -1 };
+
+	if (n < FEW)
+		poll_few(&call);
+	else if (!ts_cancel_scratch((n + 1) * sizeof(*fds), poll_with, &call))
+		ts_errno = ENOMEM;
+	return call.result;
+}
+
 
 /* --- select: the same over a list of the descriptors in the three sets --- */
 
@@ -291,17 +298,21 @@ static void set_put(fd_set *s, int fd, bool on)
 #define SELECT_OUT (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
 #define SELECT_EX POLLPRI
 
-static nfds_t select_list(int n, const fd_set *r, const fd_set *w, const fd_set *x, struct pollfd *list)
+/* The descriptors in the sets, `room` of them at most: how many; where `list` is null, how many there are. */
+static nfds_t select_list(int n, const fd_set *r, const fd_set *w, const fd_set *x, struct pollfd *list, nfds_t room)
 {
 	nfds_t count = 0;
 
-	for (int fd = 0; fd < n; fd++) {
+	for (int fd = 0; fd < n && (!list || count < room); fd++) {
 		short events = (short)((set_has(r, fd) ? POLLRDNORM | POLLRDBAND | POLLIN : 0) |
 				       (set_has(w, fd) ? POLLWRBAND | POLLWRNORM | POLLOUT : 0) |
 				       (set_has(x, fd) ? POLLPRI : 0));
 
-		if (events)
-			list[count++] = (struct pollfd){ .fd = fd, .events = events };
+		if (!events)
+			continue;
+		if (list)
+			list[count] = (struct pollfd){ .fd = fd, .events = events };
+		count++;
 	}
 	return count;
 }
@@ -334,65 +345,66 @@ static int select_store(fd_set *r, fd_set *w, fd_set *x, const struct pollfd *li
  */
 static int clamp_to_table(int n)
 {
-	static const char label[] = "\nFDSize:";
-	char buf[2048];
-	long fd, len;
-	int size = 0;
+	int size = n > FD_SETSIZE ? ts_status_number("/proc/self/status", "FDSize") : 0;
 
-	if (n <= FD_SETSIZE)
-		return n;
-	fd = ts_sys(SYS_openat, AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? 0 : ts_sys(SYS_read, fd, buf, sizeof(buf));
-	if (fd >= 0)
-		ts_sys(SYS_close, fd);
-	for (long i = 0; i + (long)sizeof(label) < len; i++) {
-		if (memcmp(buf + i, label, sizeof(label) - 1) != 0)
-			continue;
-		for (i += sizeof(label) - 1; i < len && buf[i] != '\n'; i++)
-			if (buf[i] >= '0' && buf[i] <= '9')
-				size = size * 10 + (buf[i] - '0');
-	}
-	return size && size < n ? size : n;
+	return size > 0 && size < n ? size : n;
 }
 
-int ts_wait_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timespec *timeout, const sigset_t *mask)
-{
-	char stack[STACK_BYTES] __attribute__((aligned(8)));
-	int64_t deadline = deadline_of(timeout);
-	struct pollfd *list;
-	nfds_t count;
-	size_t bytes;
+/* A call of select. */
+struct selected {
+	int n;
+	fd_set *r, *w, *x;
+	nfds_t room;	/* for so many descriptors there is */
+	struct timespec *timeout;
+	const sigset_t *mask;
 	int result;
+};
 
-	n = clamp_to_table(n);
-	bytes = (size_t)n * sizeof(struct pollfd);
-	list = scratch_get(bytes, stack);
-	if (!list) {
-		ts_errno = ENOMEM;
-		return -1;
-	}
-	count = select_list(n, r, w, x, list);
+static void select_with(void *memory, void *arg)
+{
+	struct selected *s = arg;
+	struct pollfd *list = memory;
+	int64_t deadline = deadline_of(s->timeout);
+	nfds_t count = select_list(s->n, s->r, s->w, s->x, list, s->room);
+
 	do {
 		struct timespec left = deadline == INT64_MAX ? (struct timespec){ 0 } : time_left(deadline);
 
-		result = ts_wait_poll(list, count, deadline == INT64_MAX ? NULL : &left, mask);
-		for (nfds_t i = 0; result > 0 && i < count; i++)
+		s->result = ts_wait_poll(list, count, deadline == INT64_MAX ? NULL : &left, s->mask);
+		for (nfds_t i = 0; s->result > 0 && i < count; i++)
 			if (list[i].revents & POLLNVAL) {
 				ts_errno = EBADF;
-				result = -1;
+				s->result = -1;
 			}
-		if (result < 0)
+		if (s->result < 0)
 			break;
-		result = select_store(r, w, x, list, count);
+		s->result = select_store(s->r, s->w, s->x, list, count);
 		/* A hang-up alone is nothing to a set of writers: the kernel's select goes on waiting for the others. */
 		for (nfds_t i = 0; i < count; i++)
 			if (list[i].revents)
 				list[i].fd = ~list[i].fd;
-	} while (result == 0 && (deadline == INT64_MAX || now_ns() < deadline));
-	scratch_put(list, bytes);
-	if (timeout && deadline != INT64_MAX)
-		*timeout = time_left(deadline);
-	return result;
+	} while (s->result == 0 && (deadline == INT64_MAX || now_ns() < deadline));
+	if (s->timeout && deadline != INT64_MAX)
+		*s->timeout = time_left(deadline);
+}
+
+static __attribute__((noinline)) void select_few(struct selected *s)
+{
+	struct pollfd few[FEW];
+
+	select_with(few, s);
+}
+
+int ts_wait_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timespec *timeout, const sigset_t *mask)
+{
+	struct selected s = { .n = clamp_to_table(n), .r = r, .w = w, .x = x, .timeout = timeout, .mask = mask, .result = -1 };
+
+	s.room = select_list(s.n, r, w, x, NULL, 0);
+	if (s.room <= FEW)
+		select_few(&s);
+	else if (!ts_cancel_scratch(s.room * sizeof(struct pollfd), select_with, &s))
+		ts_errno = ENOMEM;
+	return s.result;
 }
 
 /* --- epoll --- */

@@ -24,6 +24,7 @@
 #include "tsproxy/log.h"
 #include "tsproxy/names.h"
 #include "tsproxy/refresh.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/spawn.h"
 #include "tsproxy/sys.h"
 
@@ -137,14 +138,19 @@ static bool watched(const char *path)
 	return held && ts_live_made() != 0;
 }
 
-static enum claim begin(void)
+struct paths {
+	char refresh[TS_BESIDE_PATH_MAX];
+	char helper[TS_BESIDE_PATH_MAX];
+};
+
+static enum claim begin_in(struct paths *p)
 {
-	char path[TS_BESIDE_PATH_MAX], helper[TS_BESIDE_PATH_MAX];
+	char *path = p->refresh;
 	enum claim whose = CLAIM_OURS;
 	struct flock l;
 	int fd;
 
-	if (from_stream() || !ts_conf.map_path[0] || !ts_beside_path(path, TS_REFRESH_SUFFIX) || watched(path) || !find_helper(helper) ||
+	if (from_stream() || !ts_conf.map_path[0] || !ts_beside_path(path, TS_REFRESH_SUFFIX) || watched(path) || !find_helper(p->helper) ||
 	    !ts_spawn_allowed())
 		return CLAIM_NO;
 	fd = ts_beside_open(path, O_RDWR | O_CREAT);
@@ -155,7 +161,7 @@ static enum claim begin(void)
 	/* Not a private directory: tsproxy-sync would keep no map there either. */
 	if (fd == -EPERM)
 		whose = CLAIM_NO;
-	if (whose == CLAIM_OURS && ts_spawn_helper(helper, path) != 0)
+	if (whose == CLAIM_OURS && ts_spawn_helper(p->helper, path) != 0)
 		whose = CLAIM_NO;
 	if (fd >= 0) {
 		/* Said aloud, because a child that another thread makes meanwhile shares the description. */
@@ -165,19 +171,24 @@ static enum claim begin(void)
 	return whose;
 }
 
+static enum claim begin(void)
+{
+	struct paths *p = ts_scratch_get(sizeof(*p));
+	enum claim whose = p ? begin_in(p) : CLAIM_NO;
+
+	ts_scratch_put(p, sizeof(*p));
+	return whose;
+}
+
 static bool running(void)
 {
-	char path[TS_BESIDE_PATH_MAX];
-	bool held;
-	int fd;
+	char *path = ts_scratch_get(TS_BESIDE_PATH_MAX);
+	int fd = path && ts_beside_path(path, TS_REFRESH_SUFFIX) ? ts_beside_open(path, O_RDWR | O_CREAT) : -1;
+	bool held = fd >= 0 && is_held(fd, TS_REFRESH_BEGINNING, TS_REFRESH_RUNNING + 1);
 
-	if (!ts_beside_path(path, TS_REFRESH_SUFFIX))
-		return false;
-	fd = ts_beside_open(path, O_RDWR | O_CREAT);
-	if (fd < 0)
-		return false;
-	held = is_held(fd, TS_REFRESH_BEGINNING, TS_REFRESH_RUNNING + 1);
-	ts_sys(SYS_close, fd);
+	if (fd >= 0)
+		ts_sys(SYS_close, fd);
+	ts_scratch_put(path, TS_BESIDE_PATH_MAX);
 	return held;
 }
 

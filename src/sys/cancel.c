@@ -10,6 +10,8 @@
 #include <setjmp.h>
 #include <stddef.h>
 
+#include "tsproxy/scratch.h"
+
 #pragma weak __pthread_register_cancel
 #pragma weak __pthread_unregister_cancel
 #pragma weak __pthread_unwind_next
@@ -48,4 +50,36 @@ void ts_cancel_guarded(void (*body)(void *arg), void (*cleanup)(void *arg), void
 		guarded_musl(body, cleanup, arg);
 	else
 		body(arg);
+}
+
+struct scratch {
+	void *memory;
+	size_t bytes;
+	void (*body)(void *memory, void *arg);
+	void *arg;
+};
+
+static void with_scratch(void *arg)
+{
+	const struct scratch *s = arg;
+
+	s->body(s->memory, s->arg);
+}
+
+static void give_back(void *arg)
+{
+	const struct scratch *s = arg;
+
+	ts_scratch_put(s->memory, s->bytes);
+}
+
+bool ts_cancel_scratch(size_t bytes, void (*body)(void *memory, void *arg), void *arg)
+{
+	struct scratch s = { ts_scratch_get(bytes), bytes, body, arg };
+
+	if (!s.memory)
+		return false;
+	ts_cancel_guarded(with_scratch, give_back, &s);
+	give_back(&s);
+	return true;
 }

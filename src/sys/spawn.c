@@ -25,6 +25,7 @@
 #include "tsproxy/conf.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/log.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 #define ENV_BYTES 8192
@@ -123,19 +124,20 @@ const char *ts_spawn_env(const char *name)
 	return ts_env_get(env.list, name);
 }
 
-/* The number behind `key` in a /proc/PID/status, or -1. */
-static int status_number(const char *path, const char *key)
+#define STATUS_BYTES 4096
+
+int ts_status_number(const char *path, const char *key)
 {
-	char text[4096];
+	char *text = ts_scratch_get(STATUS_BYTES);
 	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC), value = -1;
 	long n;
 
-	if (fd < 0)
-		return -1;
-	n = ts_sys(SYS_read, fd, text, sizeof(text) - 1);
-	ts_sys(SYS_close, fd);
-	text[n > 0 ? n : 0] = '\0';
-	for (const char *p = text; *p; p++) {
+	n = fd < 0 || !text ? 0 : ts_sys(SYS_read, fd, text, STATUS_BYTES - 1);
+	if (fd >= 0)
+		ts_sys(SYS_close, fd);
+	if (n > 0)
+		text[n] = '\0';
+	for (const char *p = text; n > 0 && *p; p++) {
 		if (*p != '\n' || !starts_with(p + 1, key))
 			continue;
 		p += 1 + strlen(key);
@@ -145,6 +147,7 @@ static int status_number(const char *path, const char *key)
 			value = value * 10 + *p - '0';
 		break;
 	}
+	ts_scratch_put(text, STATUS_BYTES);
 	return value;
 }
 
@@ -157,11 +160,11 @@ static bool sandboxed(void)
 	static const char *const keys[] = { "Seccomp_filters", "Seccomp" };	/* the first since Linux 5.9 */
 
 	for (size_t i = 0; i < 2; i++) {
-		int own = status_number("/proc/self/status", keys[i]), first;
+		int own = ts_status_number("/proc/self/status", keys[i]), first;
 
 		if (own < 0)
 			continue;
-		first = own ? status_number("/proc/1/status", keys[i]) : 0;
+		first = own ? ts_status_number("/proc/1/status", keys[i]) : 0;
 		return own > (first < 0 ? 0 : first);
 	}
 	return false;
