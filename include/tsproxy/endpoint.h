@@ -14,6 +14,7 @@ enum ts_endpoint_flag {
 	TS_PROXY_BND_TRUE = 2,	/* BND.ADDR is the address that the far side sees */
 	TS_PROXY_UDP = 4,	/* answered UDP ASSOCIATE */
 	TS_PROXY_CONFIGURED = 8,/* named by a setting, not found by trying */
+	TS_PROXY_AUTH = 16,	/* in a map: there are a user and a password for it (credentials.h) */
 };
 
 struct ts_endpoint {

@@ -3,11 +3,22 @@
  * The map: what `tailscale status` says, compiled into one file that any process can look names and
  * addresses up in without parsing or allocating. `tsproxy-sync` writes it, everything else reads it.
  *
- * File format (version 1). All integers are little-endian and of fixed width; all offsets count bytes
- * from the start of the file. Every file has the same apparent size, TS_MAP_FILE_SIZE (sparse beyond
- * `data_len`; less under a limit of the writer's, RLIMIT_FSIZE) and is never truncated or written in place but for the one word `superseded`; it is replaced by
- * rename(2). Readers copy it all the same: others may not keep to that. A file is valid only when magic, version, header_len and checksum agree and every section lies inside data_len.
- * Indexes inside sections are checked at each use: a wrong one means "not found", never a fault.
+ * File format (version 2). All integers are little-endian and of fixed width; all offsets count bytes from the start of the file. A file
+ * is complete before it gets its name, is never changed afterwards, and is replaced by rename(2). Readers copy it all the same: others
+ * may not keep to that.
+ *
+ *   header     struct ts_map_header; its last word is the checksum of all the bytes before
+ *   body       the sections, in the header's order. Up to `front_len` lies what every look-up needs
+ *   block sums one ts_sum64 (hash.h) for each block of TS_MAP_BLOCK bytes of the file, up to where this table begins. The first block's
+ *              is that of what lies behind the header; the last block may be shorter. The table is guarded by `sum_sums`, one checksum
+ *              for each TS_MAP_BLOCK bytes of it, and these by the header's
+ *
+ * So what a look-up reads can be proven by itself: its block against the table, the table's block against the header. Nothing is taken
+ * from a block that is not proven. A small map is proven as a whole when it is copied. A file is valid only when magic, version,
+ * header_len and the checksums agree and every section lies inside data_len. An index that leads out of its section counts as damage,
+ * never as "not found", and is never a fault.
+ *
+ * A proxy's user and password are not in the map, because everybody may read root's: credentials.h.
  */
 #ifndef TSPROXY_MAP_H
 #define TSPROXY_MAP_H
@@ -20,8 +31,10 @@
 #include "tsproxy/endpoint.h"
 
 #define TS_MAP_MAGIC "tsproxym"	/* 8 bytes, no NUL */
-#define TS_MAP_VERSION 1
-#define TS_MAP_FILE_SIZE (32u << 20)
+#define TS_MAP_VERSION 2
+#define TS_MAP_FILE_MAX (32u << 20)
+#define TS_MAP_BLOCK 4096u
+#define TS_MAP_SUM_SUMS (TS_MAP_FILE_MAX / TS_MAP_BLOCK * 8 / TS_MAP_BLOCK)
 #define TS_MAP_NONE 0xffffffffu
 #define TS_NAME_MAX 253		/* a DNS name without its trailing dot (RFC 1035, 2.3.4) */
 
@@ -55,26 +68,28 @@ struct ts_map_header {
 	uint8_t magic[8];
 	uint32_t version;
 	uint32_t header_len;		/* sizeof(struct ts_map_header) */
-	uint32_t data_len;		/* bytes of the file that mean something, header included */
+	uint32_t data_len;		/* of the file, header and block sums included */
+	uint32_t front_len;		/* from the start of the file: up to here readers prove all of a map before they use it */
 	uint32_t state;			/* enum ts_map_state */
 	uint32_t flags;			/* enum ts_map_flag */
 	uint32_t self_node;		/* index in nodes, or TS_MAP_NONE */
+	uint32_t reserved;		/* 0 */
 	uint64_t generation;		/* differs between any two files of one path */
 	int64_t made_ns;		/* CLOCK_REALTIME, ns since the epoch */
 	struct ts_map_str suffix;	/* MagicDNS suffix, "" where unknown */
+	struct ts_map_section endpoints;/* struct ts_map_endpoint; in order of preference */
+	struct ts_map_section remotes;	/* struct ts_map_str: suffixes whose names the far side resolves */
+	struct ts_map_section dns_routes;/* struct ts_map_dns_route; longest suffix first, a suffix's servers together in order */
+	struct ts_map_section ranges;	/* struct ts_map_range; sorted by first, disjoint */
+	struct ts_map_section strings;	/* bytes; first those of the sections above and of the suffix */
 	struct ts_map_section nodes;	/* struct ts_map_node */
 	struct ts_map_section addrs;	/* struct ts_map_addr; a name's and a node's stand together, IPv4 before IPv6 */
 	struct ts_map_section addr_hash;/* uint32_t: index in addrs or TS_MAP_NONE; a power of two; open addressing, linear */
 	struct ts_map_section names;	/* struct ts_map_name; short names under `suffix` are not among them: the reader adds it */
 	struct ts_map_section name_hash;/* uint32_t: index in names or TS_MAP_NONE; likewise */
-	struct ts_map_section ranges;	/* struct ts_map_range; sorted by first, disjoint */
-	struct ts_map_section endpoints;/* struct ts_map_endpoint; in order of preference */
-	struct ts_map_section remotes;	/* struct ts_map_str: suffixes whose names the far side resolves */
-	struct ts_map_section dns_routes;/* struct ts_map_dns_route; longest suffix first, a suffix's servers together in order */
-	struct ts_map_section strings;	/* bytes */
-	uint32_t reserved;		/* 0 */
-	uint32_t superseded;		/* not in the checksum: set to 1 in the old file once a new one is in its place */
-	uint64_t checksum;		/* FNV-1a over the header with superseded and checksum as 0 */
+	struct ts_map_section sums;	/* uint64_t: the block sums; they end the file */
+	uint64_t sum_sums[TS_MAP_SUM_SUMS];	/* 0 where the table has no such block */
+	uint64_t checksum;		/* ts_sum64 of the header's bytes before this word */
 };
 
 enum ts_node_flag {
@@ -133,8 +148,6 @@ struct ts_map_endpoint {
 	uint16_t port;
 	uint8_t kind;		/* enum ts_endpoint_kind */
 	uint8_t flags;		/* enum ts_endpoint_flag */
-	struct ts_map_str user;	/* both empty: no authentication */
-	struct ts_map_str pass;
 };
 
 enum ts_dns_route_flag {
@@ -156,6 +169,14 @@ struct ts_map_dns_route {	/* who is asked for the names under a suffix, and for 
 struct ts_map {
 	const uint8_t *base;
 	size_t len;
+	struct ts_map_proof *proof;	/* null: all of it has been proven */
+};
+
+/* Which blocks of a map in memory have been proven, where that is left to the look-ups. All zero: none. Many threads may share it. */
+struct ts_map_proof {
+	/* A bit for each block, beside the low half of the generation of the map that it was proven for: the map may be replaced meanwhile. */
+	uint64_t blocks[TS_MAP_FILE_MAX / TS_MAP_BLOCK / 32];
+	uint64_t rest[256];	/* 0: whole pages can be moved */
 };
 
 /* What a lookup copies out, so that nothing points into a mapping that may be replaced. */
@@ -167,13 +188,17 @@ struct ts_map_answer {
 	char canon[TS_NAME_MAX + 1];	/* NUL-terminated */
 };
 
-/* 0, or why it is none: -EBADMSG (magic, checksum, layout), -EPROTONOSUPPORT (version), -EMSGSIZE (truncated). */
+/*
+ * 0, or why it is none: -EBADMSG (damaged: magic, checksum, layout), -EPROTONOSUPPORT (version), -EMSGSIZE (truncated). Proves all of a map
+ * without `proof`; of one with it the header, the block sums and what lies before front_len.
+ */
 int ts_map_check(const struct ts_map *m);
 /* A copy of the header of a checked map. */
 struct ts_map_header ts_map_header(const struct ts_map *m);
 
 /*
- * Looks a name up: any case, with or without one trailing dot, short or full, as asked. 1 found, 0 not.
+ * Looks a name up: any case, with or without one trailing dot, short or full, as asked. 1 found, 0 not, -EBADMSG: what would have to be read
+ * is damaged, so nobody knows. The same goes for the next two.
  * `len` excludes any NUL. Names over TS_NAME_MAX bytes are not found. Finds A-B-C-D-via-SITE as well (ts_name_via),
  * and names under one whose node answers to them.
  */
@@ -184,7 +209,7 @@ int ts_map_find_addr(const struct ts_map *m, const uint8_t ip[16], struct ts_map
 int ts_map_self(const struct ts_map *m, struct ts_map_answer *out);
 /* The range that covers `ip`. 1 or 0. */
 int ts_map_find_range(const struct ts_map *m, const uint8_t ip[16], struct ts_map_range *out);
-/* Endpoint number `i`. 1 or 0. `user` and `pass` are copied out NUL-terminated. */
+/* Endpoint number `i`. 1 or 0. `user` and `pass` are left empty. */
 int ts_map_endpoint(const struct ts_map *m, unsigned i, struct ts_endpoint *out);
 /* The tailnet's MagicDNS suffix, NUL-terminated, "" where unknown. */
 void ts_map_suffix(const struct ts_map *m, char out[TS_NAME_MAX + 1]);
@@ -197,7 +222,7 @@ size_t ts_map_str(const struct ts_map *m, struct ts_map_str s, char *out, size_t
 
 /*
  * Opens and copies a file: regular, at least data_len long, owned by the effective user or root, no write permission for group or others, valid.
- * 0, or -errno: -ENOENT none, -EPERM owner or mode, else as ts_map_check.
+ * All of it is proven. 0, or -errno: -ENOENT none, -EPERM owner, mode or kind of file, else as ts_map_check.
  */
 int ts_map_load(const char *path, struct ts_map *out);
 void ts_map_unload(struct ts_map *m);
@@ -207,7 +232,12 @@ struct stat;
 int ts_map_open(const char *path, struct stat *st);
 /* Reads the first `len` bytes. 0, -EMSGSIZE where there are fewer, or -errno. */
 int ts_map_read(int fd, void *buf, size_t len);
-int ts_map_attach(int fd, const struct stat *st, struct ts_map *out);
+/*
+ * Copies and checks; `prove` false: the proof of the body is left to the look-ups. What is mapped at out->base is TS_MAP_ROOM bytes: room
+ * for the largest map, and behind it out->proof. 0 or -errno.
+ */
+#define TS_MAP_ROOM (TS_MAP_FILE_MAX + sizeof(struct ts_map_proof))
+int ts_map_attach(int fd, const struct stat *st, bool prove, struct ts_map *out);
 
 /* --- writing (map_write.c): tool side, uses malloc --- */
 
@@ -216,12 +246,12 @@ struct ts_map_settings;	/* settings.h */
 
 /*
  * Compiles the map. On success *out (malloc'd, *len bytes) is the caller's. 0, -ENOMEM, or -EFBIG
- * where it would not fit in TS_MAP_FILE_SIZE.
+ * where it would be larger than TS_MAP_FILE_MAX.
  */
 int ts_map_build(const struct ts_tailnet *tn, const struct ts_map_settings *set, uint8_t **out, size_t *len);
 /*
- * Puts a built map in place: directory made 0700, temporary file beside it 0600, rename, then `superseded`
- * set in the file it replaced. A directory of another owner or with group or other write permission is refused: -EPERM. 0 or -errno.
+ * Puts a built map in place: directory made 0700, temporary file beside it 0600, written to the disk, rename. A directory of another owner
+ * or with group or other write permission is refused: -EPERM. 0 or -errno.
  */
 int ts_map_install(const char *path, const uint8_t *data, size_t len);
 

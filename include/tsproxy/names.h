@@ -11,8 +11,8 @@
 /*
  * The map that this process follows (src/names/map_live.c). Each call is one consistent look: it copies its result
  * out and looks again where the file was replaced meanwhile. No lock, no allocation, async-signal-safe.
- * Every function returns what its namesake in map.h returns, or -ENOENT where there is no map (none was made, it is damaged, or it
- * belongs to somebody else).
+ * Every function returns what its namesake in map.h returns, or -ENOENT where there is no map in use (ts_live_error says why). Another
+ * error is of a map in use: what a look-up would have to read of it is damaged, which never means that nothing is there.
  */
 int ts_live_header(struct ts_map_header *out);
 /*

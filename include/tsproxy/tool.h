@@ -128,10 +128,10 @@ enum ts_probe_result ts_probe(struct ts_endpoint *e);
 /* A listener on 127.0.0.1 that does not block, at a port that the kernel chose: its descriptor, or -errno. */
 int ts_listen_loopback(struct ts_addr *at);
 /*
- * Fills set->endpoints. `old` is what the last map recorded (may be empty). Warns about what is configured and does not
+ * Fills set->endpoints. `old` is what the last map, at `map_path`, recorded (may be empty). Warns about what is configured and does not
  * answer. 0, -ENOENT where there is no proxy at all (said), or -ENOMEM.
  */
-int ts_discover(struct ts_map_settings *set, const struct ts_map *old);
+int ts_discover(struct ts_map_settings *set, const struct ts_map *old, const char *map_path);
 
 /* --- whose a port is (owner.c) --- */
 

@@ -178,7 +178,7 @@ static void print_endpoints(const struct ts_map *m, uint32_t daemon)
 		bool here = owner_of(&e, daemon, &owner);
 
 		printf("# carrier: %s%s%s%s%s%s\n", ts_walk_endpoint(&e, text, sizeof(text)),
-		       e.user[0] ? ", authenticated" : "", e.flags & TS_PROXY_PIPELINE ? ", pipelined" : "",
+		       e.flags & TS_PROXY_AUTH ? ", authenticated" : "", e.flags & TS_PROXY_PIPELINE ? ", pipelined" : "",
 		       e.flags & TS_PROXY_UDP ? ", UDP" : "", here ? ", run by " : "",
 		       here ? ts_owner_text(&owner, who, sizeof(who)) : "");
 	}
@@ -254,7 +254,7 @@ static json_t *endpoint_json(const struct ts_endpoint *e, uint32_t daemon)
 
 	ts_addr_format(&e->addr, at);
 	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:o}", "kind", e->kind == TS_PROXY_HTTP ? "http" : "socks5",
-			 "address", at, "auth", e->user[0] != '\0', "pipeline", (e->flags & TS_PROXY_PIPELINE) != 0,
+			 "address", at, "auth", (e->flags & TS_PROXY_AUTH) != 0, "pipeline", (e->flags & TS_PROXY_PIPELINE) != 0,
 			 "bnd", (e->flags & TS_PROXY_BND_TRUE) != 0, "udp", (e->flags & TS_PROXY_UDP) != 0,
 			 "configured", (e->flags & TS_PROXY_CONFIGURED) != 0, "owner", owner_json(e, daemon));
 }

@@ -10,6 +10,7 @@
 
 #include "doctor.h"
 #include "others.h"
+#include "tsproxy/credentials.h"
 
 #define START_DAEMON "tsproxy up, or start tailscaled with --tun=userspace-networking --socks5-server=localhost:1055"
 
@@ -237,6 +238,8 @@ void ts_doctor_proxies(struct ts_doctor *d)
 	bool found = false;
 
 	for (unsigned i = 0; d->reachable && d->have_map && ts_map_endpoint(&d->map, i, &e) == 1; i++) {
+		if (e.flags & TS_PROXY_AUTH)
+			ts_credentials_find(d->conf.map_path, &e);
 		if (i == 0)
 			other_people(d, &e);
 		found |= carries(d, &e, !found);

@@ -2,18 +2,21 @@
 /* The proxies that can carry what is ours (route.h): those of the settings, and those that the map knows. */
 #include "tsproxy/route.h"
 
+#include <errno.h>
 #include <string.h>
 
+#include "tsproxy/credentials.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/hash.h"
+#include "tsproxy/log.h"
 #include "tsproxy/map.h"
 #include "tsproxy/names.h"
 
 #define ENDPOINTS_MAX 8
 
 /*
- * The endpoints the map knows, kept beside it without their credentials: getpeername and getsockname ask for every
+ * The endpoints the map knows, kept beside it: getpeername and getsockname ask for every
  * loopback connection. A sequence word, odd while it is written, lets readers do without a lock; whoever meets
  * an odd one reads the map itself.
  */
@@ -29,7 +32,7 @@ static void describe(const struct ts_endpoint *e, struct ts_proxy *out)
 	out->addr = e->addr;
 	out->kind = e->kind;
 	out->flags = e->flags;
-	out->auth = e->user[0] || e->pass[0];
+	out->auth = e->flags & TS_PROXY_AUTH;
 }
 
 static unsigned read_endpoints(struct ts_proxy out[ENDPOINTS_MAX])
@@ -235,18 +238,19 @@ bool ts_route_may_meet_proxy(const uint8_t local_ip[16])
 void ts_route_credentials(const struct ts_addr *proxy, uint8_t kind, char user[256], char pass[256])
 {
 	const struct ts_conf_proxy *c = kind == TS_PROXY_HTTP ? &ts_conf.http : &ts_conf.socks5;
-	struct ts_endpoint e;
+	struct ts_endpoint e = { .addr = *proxy, .kind = kind };
+	int found;
 
 	user[0] = pass[0] = '\0';
-	if (c->set && ts_addr_equal(&c->addr, proxy)) {
+	/* Where one is named, no other is used. */
+	if (c->set && (c->named || ts_addr_equal(&c->addr, proxy))) {
 		memcpy(user, c->user, sizeof(c->user));
 		memcpy(pass, c->pass, sizeof(c->pass));
 		return;
 	}
-	for (unsigned i = 0; ts_live_endpoint(i, &e) == 1; i++)
-		if (e.kind == kind && ts_addr_equal(&e.addr, proxy)) {
-			memcpy(user, e.user, sizeof(e.user));
-			memcpy(pass, e.pass, sizeof(e.pass));
-			return;
-		}
+	found = ts_sandboxed() ? -EPERM : ts_credentials_find(ts_conf.map_path, &e);
+	if (found < 0)
+		ts_warn("%a: the user and password for it cannot be read: %e", proxy, -found);
+	memcpy(user, e.user, sizeof(e.user));
+	memcpy(pass, e.pass, sizeof(e.pass));
 }

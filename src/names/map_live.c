@@ -35,7 +35,7 @@ enum { COPY_A, COPY_B, LARGE, PLACES };
 
 static uint8_t copies[2][COPY_MAX] __attribute__((aligned(64)));
 static struct ts_map places[PLACES] = {
-	[COPY_A] = { copies[0], COPY_MAX }, [COPY_B] = { copies[1], COPY_MAX }, [LARGE] = { NULL, TS_MAP_FILE_SIZE },
+	[COPY_A] = { copies[0], COPY_MAX, NULL }, [COPY_B] = { copies[1], COPY_MAX, NULL }, [LARGE] = { NULL, TS_MAP_FILE_MAX, NULL },
 };
 
 static struct ts_lock lock;	/* guards everything below against other writers */
@@ -71,7 +71,7 @@ static int copy_small(int fd, const struct stat *st, struct ts_map *place)
 {
 	uint8_t *buf = (uint8_t *)place->base;
 	size_t len = (uint64_t)st->st_size < FIRST_READ ? (size_t)st->st_size : FIRST_READ;
-	struct ts_map m = { buf, len };
+	struct ts_map m = { buf, len, NULL };
 	struct ts_map_header h;
 	int ret = ts_map_read(fd, buf, len);
 
@@ -92,15 +92,16 @@ static int copy_large(int fd, const struct stat *st, struct ts_map *place)
 {
 	struct ts_map m;
 	long p;
-	int ret = ts_map_attach(fd, st, &m);
+	int ret = ts_map_attach(fd, st, false, &m);
 
 	if (ret)
 		return ret;
 	if (!place->base) {
 		place->base = m.base;
+		place->proof = m.proof;
 		return 0;
 	}
-	p = ts_sys(SYS_mremap, m.base, TS_MAP_FILE_SIZE, TS_MAP_FILE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, place->base);
+	p = ts_sys(SYS_mremap, m.base, TS_MAP_ROOM, TS_MAP_ROOM, MREMAP_MAYMOVE | MREMAP_FIXED, place->base);
 	if (p >= 0 || p < -4095)
 		return 0;
 	ts_map_unload(&m);

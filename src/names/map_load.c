@@ -46,16 +46,12 @@ int ts_map_read(int fd, void *buf, size_t len)
 }
 
 /*
- * Copies the file, whatever its size: the end of a mapped one can move beneath a reader (cut short, a hole on a full
- * tmpfs, a server that is gone), and then the reader's program dies of SIGBUS. What lies behind the data reads as zeros.
- */
-/*
- * Room for any map, in huge pages where most of one is used and the system gives them: a large map is then copied in a third of the
- * time, and looked up in with fewer misses. They must be aligned, so some is mapped too much first. Its address, or -errno.
+ * Room for any map and its proof, in huge pages where most of one is used and the system gives them: a large map is then copied in a third
+ * of the time, and looked up in with fewer misses. They must be aligned, so some is mapped too much first. Its address, or -errno.
  */
 static long make_room(size_t used)
 {
-	long whole = ts_sys(SYS_mmap, 0, TS_MAP_FILE_SIZE + HUGE_PAGE, PROT_READ | PROT_WRITE,
+	long whole = ts_sys(SYS_mmap, 0, TS_MAP_ROOM + HUGE_PAGE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), p;
 
 	if (whole < 0 && whole > -4096)
@@ -64,13 +60,17 @@ static long make_room(size_t used)
 	if (p > whole)
 		ts_sys(SYS_munmap, whole, p - whole);
 	if (p < whole + HUGE_PAGE)
-		ts_sys(SYS_munmap, p + TS_MAP_FILE_SIZE, whole + HUGE_PAGE - p);
+		ts_sys(SYS_munmap, p + TS_MAP_ROOM, whole + HUGE_PAGE - p);
 	if (used > HUGE_PAGE / 2)
 		ts_sys(SYS_madvise, p, (used + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE);
 	return p;
 }
 
-int ts_map_attach(int fd, const struct stat *st, struct ts_map *out)
+/*
+ * Copies the file, whatever its size: the end of a mapped one can move beneath a reader (cut short, a hole on a full
+ * tmpfs, a server that is gone), and then the reader's program dies of SIGBUS.
+ */
+int ts_map_attach(int fd, const struct stat *st, bool prove, struct ts_map *out)
 {
 	struct ts_map_header h;
 	long p;
@@ -79,16 +79,16 @@ int ts_map_attach(int fd, const struct stat *st, struct ts_map *out)
 	if (ret)
 		return ret;
 	out->len = h.data_len < st->st_size ? h.data_len : (size_t)st->st_size;
-	if (out->len < sizeof(h) || out->len > TS_MAP_FILE_SIZE)
+	if (out->len < sizeof(h) || out->len > TS_MAP_FILE_MAX)
 		return -EBADMSG;
 	p = make_room(out->len);
 	if (p < 0 && p > -4096)
 		return (int)p;
 	out->base = (const uint8_t *)p;
+	out->proof = prove ? NULL : (struct ts_map_proof *)(p + TS_MAP_FILE_MAX);
 	ret = ts_map_read(fd, (void *)p, out->len);
 	if (ret == 0)
 		ret = ts_map_check(out);
-	out->len = TS_MAP_FILE_SIZE;
 	if (ret)
 		ts_map_unload(out);
 	return ret;
@@ -101,7 +101,7 @@ int ts_map_load(const char *path, struct ts_map *out)
 
 	if (fd < 0)
 		return fd;
-	ret = ts_map_attach(fd, &st, out);
+	ret = ts_map_attach(fd, &st, true, out);
 	ts_sys(SYS_close, fd);
 	return ret;
 }
@@ -109,7 +109,7 @@ int ts_map_load(const char *path, struct ts_map *out)
 void ts_map_unload(struct ts_map *m)
 {
 	if (m->base)
-		ts_sys(SYS_munmap, m->base, TS_MAP_FILE_SIZE);
+		ts_sys(SYS_munmap, m->base, TS_MAP_ROOM);
 	m->base = NULL;
 	m->len = 0;
 }

@@ -2,14 +2,15 @@
 /*
  * Reading a map (format: map.h), in the object and in the tools.
  *
- * A map's bytes are never trusted: ts_map_check() proves the layout once, but what is read may belong to a file that
+ * A map's bytes are never trusted: ts_map_check() looks at the layout once, but what is read may belong to a file that
  * took the checked one's place a moment ago. So nothing is read through a struct in place: every access copies a few
- * bytes out, at an offset tested against the length of the memory itself. A wrong offset reads as "not found". Copies
+ * bytes out, at an offset tested against the length of the memory itself, and out of proven blocks only. Copies
  * of fixed size cost nothing: the compiler makes loads of them.
  */
 #include <errno.h>
 #include <string.h>
 
+#include "map_check.h"
 #include "tsproxy/hash.h"
 #include "tsproxy/map.h"
 #include "tsproxy/name_kind.h"
@@ -20,15 +21,23 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "maps are little-endia
 #define GET(m, at, out) get(m, at, out, sizeof(*(out)))
 #define SECTION(m, name) section(m, offsetof(struct ts_map_header, name))
 
-static inline __attribute__((always_inline)) bool get(const struct ts_map *m, uint64_t at, void *out, size_t size)
+/* Whether `size` bytes from `at` on are there, and proven. */
+static inline __attribute__((always_inline)) bool has(const struct ts_map *m, uint64_t at, size_t size)
 {
 	if (at > m->len || size > m->len - at)
+		return false;
+	return __builtin_expect(!m->proof, 1) || size == 0 || ts_map_prove(m, at, size);
+}
+
+static inline __attribute__((always_inline)) bool get(const struct ts_map *m, uint64_t at, void *out, size_t size)
+{
+	if (!has(m, at, size))
 		return false;
 	__builtin_memcpy(out, m->base + at, size);
 	return true;
 }
 
-static struct ts_map_section section(const struct ts_map *m, size_t at)
+static inline __attribute__((always_inline)) struct ts_map_section section(const struct ts_map *m, size_t at)
 {
 	struct ts_map_section s = { 0, 0 };
 
@@ -36,64 +45,21 @@ static struct ts_map_section section(const struct ts_map *m, size_t at)
 	return s;
 }
 
-/* Bytes of a string in place, or null where it is not inside its section. */
-static const uint8_t *string_at(const struct ts_map *m, struct ts_map_str s)
+/* Bytes of a string in place, or null where it is not inside its section, or damaged. */
+static inline __attribute__((always_inline)) const uint8_t *string_at(const struct ts_map *m, struct ts_map_str s)
 {
 	struct ts_map_section strings = SECTION(m, strings);
+	uint64_t at = (uint64_t)strings.off + s.off;
 
-	if (s.off > strings.count || s.len > strings.count - s.off || (uint64_t)strings.off + strings.count > m->len)
+	if ((uint64_t)s.off + s.len > strings.count || !has(m, at, s.len))
 		return NULL;
-	return m->base + strings.off + s.off;
+	return m->base + at;
 }
 
 static inline __attribute__((always_inline)) bool element(const struct ts_map *m, struct ts_map_section s, uint32_t i,
 							  void *out, size_t size)
 {
 	return i < s.count && get(m, s.off + (uint64_t)i * size, out, size);
-}
-
-static const struct {
-	uint16_t at;
-	uint16_t size;	/* of an element */
-	bool hash;
-} sections[] = {
-#define S(name, type, hash) { offsetof(struct ts_map_header, name), sizeof(type), hash }
-	S(nodes, struct ts_map_node, false), S(addrs, struct ts_map_addr, false), S(addr_hash, uint32_t, true),
-	S(names, struct ts_map_name, false), S(name_hash, uint32_t, true), S(ranges, struct ts_map_range, false),
-	S(endpoints, struct ts_map_endpoint, false), S(remotes, struct ts_map_str, false),
-	S(dns_routes, struct ts_map_dns_route, false), S(strings, uint8_t, false),
-#undef S
-};
-
-int ts_map_check(const struct ts_map *m)
-{
-	struct ts_map_header h;
-	uint64_t sum;
-
-	if (!GET(m, 0, &h))
-		return -EMSGSIZE;
-	if (memcmp(h.magic, TS_MAP_MAGIC, sizeof(h.magic)) != 0)
-		return -EBADMSG;
-	if (h.version != TS_MAP_VERSION)
-		return -EPROTONOSUPPORT;
-	if (h.header_len != sizeof(h) || h.data_len < sizeof(h) || h.data_len > TS_MAP_FILE_SIZE)
-		return -EBADMSG;
-	sum = h.checksum;
-	h.checksum = 0;
-	h.superseded = 0;
-	if (ts_fnv64(TS_FNV64_INIT, &h, sizeof(h)) != sum)
-		return -EBADMSG;
-	if (h.data_len > m->len)
-		return -EMSGSIZE;
-	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
-		struct ts_map_section s = section(m, sections[i].at);
-
-		if (s.off + (uint64_t)s.count * sections[i].size > h.data_len)
-			return -EBADMSG;
-		if (sections[i].hash && (s.count & (s.count - 1)) != 0)
-			return -EBADMSG;
-	}
-	return 0;
 }
 
 struct ts_map_header ts_map_header(const struct ts_map *m)
@@ -105,30 +71,34 @@ struct ts_map_header ts_map_header(const struct ts_map *m)
 	return h;
 }
 
-/* Copies at most cap-1 bytes, ends them with a NUL. */
-size_t ts_map_str(const struct ts_map *m, struct ts_map_str s, char *out, size_t cap)
+/* Copies at most cap-1 bytes (cap is not 0) and ends them with a NUL. False where the string cannot be read. */
+static bool copy_str(const struct ts_map *m, struct ts_map_str s, char *out, size_t cap)
 {
 	const uint8_t *p = string_at(m, s);
-	size_t n = p ? s.len : 0;
+	size_t n = !p ? 0 : s.len < cap ? s.len : cap - 1;
 
-	if (cap == 0)
-		return n;
-	if (n > cap - 1)
-		n = cap - 1;
 	if (n)
 		memcpy(out, p, n);
 	out[n] = '\0';
-	return p ? s.len : 0;
+	return p != NULL;
 }
 
-static void copy_addrs(const struct ts_map *m, uint32_t first, uint32_t count, struct ts_map_answer *out)
+size_t ts_map_str(const struct ts_map *m, struct ts_map_str s, char *out, size_t cap)
+{
+	return cap ? (copy_str(m, s, out, cap) ? s.len : 0) : string_at(m, s) ? s.len : 0;
+}
+
+static bool copy_addrs(const struct ts_map *m, uint32_t first, uint32_t count, struct ts_map_answer *out)
 {
 	struct ts_map_section addrs = SECTION(m, addrs);
 	struct ts_map_addr a;
 
-	out->count = 0;
-	while (count-- && out->count < TS_ANSWER_ADDRS_MAX && element(m, addrs, first++, &a, sizeof(a)))
-		memcpy(out->ip[out->count++], a.ip, sizeof(a.ip));
+	for (out->count = 0; out->count < count && out->count < TS_ANSWER_ADDRS_MAX; out->count++) {
+		if (!element(m, addrs, first++, &a, sizeof(a)))
+			return false;
+		memcpy(out->ip[out->count], a.ip, sizeof(a.ip));
+	}
+	return true;
 }
 
 /* `name` lower case and without trailing dot; its length, or 0 where it is none. */
@@ -143,31 +113,44 @@ static size_t fold(const char *name, size_t len, char out[TS_NAME_MAX + 1])
 	return len;
 }
 
-static bool str_is(const struct ts_map *m, struct ts_map_str s, const char *name, size_t len)
+/* 1 or 0, or -EBADMSG. */
+static int str_is(const struct ts_map *m, struct ts_map_str s, const char *name, size_t len)
 {
-	const uint8_t *p = s.len == len ? string_at(m, s) : NULL;
+	const uint8_t *p;
 
-	return p && memcmp(p, name, len) == 0;
+	if (s.len != len)
+		return 0;
+	p = string_at(m, s);
+	return p ? memcmp(p, name, len) == 0 : -EBADMSG;
+}
+
+static int copy_name(const struct ts_map *m, const struct ts_map_name *n, struct ts_map_answer *out)
+{
+	struct ts_map_node node = { .flags = 0 };
+
+	if (!copy_addrs(m, n->addr_first, n->addr_count, out) || !copy_str(m, n->canon, out->canon, sizeof(out->canon)) ||
+	    (n->node != TS_MAP_NONE && !element(m, SECTION(m, nodes), n->node, &node, sizeof(node))))
+		return -EBADMSG;
+	out->node_flags = node.flags;
+	return 1;
 }
 
 static int find_key(const struct ts_map *m, const char *key, size_t len, struct ts_map_answer *out)
 {
-	struct ts_map_section hash = SECTION(m, name_hash), names = SECTION(m, names), nodes;
+	struct ts_map_section hash = SECTION(m, name_hash), names = SECTION(m, names);
 	struct ts_map_name n;
-	struct ts_map_node node;
 	uint32_t index, slot = (uint32_t)ts_fnv64(TS_FNV64_INIT, key, len);
 
 	for (uint32_t tries = hash.count; tries; tries--, slot++) {
-		if (!element(m, hash, slot & (hash.count - 1), &index, sizeof(index)) || index == TS_MAP_NONE ||
-		    !element(m, names, index, &n, sizeof(n)))
+		int same;
+
+		if (!element(m, hash, slot & (hash.count - 1), &index, sizeof(index)))
+			return -EBADMSG;
+		if (index == TS_MAP_NONE)
 			return 0;
-		if (!str_is(m, n.name, key, len))
-			continue;
-		copy_addrs(m, n.addr_first, n.addr_count, out);
-		ts_map_str(m, n.canon, out->canon, sizeof(out->canon));
-		nodes = SECTION(m, nodes);
-		out->node_flags = element(m, nodes, n.node, &node, sizeof(node)) ? node.flags : 0;
-		return 1;
+		same = element(m, names, index, &n, sizeof(n)) ? str_is(m, n.name, key, len) : -EBADMSG;
+		if (same)
+			return same < 0 ? same : copy_name(m, &n, out);
 	}
 	return 0;
 }
@@ -202,13 +185,18 @@ static int find_via(const char *key, size_t len, struct ts_map_answer *out)
 /* The daemon asks the next name above that answers to such names, of whatever tailnet. */
 static int find_parent(const struct ts_map *m, const char *key, size_t len, struct ts_map_answer *out)
 {
+	int found;
+
 	for (size_t i = 0, label = 0; i < len; i++, label++) {
 		if (key[i] != '.')
 			continue;
 		if (label == 0 || label > LABEL_MAX || !ts_name_is_possible(key, i))
 			return 0;
 		label = (size_t)-1;
-		if (!find_key(m, key + i + 1, len - i - 1, out) || !(out->node_flags & TS_NODE_SUBDOMAINS))
+		found = find_key(m, key + i + 1, len - i - 1, out);
+		if (found < 0)
+			return found;
+		if (!found || !(out->node_flags & TS_NODE_SUBDOMAINS))
 			continue;
 		memcpy(out->canon, key, len);
 		out->canon[len] = '\0';
@@ -223,37 +211,38 @@ int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struc
 	struct ts_map_str suffix = { 0, 0 };
 	uint32_t flags = 0;
 	size_t suffix_len;
+	int found;
 
 	len = fold(name, len, key);
 	if (len == 0)
 		return 0;
-	if (find_key(m, key, len, out))
-		return 1;
+	found = find_key(m, key, len, out);
+	if (found)
+		return found;
 	GET(m, offsetof(struct ts_map_header, suffix), &suffix);
 	if (under(m, suffix, key, len) && find_via(key, len, out))
 		return 1;
 	GET(m, offsetof(struct ts_map_header, flags), &flags);
-	if (flags & TS_MAP_SUBDOMAINS && find_parent(m, key, len, out))
-		return 1;
+	found = flags & TS_MAP_SUBDOMAINS ? find_parent(m, key, len, out) : 0;
 	/* One label: MagicDNS searches it under the tailnet's suffix. */
-	if (suffix.len == 0 || len + 1 + (uint64_t)suffix.len > TS_NAME_MAX || memchr(key, '.', len))
-		return 0;
+	if (found || suffix.len == 0 || len + 1 + (uint64_t)suffix.len > TS_NAME_MAX || memchr(key, '.', len))
+		return found;
 	key[len] = '.';
 	suffix_len = ts_map_str(m, suffix, key + len + 1, sizeof(key) - len - 1);
 	if (!suffix_len)
 		return 0;
 	len += 1 + suffix_len;
-	return find_key(m, key, len, out) || find_via(key, len, out);
+	found = find_key(m, key, len, out);
+	return found ? found : find_via(key, len, out);
 }
 
 static int copy_node(const struct ts_map *m, uint32_t i, struct ts_map_answer *out)
 {
 	struct ts_map_node node;
 
-	if (!element(m, SECTION(m, nodes), i, &node, sizeof(node)))
-		return 0;
-	copy_addrs(m, node.addr_first, node.addr_count, out);
-	ts_map_str(m, node.fqdn, out->canon, sizeof(out->canon));
+	if (!element(m, SECTION(m, nodes), i, &node, sizeof(node)) || !copy_addrs(m, node.addr_first, node.addr_count, out) ||
+	    !copy_str(m, node.fqdn, out->canon, sizeof(out->canon)))
+		return -EBADMSG;
 	out->node_flags = node.flags;
 	return 1;
 }
@@ -265,12 +254,14 @@ int ts_map_find_addr(const struct ts_map *m, const uint8_t ip[16], struct ts_map
 	uint32_t index, slot = (uint32_t)ts_fnv64(TS_FNV64_INIT, ip, 16);
 
 	for (uint32_t tries = hash.count; tries; tries--, slot++) {
-		if (!element(m, hash, slot & (hash.count - 1), &index, sizeof(index)) || index == TS_MAP_NONE ||
-		    !element(m, addrs, index, &a, sizeof(a)))
+		if (!element(m, hash, slot & (hash.count - 1), &index, sizeof(index)))
+			return -EBADMSG;
+		if (index == TS_MAP_NONE)
 			return 0;
-		if (memcmp(a.ip, ip, 16) != 0)
-			continue;
-		return copy_node(m, a.node, out);
+		if (!element(m, addrs, index, &a, sizeof(a)))
+			return -EBADMSG;
+		if (memcmp(a.ip, ip, 16) == 0)
+			return copy_node(m, a.node, out);
 	}
 	return 0;
 }
@@ -279,7 +270,7 @@ int ts_map_self(const struct ts_map *m, struct ts_map_answer *out)
 {
 	uint32_t self;
 
-	return GET(m, offsetof(struct ts_map_header, self_node), &self) ? copy_node(m, self, out) : 0;
+	return GET(m, offsetof(struct ts_map_header, self_node), &self) && self != TS_MAP_NONE ? copy_node(m, self, out) : 0;
 }
 
 int ts_map_find_range(const struct ts_map *m, const uint8_t ip[16], struct ts_map_range *out)
@@ -315,8 +306,7 @@ int ts_map_endpoint(const struct ts_map *m, unsigned i, struct ts_endpoint *out)
 	out->addr.port = e.port;
 	out->kind = e.kind;
 	out->flags = e.flags;
-	ts_map_str(m, e.user, out->user, sizeof(out->user));
-	ts_map_str(m, e.pass, out->pass, sizeof(out->pass));
+	out->user[0] = out->pass[0] = '\0';
 	return 1;
 }
 

@@ -13,6 +13,7 @@
 #include "tsproxy/hash.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "maps are little-endian and written as they lie in memory");
+_Static_assert(sizeof(struct ts_map_header) % 8 == 0 && sizeof(struct ts_map_header) < TS_MAP_BLOCK, "what is summed is whole words");
 
 static void add_ranges(struct ts_build *b)
 {
@@ -52,9 +53,7 @@ static void add_endpoints(struct ts_build *b)
 		memcpy(out->ip, e->addr.ip, 16);
 		out->port = e->addr.port;
 		out->kind = e->kind;
-		out->flags = e->flags;
-		out->user = ts_build_put_str(b, e->user, strnlen(e->user, sizeof(e->user)));
-		out->pass = ts_build_put_str(b, e->pass, strnlen(e->pass, sizeof(e->pass)));
+		out->flags = e->flags | (e->user[0] || e->pass[0] ? TS_PROXY_AUTH : 0);
 	}
 	for (size_t i = 0; i < b->set->remote_count; i++) {
 		char name[TS_NAME_MAX + 1];
@@ -89,7 +88,7 @@ static int make_room(struct ts_build *b)
 	const struct ts_tailnet *tn = b->tn;
 	size_t names = tn->node_count + tn->record_count;
 
-	if (names > TS_MAP_FILE_SIZE || tn->ip_count > TS_MAP_FILE_SIZE)
+	if (names > TS_MAP_FILE_MAX || tn->ip_count > TS_MAP_FILE_MAX)
 		return -EFBIG;
 	b->addr_cap = (uint32_t)tn->ip_count + 1;
 	b->nodes = calloc(tn->node_count + 1, sizeof(*b->nodes));
@@ -138,6 +137,32 @@ static void head(const struct ts_build *b, struct ts_map_header *h)
 		h->generation = (uint64_t)(now.tv_sec * 1000000000ll + now.tv_nsec);
 }
 
+bool ts_map_seal(uint8_t *file, size_t len)
+{
+	struct ts_map_header h;
+	uint64_t sum;
+
+	memcpy(&h, file, sizeof(h));
+	if (h.sums.off % 8 || h.sums.off < sizeof(h) || h.sums.off + h.sums.count * 8ull > len ||
+	    h.sums.count != (h.sums.off + TS_MAP_BLOCK - 1ull) / TS_MAP_BLOCK || len > TS_MAP_FILE_MAX)
+		return false;
+	for (size_t i = 0; i < h.sums.count; i++) {
+		size_t from = i ? i * TS_MAP_BLOCK : sizeof(h), to = (i + 1) * TS_MAP_BLOCK;
+
+		sum = ts_sum64(file + from, (to < h.sums.off ? to : h.sums.off) - from);
+		memcpy(file + h.sums.off + i * sizeof(sum), &sum, sizeof(sum));
+	}
+	memset(h.sum_sums, 0, sizeof(h.sum_sums));
+	for (size_t i = 0; i * TS_MAP_BLOCK < h.sums.count * sizeof(sum); i++) {
+		size_t left = h.sums.count * sizeof(sum) - i * TS_MAP_BLOCK;
+
+		h.sum_sums[i] = ts_sum64(file + h.sums.off + i * TS_MAP_BLOCK, left < TS_MAP_BLOCK ? left : TS_MAP_BLOCK);
+	}
+	h.checksum = ts_sum64(&h, offsetof(struct ts_map_header, checksum));
+	memcpy(file, &h, sizeof(h));
+	return true;
+}
+
 static int layout(const struct ts_build *b, uint8_t **out, size_t *len)
 {
 	struct ts_map_header h;
@@ -145,34 +170,36 @@ static int layout(const struct ts_build *b, uint8_t **out, size_t *len)
 	uint8_t *file;
 
 	head(b, &h);
+	h.endpoints = lay(&at, b->set->endpoint_count, sizeof(*b->endpoints));
+	h.remotes = lay(&at, b->set->remote_count, sizeof(*b->remotes));
+	h.dns_routes = lay(&at, b->dns_route_count, sizeof(*b->dns_routes));
+	h.ranges = lay(&at, b->ranges.out_count, sizeof(*b->ranges.out));
+	h.front_len = (uint32_t)(at + b->front_strings_len);
+	h.strings = lay(&at, b->strings_len, 1);
 	h.nodes = lay(&at, b->node_count, sizeof(*b->nodes));
 	h.addrs = lay(&at, b->addr_count, sizeof(*b->addrs));
 	h.addr_hash = lay(&at, b->addr_hash.size, sizeof(*b->addr_hash.slot));
 	h.names = lay(&at, b->name_count, sizeof(*b->names));
 	h.name_hash = lay(&at, b->name_hash.size, sizeof(*b->name_hash.slot));
-	h.ranges = lay(&at, b->ranges.out_count, sizeof(*b->ranges.out));
-	h.endpoints = lay(&at, b->set->endpoint_count, sizeof(*b->endpoints));
-	h.remotes = lay(&at, b->set->remote_count, sizeof(*b->remotes));
-	h.dns_routes = lay(&at, b->dns_route_count, sizeof(*b->dns_routes));
-	h.strings = lay(&at, b->strings_len, 1);
-	if (at > TS_MAP_FILE_SIZE)
+	h.sums = lay(&at, (at + TS_MAP_BLOCK - 1) / TS_MAP_BLOCK, sizeof(uint64_t));
+	if (at > TS_MAP_FILE_MAX)
 		return -EFBIG;
 	file = calloc(1, at);
 	if (!file)
 		return -ENOMEM;
 	h.data_len = (uint32_t)at;
+	fill(file, h.endpoints, b->endpoints, sizeof(*b->endpoints));
+	fill(file, h.remotes, b->remotes, sizeof(*b->remotes));
+	fill(file, h.dns_routes, b->dns_routes, sizeof(*b->dns_routes));
+	fill(file, h.ranges, b->ranges.out, sizeof(*b->ranges.out));
+	fill(file, h.strings, b->strings, 1);
 	fill(file, h.nodes, b->nodes, sizeof(*b->nodes));
 	fill(file, h.addrs, b->addrs, sizeof(*b->addrs));
 	fill(file, h.addr_hash, b->addr_hash.slot, sizeof(*b->addr_hash.slot));
 	fill(file, h.names, b->names, sizeof(*b->names));
 	fill(file, h.name_hash, b->name_hash.slot, sizeof(*b->name_hash.slot));
-	fill(file, h.ranges, b->ranges.out, sizeof(*b->ranges.out));
-	fill(file, h.endpoints, b->endpoints, sizeof(*b->endpoints));
-	fill(file, h.remotes, b->remotes, sizeof(*b->remotes));
-	fill(file, h.dns_routes, b->dns_routes, sizeof(*b->dns_routes));
-	fill(file, h.strings, b->strings, 1);
-	h.checksum = ts_fnv64(TS_FNV64_INIT, &h, sizeof(h));
 	memcpy(file, &h, sizeof(h));
+	ts_map_seal(file, at);
 	*out = file;
 	*len = at;
 	return 0;
@@ -204,16 +231,16 @@ int ts_map_build(const struct ts_tailnet *tn, const struct ts_map_settings *set,
 	if (b.err)
 		goto out;
 	b.suffix_str = ts_build_put_str(&b, b.suffix, b.suffix_len);
+	add_endpoints(&b);
+	if (!b.err)
+		b.err = ts_build_add_dns_routes(&b);
+	b.front_strings_len = b.strings_len;
 	for (size_t i = 0; i < tn->node_count && !b.err; i++)
 		ts_build_add_node(&b, &tn->nodes[i]);
 	if (!b.err)
 		ts_build_add_records(&b);
 	if (!b.err)
 		add_ranges(&b);
-	if (!b.err)
-		add_endpoints(&b);
-	if (!b.err)
-		b.err = ts_build_add_dns_routes(&b);
 	if (!b.err)
 		b.err = layout(&b, out, len);
 out:

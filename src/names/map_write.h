@@ -53,10 +53,14 @@ struct ts_build {
 	struct ts_table name_hash, addr_hash;
 	uint8_t *strings;
 	size_t strings_len, strings_cap;
+	size_t front_strings_len;	/* those that every reader of a map needs come first */
 	struct ts_map_str os[TS_OS_CACHE];
 	unsigned os_next;
 	int err;
 };
+
+/* Sets all checksums of a map of `len` bytes, which is laid out. False where its header leaves no room for them. */
+bool ts_map_seal(uint8_t *file, size_t len);
 
 /* Copies bytes to the strings; where there is no memory b->err is set. */
 struct ts_map_str ts_build_put_str(struct ts_build *b, const char *s, size_t len);

@@ -26,7 +26,7 @@ struct ts_map_str ts_build_put_str(struct ts_build *b, const char *s, size_t len
 		return none;
 	if (b->strings_cap - b->strings_len < len) {
 		size_t cap = (b->strings_cap + len) * 2;
-		uint8_t *p = cap > TS_MAP_FILE_SIZE * 4ull ? NULL : realloc(b->strings, cap);
+		uint8_t *p = cap > TS_MAP_FILE_MAX * 4ull ? NULL : realloc(b->strings, cap);
 
 		if (!p) {
 			b->err = -ENOMEM;
@@ -254,7 +254,7 @@ static bool addrs_room(struct ts_build *b, size_t more)
 
 	if (b->addr_cap - b->addr_count >= more)
 		return true;
-	p = cap > TS_MAP_FILE_SIZE ? NULL : realloc(b->addrs, cap * sizeof(*p));
+	p = cap > TS_MAP_FILE_MAX ? NULL : realloc(b->addrs, cap * sizeof(*p));
 	if (!p) {
 		b->err = -ENOMEM;
 		return false;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tsproxy/credentials.h"
 #include "tsproxy/tool.h"
 
 static const uint16_t usual_ports[] = { 1055, 1080, 3128 };
@@ -30,7 +31,7 @@ static bool old_endpoint(const struct ts_map *old, const struct ts_endpoint *lik
 {
 	for (unsigned i = 0; old->base && ts_map_endpoint(old, i, out) == 1; i++)
 		if (out->kind == like->kind && ts_addr_equal(&out->addr, &like->addr) &&
-		    strcmp(out->user, like->user) == 0 && strcmp(out->pass, like->pass) == 0)
+		    !(out->flags & TS_PROXY_AUTH) == !like->user[0])
 			return true;
 	return false;
 }
@@ -220,13 +221,17 @@ static void consider_environment(struct search *s)
 	}
 }
 
-static void consider_usual(struct search *s, const struct ts_map *old)
+static void consider_usual(struct search *s, const struct ts_map *old, const char *map_path)
 {
 	struct ts_endpoint e;
 
-	for (unsigned i = 0; old->base && ts_map_endpoint(old, i, &e) == 1; i++)
-		if (is_local(&e) && !(e.flags & TS_PROXY_CONFIGURED))
-			consider(s, &e, false);
+	for (unsigned i = 0; old->base && ts_map_endpoint(old, i, &e) == 1; i++) {
+		if (!is_local(&e) || e.flags & TS_PROXY_CONFIGURED)
+			continue;
+		if (e.flags & TS_PROXY_AUTH)
+			ts_credentials_find(map_path, &e);
+		consider(s, &e, false);
+	}
 	memset(&e, 0, sizeof(e));
 	for (size_t i = 0; i < 2 * USUAL; i++) {
 		e.kind = i < USUAL ? TS_PROXY_SOCKS5 : TS_PROXY_HTTP;
@@ -288,7 +293,7 @@ static void say_none(const struct search *s)
 		      "--socks5-server=localhost:1055, or name its port with --socks5");
 }
 
-int ts_discover(struct ts_map_settings *set, const struct ts_map *old)
+int ts_discover(struct ts_map_settings *set, const struct ts_map *old, const char *map_path)
 {
 	struct configured configured[2] = { 0 };
 	struct ts_endpoint found;
@@ -306,7 +311,7 @@ int ts_discover(struct ts_map_settings *set, const struct ts_map *old)
 	if (!set->socket && !set->status && !getenv("TS_SOCKET"))
 		consider_own(s);
 	consider_environment(s);
-	consider_usual(s, old);
+	consider_usual(s, old, map_path);
 	if (!try_all(s, true, old, &found) && !try_all(s, false, old, &found)) {
 		found = s->remote;
 		if (!s->have_remote) {

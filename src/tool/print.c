@@ -119,7 +119,7 @@ void ts_print_map(const struct ts_map *m, const char *path)
 	       h.suffix.len ? ts_walk_text(m, h.suffix, text, sizeof(text)) : "-", h.flags & TS_MAP_TUN ? ", TUN" : "",
 	       h.flags & TS_MAP_NO_MAGICDNS ? ", MagicDNS off" : "");
 	for (unsigned i = 0; ts_map_endpoint(m, i, &e) == 1; i++)
-		printf("proxy    %s%s%s%s%s%s\n", ts_walk_endpoint(&e, text, sizeof(text)), e.user[0] ? " auth" : "",
+		printf("proxy    %s%s%s%s%s%s\n", ts_walk_endpoint(&e, text, sizeof(text)), e.flags & TS_PROXY_AUTH ? " auth" : "",
 		       e.flags & TS_PROXY_PIPELINE ? " pipeline" : "", e.flags & TS_PROXY_BND_TRUE ? " bnd" : "",
 		       e.flags & TS_PROXY_UDP ? " udp" : "", e.flags & TS_PROXY_CONFIGURED ? " configured" : "");
 	for (uint32_t i = 0; ts_walk_remote(m, i, &s); i++)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "../names/map_write.h"
+#include "tsproxy/credentials.h"
 #include "tsproxy/refresh.h"
 #include "tsproxy/tool.h"
 
@@ -170,7 +171,7 @@ static int make(const struct ts_conf *conf, struct ts_map_settings *set, const s
 	if (err)
 		goto out;
 	if (wants_proxy(&tn))
-		no_proxy = ts_discover(set, old);
+		no_proxy = ts_discover(set, old, conf->map_path);
 	if (no_proxy == -EINVAL || no_proxy == -ENOMEM) {
 		err = no_proxy;
 		goto out;
@@ -180,7 +181,9 @@ static int make(const struct ts_conf *conf, struct ts_map_settings *set, const s
 		ts_tool_error("making the map: %s", err == -EFBIG ? "the tailnet is too large for it" : strerror(-err));
 		goto out;
 	}
-	err = ts_map_install(conf->map_path, data, len);
+	err = ts_credentials_install(conf->map_path, set->endpoints, (unsigned)set->endpoint_count);
+	if (!err)
+		err = ts_map_install(conf->map_path, data, len);
 	if (err)
 		say_place(conf->map_path, err);
 	else

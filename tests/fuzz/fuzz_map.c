@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any bytes as a map file. The checksum is set right first: it guards against accidents, not against somebody who
- * writes maps, and without that no input would get past it.
+ * Any bytes as a map file. The checksums are set right first: they guard against accidents, not against somebody who
+ * writes maps, and without that no input would get past them.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tsproxy/hash.h"
+#include "names/map_write.h"
 #include "tsproxy/map.h"
 #include "tsproxy/split.h"
 #include "tsproxy/tool.h"
@@ -67,23 +67,20 @@ static void walk(const struct ts_map *m)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	uint8_t *copy = malloc(len ? len : 1);
-	struct ts_map m = { copy, len };
-	struct ts_map_header h;
+	struct ts_map_proof proof = { .blocks = { 0 } };
+	struct ts_map m = { copy, len, NULL }, unproven = { copy, len, &proof };
 
 	if (!copy)
 		return 0;
 	memcpy(copy, data, len);
-	if (len >= sizeof(h)) {
-		memcpy(&h, copy, sizeof(h));
-		h.superseded = 0;
-		h.checksum = 0;
-		h.checksum = ts_fnv64(TS_FNV64_INIT, &h, sizeof(h));
-		memcpy(copy, &h, sizeof(h));
-	}
+	if (len >= sizeof(struct ts_map_header))
+		ts_map_seal(copy, len);
 	if (ts_map_check(&m) == 0) {
 		look_up(&m);
 		walk(&m);
 	}
+	if (ts_map_check(&unproven) == 0)
+		look_up(&unproven);
 	free(copy);
 	return 0;
 }

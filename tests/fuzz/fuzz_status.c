@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	size_t out_len;
 
 	if (ts_status_parse((const char *)data, len, &tn, why) == 0 && ts_map_build(&tn, &set, &out, &out_len) == 0) {
-		struct ts_map m = { out, out_len };
+		struct ts_map m = { out, out_len, NULL };
 
 		if (ts_map_check(&m) != 0)
 			abort();

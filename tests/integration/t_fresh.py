@@ -10,6 +10,7 @@ import sys
 import time
 
 from harness import API, NAME1, NODE1, ROOT, SUFFIX, test, until
+from maps import age
 
 MAP = "/run/user/0/tsproxy/default.map"
 CURRENT = 2         # include/tsproxy/refresh.h
@@ -58,24 +59,6 @@ class Follower:
         self.p.stdin.write(name + "\n")
         self.p.stdin.flush()
         return self.p.stdout.readline().strip()
-
-
-def age(path, seconds):
-    """Makes a map older, by rename."""
-    with open(path, "rb") as f:
-        data = bytearray(f.read(1 << 20))
-    length, = struct.unpack_from("<I", data, 12)
-    made, = struct.unpack_from("<q", data, 40)
-    struct.pack_into("<q", data, 40, made - seconds * 10**9)
-    data[length - 12:length] = bytes(12)
-    checksum = 0xcbf29ce484222325
-    for byte in data[:length]:
-        checksum = (checksum ^ byte) * 0x100000001b3 & (1 << 64) - 1
-    struct.pack_into("<Q", data, length - 8, checksum)
-    with open(path + ".aged", "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as f:
-        f.write(data)
-        f.truncate(32 << 20)
-    os.rename(path + ".aged", path)
 
 
 @test("sync --watch: a node that joins is known within a second, to a running program and to the next")

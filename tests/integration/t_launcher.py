@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from harness import API, NAME1, NODE1, FQDN1, Skip, test, until, whole_user_namespace
+from maps import flip
 
 
 def commands():
@@ -194,12 +195,15 @@ def damaged_map(t):
             f.seek(40)
             f.write(b"\xff" * 64)
 
+    def flip_last():
+        flip(path, os.stat(path).st_size - 20)
+
     def open_up():
         os.chmod(path, 0o666)
 
     def give_away():
         os.chown(path, 12345, 12345)
-    damages = [cut, spoil, open_up]
+    damages = [cut, spoil, flip_last, open_up]
     if whole_user_namespace():
         damages.append(give_away)
     for damage in damages:

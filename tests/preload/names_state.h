@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../include/tsproxy/hash.h"
+
 extern char **environ;
 
 /* The first IPv4 address of `name`, or the error, in static storage of each thread. */
@@ -89,17 +91,17 @@ static inline void write_status(const char *state, int tun, int last, int nodes)
 /* Makes the map `seconds` older (less: it comes from the future), by rename. Its header: include/tsproxy/map.h. */
 static inline void age_map(long long seconds)
 {
-	enum { HEADER_LEN = 12, MADE = 40, SUPERSEDED_BACK = 12, CHECKSUM_BACK = 8 };
+	enum { HEADER_LEN = 12, MADE = 48, CHECKSUM_BACK = 8, HEADER_MAX = 512 };
 	const char *map = getenv("TEST_MAP");
-	unsigned long long sum = 0xcbf29ce484222325ull;
-	unsigned char head[1024];
+	unsigned char head[HEADER_MAX];
+	uint64_t sum;
 	char tmp[600], command[1300];
 	unsigned len;
 	long long made;
 	int fd;
 
 	snprintf(tmp, sizeof(tmp), "%s.aged", map);
-	snprintf(command, sizeof(command), "cp --sparse=always -p %s %s", map, tmp);
+	snprintf(command, sizeof(command), "cp -p %s %s", map, tmp);
 	unsetenv("LD_PRELOAD");
 	if (system(command) != 0)
 		abort();
@@ -110,9 +112,7 @@ static inline void age_map(long long seconds)
 	memcpy(&made, head + MADE, sizeof(made));
 	made -= seconds * 1000000000ll;
 	memcpy(head + MADE, &made, sizeof(made));
-	memset(head + len - SUPERSEDED_BACK, 0, SUPERSEDED_BACK);
-	for (unsigned i = 0; i < len; i++)
-		sum = (sum ^ head[i]) * 0x100000001b3ull;
+	sum = ts_sum64(head, len - CHECKSUM_BACK);
 	memcpy(head + len - CHECKSUM_BACK, &sum, sizeof(sum));
 	if (pwrite(fd, head, len, 0) != (ssize_t)len)
 		abort();

@@ -71,6 +71,7 @@ static struct ts_map build(const char *dns, const char *settings)
 		routes[set.dns_route_count++] = (struct ts_dns_route){ strndup(r.suffix, r.suffix_len), r.server };
 	ck_assert_int_eq(ts_map_build(&tn, &set, &data, &m.len), 0);
 	m.base = data;
+	m.proof = NULL;
 	ck_assert_int_eq(ts_map_check(&m), 0);
 	ts_tailnet_free(&tn);
 	for (size_t i = 0; i < set.dns_route_count; i++)

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "tsproxy/credentials.h"
 #include "tsproxy/tool.h"
 #include "unit.h"
 
@@ -419,7 +420,9 @@ END_TEST
 START_TEST(proxies_of_the_environment)
 {
 	unsigned socks = start(0, SOCKS | AUTH), http = start(0, HTTP);
+	char path[TS_CONF_PATH_MAX + sizeof(TS_CREDENTIALS_SUFFIX)];
 	struct ts_endpoint e;
+	struct stat st;
 	const char *said;
 
 	start(1055, SOCKS);
@@ -428,7 +431,10 @@ START_TEST(proxies_of_the_environment)
 	ck_assert_int_eq(sync_now(&said), 0);
 	ck_assert(endpoint(0, &e));
 	ck_assert_uint_eq(e.addr.port, socks);
-	ck_assert_str_eq(e.user, "user");
+	ck_assert_int_eq(ts_credentials_find(conf.map_path, &e), 1);
+	ck_assert(strcmp(e.user, "user") == 0 && strcmp(e.pass, "pw") == 0);
+	ck_assert_int_eq(stat(strcat(strcpy(path, conf.map_path), TS_CREDENTIALS_SUFFIX), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
 	/* What the last map recorded is tried again, though the environment no longer names it. */
 	stop_servers();
 	unsetenv("ALL_PROXY");
@@ -442,6 +448,8 @@ START_TEST(proxies_of_the_environment)
 	ck_assert(endpoint(0, &e));
 	ck_assert_uint_eq(e.addr.port, http);
 	ck_assert_uint_eq(e.kind, TS_PROXY_HTTP);
+	/* Nor is what nobody needs any more kept. */
+	ck_assert_int_ne(access(path, F_OK), 0);
 }
 END_TEST
 
@@ -511,7 +519,7 @@ START_TEST(configured_wrongly)
 		return;
 	}
 	ck_assert(endpoint(0, &e));
-	ck_assert_uint_eq(e.flags, TS_PROXY_CONFIGURED);
+	ck_assert_uint_eq(e.flags, TS_PROXY_CONFIGURED | (strchr(misconfigured[_i].format, '@') ? TS_PROXY_AUTH : 0));
 }
 END_TEST
 
@@ -639,7 +647,7 @@ START_TEST(foreign_or_damaged_maps_are_replaced)
 	ck_assert_int_eq(sync_now(&said), 0);
 	ck_assert_msg(strstr(said, "truncated") != NULL, "%s", said);
 	ck_assert_int_eq(truncate(conf.map_path, 0), 0);
-	ck_assert_int_eq(truncate(conf.map_path, TS_MAP_FILE_SIZE), 0);
+	ck_assert_int_eq(truncate(conf.map_path, 64 << 10), 0);
 	ck_assert_int_eq(sync_now(&said), 0);
 	ck_assert_msg(strstr(said, "damaged") != NULL, "%s", said);
 	ck_assert_int_eq(ts_map_load(conf.map_path, &m), 0);
