@@ -38,10 +38,10 @@ static ssize_t told(int fd, ssize_t r)
 		return told(fd, ts_real()->call); \
 	} while (0)
 
-/* Calls that the kernel answers at once in any state of the connection: what they ask for is not the stream, or makes no sense. */
-static bool at_once(int fd, const void *given, int flags)
+/* Calls that the kernel answers at once in any state of the connection: what they ask for is not the stream, or is no list of pieces. */
+static bool at_once(int fd, const void *list, int flags)
 {
-	return (!ts_plausible(given) || flags & (MSG_OOB | MSG_ERRQUEUE)) && !ts_fd_is_udp(fd);
+	return (!ts_plausible(list) || flags & (MSG_OOB | MSG_ERRQUEUE)) && !ts_fd_is_udp(fd);
 }
 
 /* The same for those that receive. */
@@ -100,14 +100,14 @@ ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
 	if (receives_plainly(fd, flags))
 		return ts_real_state.table.recv(fd, buf, len, flags);
-	if (at_once(fd, buf, flags))
+	if (at_once(fd, &fd, flags))
 		return ts_real()->recv(fd, buf, len, flags);
 	RECEIVED(fd, flags, recv(fd, buf, len, flags), ts_datagram_recv(fd, buf, len, flags, NULL, NULL));
 }
 
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
 {
-	if (at_once(fd, buf, flags))
+	if (at_once(fd, &fd, flags))
 		return ts_real()->__recv_chk(fd, buf, len, size, flags);
 	RECEIVED(fd, flags, __recv_chk(fd, buf, len, size, flags),
 		len > size ? ts_real()->__recv_chk(fd, buf, len, size, flags) :
@@ -118,7 +118,7 @@ ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr
 {
 	if (receives_plainly(fd, flags))
 		return ts_real_state.table.recvfrom(fd, buf, len, flags, addr, addr_len);
-	if (at_once(fd, buf, flags))
+	if (at_once(fd, &fd, flags))
 		return ts_real()->recvfrom(fd, buf, len, flags, addr, addr_len);
 	RECEIVED(fd, flags, recvfrom(fd, buf, len, flags, addr, addr_len),
 		ts_datagram_recv(fd, buf, len, flags, addr, addr_len));
@@ -126,7 +126,7 @@ ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr
 
 ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *addr, socklen_t *addr_len)
 {
-	if (at_once(fd, buf, flags))
+	if (at_once(fd, &fd, flags))
 		return ts_real()->__recvfrom_chk(fd, buf, len, size, flags, addr, addr_len);
 	RECEIVED(fd, flags, __recvfrom_chk(fd, buf, len, size, flags, addr, addr_len),
 		len > size ? ts_real()->__recvfrom_chk(fd, buf, len, size, flags, addr, addr_len) :
@@ -232,8 +232,9 @@ static __attribute__((noinline)) ssize_t sendto_any(int fd, const void *buf, siz
 {
 	int r;
 
-	if (addr && __builtin_expect(addr_len < sizeof(addr->sa_family) || addr_len > sizeof(struct sockaddr_storage), 0))
-		return ts_real()->sendto(fd, buf, len, flags, addr, addr_len);	/* EINVAL, wherever to; sendmsg takes both */
+	/* EINVAL, wherever to; sendmsg takes both. TCP looks at no address. */
+	if (addr && __builtin_expect(addr_len > sizeof(struct sockaddr_storage) || (addr_len < sizeof(addr->sa_family) && ts_fd_is_udp(fd)), 0))
+		return ts_real()->sendto(fd, buf, len, flags, addr, addr_len);
 	r = addr && !ts_fd_is_udp(fd) ? addressed(fd, addr, addr_len, flags) : 0;
 	if (r < 0)
 		return ts_result(r);

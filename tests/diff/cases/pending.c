@@ -104,6 +104,43 @@ CASE_FAMILIES(writes)
 	finish(fd);
 }
 
+/* TCP looks at no destination, so its length may be any. */
+CASE_FAMILIES(short_destination)
+{
+	int fd = pending(PEER, ECHO);
+	struct sockaddr_storage to;
+	char got[8] = "";
+
+	memcpy(&to, at(PEER, ECHO), at_len());
+	T(sendto(fd, "ab", 2, 0, (struct sockaddr *)&to, 0));
+	T(sendto(fd, "ab", 2, MSG_DONTWAIT, (struct sockaddr *)&to, 1));
+	T(sendto(fd, "ab", 2, 0, (struct sockaddr *)&to, 129));
+	set_nonblock(fd, false);
+	T(sendto(fd, "ping", 4, 0, (struct sockaddr *)&to, 0));
+	T(recv(fd, got, 4, MSG_WAITALL));
+	say("%s", got);
+	finish(fd);
+}
+
+/* With MSG_TRUNC TCP drops what it would copy, and needs no room for it. */
+CASE_FAMILIES(read_to_nowhere)
+{
+	int fd = pending(PEER, FIRST);
+	int64_t end = now_ms() + LONG;
+	ssize_t n;
+
+	while ((n = recv(fd, NULL, 3, MSG_TRUNC)) == -1 && errno == EAGAIN && now_ms() < end)
+		;
+	say("%zd", n);
+	T(recv(fd, nowhere, 8, 0));
+	T(recv(fd, NULL, 1, MSG_TRUNC));
+	show_read(fd, 8, 0);
+	close(fd);
+	fd = connected(0, PEER, FIRST);
+	T(recv(fd, NULL, 3, MSG_TRUNC));
+	show_read(fd, 8, 0);
+}
+
 CASE(sendfile_splice)
 {
 	int fd = pending(PEER, ECHO), in = MUST(open(case_self, O_RDONLY)), p[2];
