@@ -14,16 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tsproxy/elfaux.h"
+
 #define HEADERS_MAX 65536	/* bytes of program headers: the kernel takes no more */
 #define NOTES_MAX 2048
 #define SECTIONS_MAX 128
 #define NAMES_MAX 4096
-
-#if defined(__x86_64__)
-#define OWN_MACHINE EM_X86_64
-#else
-#define OWN_MACHINE EM_AARCH64
-#endif
 
 struct file {
 	int fd;
@@ -117,7 +113,7 @@ int ts_elf_inspect(int fd, const uint8_t *head, size_t n, struct ts_elf *out)
 	if (n < EI_NIDENT + 4)
 		return -ENOEXEC;
 	memcpy(&eh, head, n < sizeof(eh) ? n : sizeof(eh));
-	if (eh.e_ident[EI_CLASS] != ELFCLASS64 || eh.e_ident[EI_DATA] != ELFDATA2LSB || eh.e_machine != OWN_MACHINE) {
+	if (!ts_elf_is_own(head)) {
 		out->foreign = true;
 		return 0;
 	}

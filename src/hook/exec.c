@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Becoming or starting another program. Where no connect is under way that it would hold, that is the real call as it came;
- * else the new program's environment says so (cross.h). All of this may run in a vfork child, on its parent's memory: so nothing is
+ * Becoming or starting another program. Where no connect is under way that it would hold, and it can load this object, that is the real
+ * call as it came; else the new program's environment is another one (cross.h, foreign.h). All of this may run in a vfork child, on its parent's memory: so nothing is
  * kept, and the new environment's list lies on the stack.
  */
 #include "hook.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "foreign.h"
 #include "tsproxy/cross.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/trace.h"
@@ -22,9 +24,9 @@
 /* One call, to be made with whatever environment. */
 struct start {
 	int (*call)(const struct start *s, char *const envp[]);
-	const char *path;
+	struct ts_program program;
 	char *const *argv;
-	int fd, flags;
+	int flags;	/* execveat's */
 	pid_t *pid;	/* posix_spawn's */
 	const posix_spawn_file_actions_t *actions;
 	const posix_spawnattr_t *attr;
@@ -33,53 +35,75 @@ struct start {
 
 static int call_execve(const struct start *s, char *const envp[])
 {
-	return ts_real()->execve(s->path, s->argv, envp);
+	return ts_real()->execve(s->program.path, s->argv, envp);
+}
+
+static int call_execv(const struct start *s, char *const envp[])
+{
+	return envp == environ ? ts_real()->execv(s->program.path, s->argv) : call_execve(s, envp);
 }
 
 static int call_execvpe(const struct start *s, char *const envp[])
 {
-	return ts_real()->execvpe(s->path, s->argv, envp);
+	return ts_real()->execvpe(s->program.path, s->argv, envp);
+}
+
+static int call_execvp(const struct start *s, char *const envp[])
+{
+	return envp == environ ? ts_real()->execvp(s->program.path, s->argv) : call_execvpe(s, envp);
 }
 
 static int call_fexecve(const struct start *s, char *const envp[])
 {
-	return ts_real()->fexecve(s->fd, s->argv, envp);
+	return ts_real()->fexecve(s->program.fd, s->argv, envp);
 }
 
 static int call_execveat(const struct start *s, char *const envp[])
 {
-	return ts_real()->execveat(s->fd, s->path, s->argv, envp, s->flags);
+	return ts_real()->execveat(s->program.fd, s->program.path, s->argv, envp, s->flags);
 }
 
 static int call_spawn(const struct start *s, char *const envp[])
 {
-	return ts_real()->posix_spawn(s->pid, s->path, s->actions, s->attr, s->argv, envp);
+	return ts_real()->posix_spawn(s->pid, s->program.path, s->actions, s->attr, s->argv, envp);
 }
 
 static int call_spawnp(const struct start *s, char *const envp[])
 {
-	return ts_real()->posix_spawnp(s->pid, s->path, s->actions, s->attr, s->argv, envp);
+	return ts_real()->posix_spawnp(s->pid, s->program.path, s->actions, s->attr, s->argv, envp);
 }
 
 static int call_pidfd_spawn(const struct start *s, char *const envp[])
 {
-	return s->pidfd_spawn ? s->pidfd_spawn(s->pid, s->path, s->actions, s->attr, s->argv, envp) : ENOSYS;
+	return s->pidfd_spawn ? s->pidfd_spawn(s->pid, s->program.path, s->actions, s->attr, s->argv, envp) : ENOSYS;
 }
 
-/* The call with TS_CROSS_NOTE in front of the environment. */
-static int call_told(const struct start *s, char *const envp[])
+/*
+ * The call with the environment that the new program is to have: `told`, TS_CROSS_NOTE is in front; and a program that cannot load this
+ * object is not asked to.
+ */
+static int call_with(const struct start *s, char *const envp[], bool told)
 {
 	static char note[] = TS_CROSS_NOTE;
+	const char *preload = ts_foreign_preload(&s->program, envp);
+	char **list, **to, rest[TS_FOREIGN_REST];
 	size_t n = 0;
-	char **list;
 
+	if (!told && !preload)
+		return s->call(s, envp);
 	while (envp[n] && n < ENV_MAX)
 		n++;
 	if (n == ENV_MAX)
 		return s->call(s, envp);
-	list = __builtin_alloca((n + 2) * sizeof(*list));
-	list[0] = note;
-	memcpy(list + 1, envp, (n + 1) * sizeof(*list));
+	to = list = __builtin_alloca((n + 2) * sizeof(*list));
+	if (told)
+		*to++ = note;
+	for (size_t i = 0; i < n; i++)
+		if (envp[i] != preload)
+			*to++ = envp[i];
+		else if (ts_foreign_rest(preload, rest))
+			*to++ = rest;
+	*to = NULL;
 	return s->call(s, list);
 }
 
@@ -98,55 +122,44 @@ static int become(const struct start *s, char *const envp[])
 {
 	int r;
 
-	ts_udp_process_ending();
+	if (!nothing_pending())
+		ts_udp_process_ending();
 	if (!ts_exec_told(envp, false))
-		return s->call(s, envp);
+		return call_with(s, envp, false);
 	ts_cross_leaving();
-	r = call_told(s, envp);
+	r = call_with(s, envp, true);
 	ts_cross_staying();
 	return r;
 }
 
 int execve(const char *path, char *const argv[], char *const envp[])
 {
-	const struct start s = { .call = call_execve, .path = path, .argv = argv };
-
-	return nothing_pending() ? ts_real()->execve(path, argv, envp) : become(&s, envp);
+	return become(&(struct start){ .call = call_execve, .program = { AT_FDCWD, path, false }, .argv = argv }, envp);
 }
 
 int execv(const char *path, char *const argv[])
 {
-	const struct start s = { .call = call_execve, .path = path, .argv = argv };
-
-	return nothing_pending() ? ts_real()->execv(path, argv) : become(&s, environ);
+	return become(&(struct start){ .call = call_execv, .program = { AT_FDCWD, path, false }, .argv = argv }, environ);
 }
 
 int execvp(const char *file, char *const argv[])
 {
-	const struct start s = { .call = call_execvpe, .path = file, .argv = argv };
-
-	return nothing_pending() ? ts_real()->execvp(file, argv) : become(&s, environ);
+	return become(&(struct start){ .call = call_execvp, .program = { AT_FDCWD, file, true }, .argv = argv }, environ);
 }
 
 int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	const struct start s = { .call = call_execvpe, .path = file, .argv = argv };
-
-	return nothing_pending() ? ts_real()->execvpe(file, argv, envp) : become(&s, envp);
+	return become(&(struct start){ .call = call_execvpe, .program = { AT_FDCWD, file, true }, .argv = argv }, envp);
 }
 
 int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	const struct start s = { .call = call_fexecve, .fd = fd, .argv = argv };
-
-	return nothing_pending() ? ts_real()->fexecve(fd, argv, envp) : become(&s, envp);
+	return become(&(struct start){ .call = call_fexecve, .program = { fd, NULL, false }, .argv = argv }, envp);
 }
 
 int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	const struct start s = { .call = call_execveat, .fd = fd, .path = path, .argv = argv, .flags = flags };
-
-	return nothing_pending() ? ts_real()->execveat(fd, path, argv, envp, flags) : become(&s, envp);
+	return become(&(struct start){ .call = call_execveat, .program = { fd, path, false }, .argv = argv, .flags = flags }, envp);
 }
 
 /* The words of execl and its like, as they are counted and then copied; `ap` stands behind the first. */
@@ -211,13 +224,13 @@ int execle(const char *path, const char *first, ...)
 /* posix_spawn: the descriptors may be duplicated by its file actions, so close-on-exec does not count where there are any. */
 static int spawn(const struct start *s, char *const envp[])
 {
-	return ts_exec_told(envp, s->actions != NULL) ? call_told(s, envp) : s->call(s, envp);
+	return call_with(s, envp, ts_exec_told(envp, s->actions != NULL));
 }
 
 int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
 		char *const argv[], char *const envp[])
 {
-	const struct start s = { call_spawn, path, argv, .pid = pid, .actions = actions, .attr = attr };
+	const struct start s = { call_spawn, { AT_FDCWD, path, false }, argv, .pid = pid, .actions = actions, .attr = attr };
 
 	return spawn(&s, envp);
 }
@@ -225,7 +238,7 @@ int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *
 int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
 		 char *const argv[], char *const envp[])
 {
-	const struct start s = { call_spawnp, file, argv, .pid = pid, .actions = actions, .attr = attr };
+	const struct start s = { call_spawnp, { AT_FDCWD, file, true }, argv, .pid = pid, .actions = actions, .attr = attr };
 
 	return spawn(&s, envp);
 }
@@ -233,7 +246,7 @@ int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t 
 int pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
 		char *const argv[], char *const envp[])
 {
-	const struct start s = { call_pidfd_spawn, path, argv, .pid = pidfd, .actions = actions, .attr = attr,
+	const struct start s = { call_pidfd_spawn, { AT_FDCWD, path, false }, argv, .pid = pidfd, .actions = actions, .attr = attr,
 				 .pidfd_spawn = ts_real_loaded("pidfd_spawn") };
 
 	return spawn(&s, envp);
@@ -242,7 +255,7 @@ int pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *
 int pidfd_spawnp(int *pidfd, const char *file, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
 		 char *const argv[], char *const envp[])
 {
-	const struct start s = { call_pidfd_spawn, file, argv, .pid = pidfd, .actions = actions, .attr = attr,
+	const struct start s = { call_pidfd_spawn, { AT_FDCWD, file, true }, argv, .pid = pidfd, .actions = actions, .attr = attr,
 				 .pidfd_spawn = ts_real_loaded("pidfd_spawnp") };
 
 	return spawn(&s, envp);

@@ -55,9 +55,6 @@ static bool leaves_us_cold(long n, long a, long b, long c, long d)
 		return !ts_fd_get_flags((int)a);
 	case SYS_ppoll:
 		return !ts_wait_poll_concerns((const void *)a, (nfds_t)b);
-	case SYS_execve:
-	case SYS_execveat:
-		return !ts_flow_count && !ts_udp_count;
 	case SYS_pselect6:
 		return !ts_wait_select_concerns((int)a, (const void *)b, (const void *)c, (const void *)d);
 	default:
