@@ -3,9 +3,10 @@
  * Makes the map: settings, status, proxies, compile, put in place, all under the map's lock, so that of many processes
  * that want a fresh map one does the work and the others find it done.
  *
- * Where the status cannot be had, the old map stays as it is: an old tailnet is better than none. Where there is a
- * status but no proxy, the map is made without one: names then still resolve and connects fail at once, instead of both
- * leaving in the clear. Where there is no daemon to ask, but a proxy is named, the map is made of what that implies.
+ * Where the status cannot be had, the old map stays, but for a proxy whose port is another user's by now: an old tailnet
+ * is better than none. Where there is a status but no proxy, the map is made without one: names then still resolve and
+ * connects fail at once, instead of both leaving in the clear. Where there is no daemon to ask, but a proxy is named, the
+ * map is made of what that implies.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -152,6 +153,50 @@ static bool made_since(const struct ts_map *m, int64_t began)
 	return made >= began && made <= now_ns(CLOCK_REALTIME);
 }
 
+/* Whether a proxy that was found, and not named, is at a port that is another user's now. Says so. */
+static bool is_taken(const struct ts_map_settings *set, const struct ts_map *m)
+{
+	char at[TS_ADDR_TEXT_MAX], who[160];
+	struct ts_owner owner;
+	struct ts_endpoint e;
+
+	for (unsigned i = 0; m->base && ts_map_endpoint(m, i, &e) == 1; i++) {
+		if (e.flags & TS_PROXY_CONFIGURED || !ts_ip_is_loopback(e.addr.ip))
+			continue;
+		ts_owner_find(&e.addr, ts_source_daemon(set), &owner);
+		if (owner.kind != TS_OWNER_STRANGER)
+			continue;
+		ts_addr_format(&e.addr, at);
+		ts_tool_error("%s belongs to %s, now: nothing goes there any more", at, ts_owner_text(&owner, who, sizeof(who)));
+		return true;
+	}
+	return false;
+}
+
+/* Where no map can be made the old one stays, but not with a proxy that has become a stranger's. */
+static void strike_taken(const struct ts_conf *conf, const struct ts_map_settings *set, const struct ts_map *old)
+{
+	struct ts_map_header h;
+	uint8_t *file;
+	int err;
+
+	if (!is_taken(set, old))
+		return;
+	h = ts_map_header(old);
+	file = malloc(h.data_len);
+	if (!file)
+		return;
+	memcpy(file, old->base, h.data_len);
+	h.endpoints.count = 0;
+	h.state = TS_STATE_STOPPED; /* so that it is made again as soon as the daemon is back */
+	h.generation++;
+	memcpy(file, &h, sizeof(h));
+	err = ts_map_seal(file, h.data_len) ? ts_map_install(conf->map_path, file, h.data_len) : -EBADMSG;
+	if (err)
+		say_place(conf->map_path, err);
+	free(file);
+}
+
 static int make(const struct ts_conf *conf, struct ts_map_settings *set, const struct ts_map *old)
 {
 	struct ts_tailnet tn;
@@ -168,8 +213,10 @@ static int make(const struct ts_conf *conf, struct ts_map_settings *set, const s
 		else
 			err = ts_settings_assume_tailnet(set) ? 0 : -ENOMEM;
 	}
-	if (err)
+	if (err) {
+		strike_taken(conf, set, old);
 		goto out;
+	}
 	if (wants_proxy(&tn))
 		no_proxy = ts_discover(set, old, conf->map_path);
 	if (no_proxy == -EINVAL || no_proxy == -ENOMEM) {

@@ -172,6 +172,40 @@ def daemons_user(t):
     t.launcher("--status", t.status_file(), "sync").bad("another user", status=1)
 
 
+@test("a port that a stranger takes after the daemon is gone: the old map stays, without that proxy, until the daemon is back")
+def taken_from_daemon(t):
+    theirs = others(t)
+    daemon = t.sim("--socks5", "1055", api=API)
+    t.page(3000)
+    fetches(t, daemon)
+    daemon.process.terminate()
+    daemon.process.wait()
+    t.launcher("sync").bad("no tailscaled", status=1)
+    assert carriers(t), "a proxy that is nobody's stays"
+    met = stranger(t, theirs, "--socks5", "1055")
+    done = t.launcher("sync").bad("no tailscaled", status=1)
+    assert f"127.0.0.1:1055 belongs to user {MALLORY}, another user, now" in done.err, done
+    t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/").bad(status=7)
+    assert not carriers(t) and "100.90.56.90" in t.launcher("resolve", NAME1).good()
+    assert t.launcher("sync").bad(status=1).err.count("belongs to") == 0
+    assert met() == 0
+    t.sim("--socks5", "1080", api=API)
+    until(lambda: t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/").out == "a page\n", "a page through the daemon's new proxy")
+
+
+@test("a named proxy stays in the old map whoever has its port")
+def taken_from_named(t):
+    theirs = others(t)
+    daemon = t.sim("--socks5", "1055", api=API)
+    env = {"TSPROXY_SOCKET": API, "TSPROXY_SOCKS5": "127.0.0.1:1055"}
+    t.launcher("sync", env=env).good()
+    daemon.process.terminate()
+    daemon.process.wait()
+    stranger(t, theirs, "--socks5", "1055")
+    t.launcher("sync", env=env).bad(status=1)
+    assert carriers(t, env=env)
+
+
 @test("another user's daemon in a usual place hides nothing of this user's own; alone it is told, and not asked")
 def anothers_daemon(t):
     theirs = others(t)
