@@ -60,7 +60,7 @@ static int decide(int fd, const struct ts_addr *to, const struct ts_udp *u, cons
 static int relay_to(const struct msghdr *msg, struct ts_udp *u, const struct ts_udp_view *v, const struct ts_addr *to, struct ts_udp_way *r)
 {
 	if (v->family == AF_INET && ((struct sockaddr *)msg->msg_name)->sa_family == AF_INET6)
-		return TS_UDP_PASS;	/* EAFNOSUPPORT */
+		return -EAFNOSUPPORT;
 	r->head_len = (uint8_t)ts_udp_header_write(r->head, to);
 	r->named = true;
 	if (r->head_len > u->expect)
@@ -302,6 +302,16 @@ static ssize_t pass(int fd, const struct msghdr *msg, int flags)
 	return n < 0 ? -ts_errno : n;
 }
 
+/* To what waits in the kernel. The address of such a piece does not count, and by now another thread may have sent what waited. */
+static ssize_t pass_piece(int fd, const struct msghdr *msg, int flags)
+{
+	struct msghdr piece = *msg;
+
+	piece.msg_name = NULL;
+	piece.msg_namelen = 0;
+	return pass(fd, &piece, flags);
+}
+
 /* A piece for the datagram that is being put together, in the kernel or, while the relay is not known, in the queue. */
 static ssize_t append(int fd, struct ts_udp *u, struct ts_udp_view *v, const struct msghdr *msg, int flags)
 {
@@ -309,7 +319,7 @@ static ssize_t append(int fd, struct ts_udp *u, struct ts_udp_view *v, const str
 	int err;
 
 	if (u->beside)
-		return pass(fd, msg, flags);
+		return pass_piece(fd, msg, flags);
 	err = v->pending ? ts_udp_settle_for(fd, u, v, flags) : 0;
 	if (err && err != -EAGAIN)
 		return -EHOSTUNREACH;
@@ -330,7 +340,7 @@ static ssize_t append(int fd, struct ts_udp *u, struct ts_udp_view *v, const str
 		if (err != -EAGAIN)
 			return err ? err : (ssize_t)len;
 	}
-	return pass(fd, msg, flags);
+	return pass_piece(fd, msg, flags);
 }
 
 /* The relay is not known yet. */
