@@ -74,6 +74,7 @@ static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, 
 	f->state = TS_FLOW_STARTING;
 	f->reader_tid = ts_lock_owner(&ts_fdtab_lock);
 	f->family = family;
+	f->start_us = ts_trace_on ? ts_trace_now() : 0;
 	f->proxy = proxy->addr;
 	f->offline = d->offline;
 	f->local_port = local_port;
@@ -179,13 +180,24 @@ static bool read_chosen(int fd, const struct ts_addr *to, uint16_t *port, bool *
 	return noted || !*port || !ts_ip_is_loopback(local.ip) || ts_ip_is_loopback(to->ip);
 }
 
+/* Whether another thread has begun a connect since the caller saw that there was none. Lock held. */
+static bool begun_meanwhile(int fd)
+{
+	int state;
+
+	if (ts_flow_of(fd))
+		return true;
+	state = ts_fd_get_flags(fd) & TS_FD_NEW ? 0 : ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff;
+	return state && state != TCP_CLOSE;
+}
+
 /* `*gone`: it failed because the proxy takes no connections, and the socket is as it was. */
 static int connect_new(int fd, const struct ts_addr *to, int family, const struct ts_decision *d,
 		       const struct ts_proxy *proxy, bool v6only, int flags, bool *gone)
 {
 	long file_flags = ts_sys(SYS_fcntl, fd, F_GETFL, 0);
 	bool nonblocking = file_flags & O_NONBLOCK || flags & MSG_DONTWAIT;
-	bool options = (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_OPTIONS)) != TS_FD_NEW;
+	bool options = (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_OPTIONS)) != TS_FD_NEW, begun;
 	uint16_t local_port = 0;
 	struct ts_waited w;
 	struct ts_sigio sigio;
@@ -198,12 +210,11 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 	if (options && !read_chosen(fd, to, &local_port, &v6only))
 		return -EINVAL;	/* as the kernel's routing says of a loopback source, ip_route_output_key */
 	ts_lock(&ts_fdtab_lock);
-	f = flow_begin(fd, to, family, d, proxy, local_port, v6only);
+	begun = begun_meanwhile(fd);
+	f = begun ? NULL : flow_begin(fd, to, family, d, proxy, local_port, v6only);
 	ts_unlock(&ts_fdtab_lock);
 	if (!f)
-		return -EAGAIN;
-	if (ts_trace_on)
-		f->start_us = ts_trace_now();
+		return begun ? connect_pending(fd, flags) : -EAGAIN;
 	ts_debug("fd %d: connecting to %a through %a", fd, to, &proxy->addr);
 	ts_sigio_hold(fd, nonblocking ? file_flags : 0, &sigio);
 	err = ts_tcp_reach_proxy(fd, &proxy->addr, family, flags, nonblocking ? NULL : &w);
