@@ -40,8 +40,8 @@ enum ts_fd_flag {
 };
 
 extern uint16_t ts_fd_flags[TS_FD_MAX];
-extern int ts_flow_count;	/* descriptors with TS_FD_FLOW in this process */
-extern bool ts_fd_datagrams;	/* TS_FD_DATAGRAM was set on one, once */
+extern _Atomic int ts_flow_count;	/* descriptors with TS_FD_FLOW in this process */
+extern _Atomic bool ts_fd_datagrams;	/* TS_FD_DATAGRAM was set on one, once */
 extern struct ts_lock ts_fdtab_lock;
 
 enum ts_flow_state {
@@ -87,7 +87,7 @@ static inline unsigned ts_fd_get_flags(int fd)
 /* True where the descriptor may belong to a flow. Two loads; no lock. */
 static inline bool ts_fd_has_flow(int fd)
 {
-	return __builtin_expect(__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) != 0, 0) && ts_fd_get_flags(fd) & TS_FD_FLOW;
+	return __builtin_expect(ts_flow_count != 0, 0) && ts_fd_get_flags(fd) & TS_FD_FLOW;
 }
 
 /* True where reading and writing may concern us: a flow, or datagrams through a relay. */

@@ -27,7 +27,7 @@ struct ts_identity {
 #define TS_PLAIN_MAX 16384	/* descriptors above are looked up each time */
 
 struct ts_plain {
-	in_port_t local, peer;	/* network order; 0: not known */
+	_Atomic in_port_t local, peer;	/* network order; 0: not known */
 };
 extern struct ts_plain ts_plain[TS_PLAIN_MAX];
 
@@ -51,7 +51,7 @@ static inline bool ts_plain_peer(int fd, in_port_t port)
 static inline void ts_plain_forget(int fd)
 {
 	if ((unsigned)fd < TS_PLAIN_MAX && (ts_plain[fd].local || ts_plain[fd].peer))
-		ts_plain[fd] = (struct ts_plain){ 0, 0 };
+		ts_plain[fd].local = ts_plain[fd].peer = 0;
 }
 
 /* Writes it into a connected socket. 0 or -errno. */

@@ -10,6 +10,6 @@
  * done (streams.h). Once a process. With ts_fdtab_lock held.
  */
 void ts_stream_io_take(void);
-extern bool ts_stream_io_taken;
+extern _Atomic bool ts_stream_io_taken;
 
 #endif

@@ -20,7 +20,7 @@
 #include "tsproxy/fdtab.h"
 #include "tsproxy/route.h"
 
-extern int ts_udp_count;	/* descriptors with TS_FD_UDP in this process */
+extern _Atomic int ts_udp_count;	/* descriptors with TS_FD_UDP in this process */
 
 /* A descriptor with TS_FD_SHARED: takes over what another process did. True where it has an association. */
 bool ts_udp_shared(int fd);
@@ -120,10 +120,10 @@ void ts_udp_fd_duplicated(int from, int to);
  * An association in the making does not stop a socket that does not block: its datagrams queue meanwhile. Nothing in the kernel
  * would end a program's wait when it is made, so while there are any, waits are cut into pieces.
  */
-extern int ts_udp_pending_count;
+extern _Atomic int ts_udp_pending_count;
 static inline bool ts_udp_any_pending(void)
 {
-	return __builtin_expect(__atomic_load_n(&ts_udp_pending_count, __ATOMIC_RELAXED) != 0, 0);
+	return __builtin_expect(ts_udp_pending_count != 0, 0);
 }
 #define TS_UDP_PIECE_NS 1000000l
 /* Goes on with all of them. True where anything came of it, so that what looked ready may be no more. */
@@ -132,11 +132,11 @@ bool ts_udp_advance(void);
  * A thread that was asleep before is woken: in an epoll set by a stand-in (epreg.h), elsewhere by a datagram that is taken out again
  * at once. These count those that came and went.
  */
-extern unsigned ts_udp_nudges, ts_udp_hushes;
+extern _Atomic unsigned ts_udp_nudges, ts_udp_hushes;
 /* False where nothing of this can happen to a thread that goes to sleep now. */
 static inline bool ts_udp_may_nudge(void)
 {
-	return __builtin_expect(__atomic_load_n(&ts_fd_datagrams, __ATOMIC_RELAXED), 0) && !ts_single_threaded();
+	return __builtin_expect(ts_fd_datagrams, 0) && !ts_single_threaded();
 }
 /* Before a wait: takes those out. True where there was one. After a wait that ended too early: others, where there are none. */
 bool ts_udp_hush_all(void);

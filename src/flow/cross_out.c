@@ -99,7 +99,7 @@ bool ts_cross_exec(bool all)
 /* Registrations in sets that only this process has can be given back; others', a forked one may be waiting in. */
 static void registrations(void (*each)(int fd, const struct ts_flow *f))
 {
-	if (!__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) || ts_process() != TS_SELF)
+	if (!ts_flow_count || ts_process() != TS_SELF)
 		return;
 	ts_lock(&ts_fdtab_lock);
 	for (int fd = 0; fd <= ts_fd_highest(); fd++) {

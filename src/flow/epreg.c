@@ -31,15 +31,15 @@ struct reg {
 /* Mapped when the first registration is kept. */
 struct table {
 	struct reg regs[REGS_MAX];
-	uint32_t reg_of[TS_FD_MAX];	/* index + 1; 0: none */
+	_Atomic uint32_t reg_of[TS_FD_MAX];	/* index + 1; 0: none */
 };
-static struct table *table;
+static struct table *_Atomic table;	/* what is _Atomic here is read without ts_fdtab_lock */
 static uint32_t free_head, used;
 
 /* The first registration of `fd`, index + 1. */
 static uint32_t first_of(int fd)
 {
-	return table && (unsigned)fd < TS_FD_MAX ? __atomic_load_n(&table->reg_of[fd], __ATOMIC_RELAXED) : 0;
+	return table && (unsigned)fd < TS_FD_MAX ? table->reg_of[fd] : 0;
 }
 
 int ts_tags_used;
@@ -85,7 +85,9 @@ static struct reg *add(int epfd, int fd, const struct epoll_event *ev)
 	struct reg *r;
 	uint32_t i;
 
-	if (!table && !(table = ts_zero_pages(sizeof(*table), MAP_PRIVATE)))
+	if (!table)
+		table = ts_zero_pages(sizeof(*table), MAP_PRIVATE);
+	if (!table)
 		return NULL;
 	if (free_head) {
 		i = free_head - 1;
@@ -120,11 +122,12 @@ static void drop(struct reg *r)
 {
 	uint32_t i = (uint32_t)(r - table->regs) + 1;
 
-	for (uint32_t *p = &table->reg_of[r->fd]; *p; p = &table->regs[*p - 1].next)
-		if (*p == i) {
-			*p = r->next;
-			break;
-		}
+	if (table->reg_of[r->fd] == i)
+		table->reg_of[r->fd] = r->next;
+	else
+		for (uint32_t before = table->reg_of[r->fd]; before; before = table->regs[before - 1].next)
+			if (table->regs[before - 1].next == i)
+				table->regs[before - 1].next = r->next;
 	set_tagged(r, false);
 	r->used = false;
 	r->gen++;

@@ -23,8 +23,8 @@
 
 uint16_t ts_fd_flags[TS_FD_MAX];
 unsigned long ts_fd_waits[TS_FD_MAX / BITS];
-TS_EVERY_START int ts_flow_count;
-TS_EVERY_START bool ts_fd_datagrams;
+TS_EVERY_START _Atomic int ts_flow_count;
+TS_EVERY_START _Atomic bool ts_fd_datagrams;
 struct ts_lock ts_fdtab_lock;
 
 static int highest = -1;
@@ -107,7 +107,7 @@ static bool change_flags(int fd, unsigned set, unsigned clear, unsigned unless)
 	} while (after != before &&
 		 !__atomic_compare_exchange_n(&ts_fd_flags[fd], &before, after, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 	if ((before ^ after) & TS_FD_FLOW)
-		__atomic_fetch_add(&ts_flow_count, after & TS_FD_FLOW ? 1 : -1, __ATOMIC_RELAXED);
+		ts_flow_count += after & TS_FD_FLOW ? 1 : -1;
 	if (!(before & WAITS) != !(after & WAITS))
 		mark_waits(fd, after & WAITS);
 	return true;
@@ -119,8 +119,8 @@ void ts_fd_set_flags(int fd, unsigned set, unsigned clear)
 
 	if ((unsigned)fd >= TS_FD_MAX)
 		return;
-	if (set & TS_FD_DATAGRAM)
-		__atomic_store_n(&ts_fd_datagrams, true, __ATOMIC_RELAXED);
+	if (set & TS_FD_DATAGRAM && !ts_fd_datagrams)
+		ts_fd_datagrams = true;
 	while (set && fd > seen && !__atomic_compare_exchange_n(&highest, &seen, fd, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 	change_flags(fd, set, clear, 0);
@@ -322,9 +322,11 @@ struct ts_flow *ts_flow_with_cookie(uint64_t cookie)
 
 		if ((ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_SUSPECT)) != TS_FD_FLOW)
 			continue;
-		slot = tables->slot_of[fd];
+		slot = __atomic_load_n(&tables->slot_of[fd], __ATOMIC_RELAXED);
 		f = &pool->flow[slot];
-		if (f->cookie == cookie && f->gen == tables->view[slot].gen && f->state != TS_FLOW_OVER)
+		if (__atomic_load_n(&f->cookie, __ATOMIC_RELAXED) == cookie &&
+		    __atomic_load_n(&f->gen, __ATOMIC_RELAXED) == __atomic_load_n(&tables->view[slot].gen, __ATOMIC_RELAXED) &&
+		    __atomic_load_n(&f->state, __ATOMIC_RELAXED) != TS_FLOW_OVER)
 			return f;
 	}
 	return NULL;

@@ -16,6 +16,7 @@
 #include "tsproxy/map.h"
 #include "tsproxy/names.h"
 #include "tsproxy/remote.h"
+#include "tsproxy/shared.h"
 #include "tsproxy/sys.h"
 
 static bool in_list(const struct ts_prefix *list, unsigned count, const uint8_t ip[16])
@@ -167,24 +168,23 @@ static bool has_passed(const uint8_t ip[16], unsigned version)
 {
 	uint64_t words[2];
 	struct passed *p = passed_slot(ip, words);
-	unsigned seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
-	bool same = seq && !(seq & 1) && p->version == version && p->ip[0] == words[0] && p->ip[1] == words[1];
+	unsigned seq = ts_seq_begin(&p->seq);
+	bool same = seq && __atomic_load_n(&p->version, __ATOMIC_RELAXED) == version &&
+		    __atomic_load_n(&p->ip[0], __ATOMIC_RELAXED) == words[0] && __atomic_load_n(&p->ip[1], __ATOMIC_RELAXED) == words[1];
 
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return same && __atomic_load_n(&p->seq, __ATOMIC_RELAXED) == seq;
+	return same && ts_seq_holds(&p->seq, seq);
 }
 
 static void keep_passed(const uint8_t ip[16], unsigned version)
 {
 	uint64_t words[2];
 	struct passed *p = passed_slot(ip, words);
-	unsigned seq = __atomic_load_n(&p->seq, __ATOMIC_RELAXED);
 
-	if (seq & 1 || !__sync_bool_compare_and_swap(&p->seq, seq, seq + 1))
+	if (!ts_seq_try_change(&p->seq))
 		return;
-	p->version = version;
-	memcpy(p->ip, words, sizeof(words));
-	__atomic_store_n(&p->seq, seq + 2, __ATOMIC_RELEASE);
+	__atomic_store_n(&p->version, version, __ATOMIC_RELAXED);
+	ts_shared_write(p->ip, words, sizeof(words));
+	ts_seq_changed(&p->seq);
 }
 
 bool ts_route_has_passed(const struct ts_addr *to)

@@ -12,6 +12,7 @@
 #include "tsproxy/log.h"
 #include "tsproxy/map.h"
 #include "tsproxy/names.h"
+#include "tsproxy/shared.h"
 
 #define ENDPOINTS_MAX 8
 
@@ -22,8 +23,8 @@
  */
 static struct {
 	unsigned seq;
-	unsigned count;
-	unsigned version;	/* of the map: ts_live_version */
+	_Atomic unsigned count;
+	_Atomic unsigned version;	/* of the map: ts_live_version */
 	struct ts_proxy proxy[ENDPOINTS_MAX];
 } known;
 
@@ -47,21 +48,20 @@ static unsigned read_endpoints(struct ts_proxy out[ENDPOINTS_MAX])
 
 static unsigned endpoints(struct ts_proxy out[ENDPOINTS_MAX])
 {
-	unsigned version = ts_live_version(), seq = __atomic_load_n(&known.seq, __ATOMIC_ACQUIRE), n;
+	unsigned version = ts_live_version(), seq = ts_seq_begin(&known.seq), n;
 
-	if (!(seq & 1) && seq && known.version == version) {
+	if (seq && known.version == version) {
 		n = known.count;
-		memcpy(out, known.proxy, sizeof(known.proxy[0]) * (n <= ENDPOINTS_MAX ? n : 0));
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (__atomic_load_n(&known.seq, __ATOMIC_RELAXED) == seq)
+		ts_shared_read(out, known.proxy, sizeof(known.proxy[0]) * (n <= ENDPOINTS_MAX ? n : 0));
+		if (ts_seq_holds(&known.seq, seq))
 			return n;
 	}
 	n = read_endpoints(out);
-	if (!(seq & 1) && __sync_bool_compare_and_swap(&known.seq, seq, seq + 1)) {
+	if (ts_seq_try_change(&known.seq)) {
 		known.version = version;
 		known.count = n;
-		memcpy(known.proxy, out, sizeof(known.proxy[0]) * n);
-		__atomic_store_n(&known.seq, seq + 2, __ATOMIC_RELEASE);
+		ts_shared_write(known.proxy, out, sizeof(known.proxy[0]) * n);
+		ts_seq_changed(&known.seq);
 	}
 	return n;
 }
@@ -200,13 +200,12 @@ bool ts_route_socks5(bool v4_only, bool v6_only, struct ts_proxy *out)
 /* Whether no endpoint that the map knows has this port: the quick answer for nearly every address. */
 static bool no_such_port(uint16_t port)
 {
-	unsigned seq = __atomic_load_n(&known.seq, __ATOMIC_ACQUIRE);
-	bool none = !(seq & 1) && seq && known.version == ts_live_version();
+	unsigned seq = ts_seq_begin(&known.seq);
+	bool none = seq && known.version == ts_live_version();
 
 	for (unsigned i = 0; none && i < known.count && i < ENDPOINTS_MAX; i++)
-		none = known.proxy[i].addr.port != port;
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return none && __atomic_load_n(&known.seq, __ATOMIC_RELAXED) == seq;
+		none = __atomic_load_n(&known.proxy[i].addr.port, __ATOMIC_RELAXED) != port;
+	return none && ts_seq_holds(&known.seq, seq);
 }
 
 bool ts_route_is_proxy(const struct ts_addr *a)

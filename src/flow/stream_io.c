@@ -10,9 +10,9 @@
 #include "tsproxy/tcp.h"
 #include "tsproxy/udp.h"
 
-bool ts_stream_io_taken;
+_Atomic bool ts_stream_io_taken;
 static struct ts_streams libc;
-static bool late;	/* libc writes what is left in its streams after all destructors */
+static _Atomic bool late;	/* libc writes what is left in its streams after all destructors */
 
 __attribute__((destructor)) static void at_exit(void)
 {

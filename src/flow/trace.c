@@ -30,8 +30,8 @@ struct traced {
 	uint32_t sent, received;	/* of the handshake */
 };
 
-static struct traced *table;	/* TS_FD_MAX of them */
-static int owner;		/* the process whose connections are marked */
+static struct traced *_Atomic table;	/* TS_FD_MAX of them */
+static _Atomic int owner;		/* the process whose connections are marked */
 
 static int64_t microseconds(clockid_t clock)
 {

@@ -24,10 +24,11 @@
 #define ENDING_NS 5000000	/* a proxy that has the processor reads and sends in a tenth of that */
 
 static struct {
-	uint32_t used, free_head;
-	uint32_t slot_of[TS_FD_MAX];	/* + 1; 0 none */
+	_Atomic uint32_t used;
+	uint32_t free_head;
+	_Atomic uint32_t slot_of[TS_FD_MAX];	/* + 1; 0 none */
 	struct ts_udp udp[ASSOCIATIONS_MAX];
-} *tables;
+} *_Atomic tables;
 
 static uint64_t socket_cookie(int fd)
 {
@@ -38,40 +39,44 @@ static uint64_t socket_cookie(int fd)
 	return cookie;
 }
 
-void ts_udp_edit(struct ts_udp *u)
+void ts_udp_set_view(struct ts_udp *u, const struct ts_udp_view *v)
 {
-	__atomic_store_n(&u->seq, u->seq + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	ts_seq_change(&u->seq);
+	ts_shared_write(&u->view, v, sizeof(*v));
+	ts_seq_changed(&u->seq);
 }
 
-void ts_udp_edited(struct ts_udp *u)
+/* A whole copy of the view. */
+static void view_of(struct ts_udp *u, struct ts_udp_view *v)
 {
-	__atomic_store_n(&u->seq, u->seq + 1, __ATOMIC_RELEASE);
+	unsigned seq = ts_seq_begin(&u->seq);
+
+	ts_shared_read(v, &u->view, sizeof(*v));
+	v->seq = seq;
+	if (__builtin_expect(ts_seq_holds(&u->seq, seq), 1))
+		return;
+	ts_lock(&ts_fdtab_lock);
+	*v = u->view;
+	v->seq = u->seq;
+	ts_unlock(&ts_fdtab_lock);
 }
 
 struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v)
 {
 	struct ts_udp *u;
 	uint32_t slot;
-	unsigned seq;
 
-	if (!ts_fd_is_udp(fd) || !tables || !(slot = tables->slot_of[fd]))
+	if (!ts_fd_is_udp(fd))
+		return NULL;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);	/* who set the flag had written the slot before */
+	if (!tables || !(slot = tables->slot_of[fd]))
 		return NULL;
 	u = &tables->udp[slot - 1];
-	seq = __atomic_load_n(&u->seq, __ATOMIC_ACQUIRE);
-	memcpy(v, &u->view, sizeof(*v));
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	v->seq = seq;
-	if (__builtin_expect(!(seq & 1) && __atomic_load_n(&u->seq, __ATOMIC_RELAXED) == seq, 1))
-		return u;
-	ts_lock(&ts_fdtab_lock);
-	memcpy(v, &u->view, sizeof(*v));
-	v->seq = u->seq;
-	ts_unlock(&ts_fdtab_lock);
+	view_of(u, v);
 	return u;
 }
 
-TS_EVERY_START int ts_udp_count;
+TS_EVERY_START _Atomic int ts_udp_count;
 
 bool ts_udp_leads_to(int fd, const struct ts_udp *u)
 {
@@ -142,7 +147,9 @@ static struct ts_udp *take_slot(void)
 {
 	struct ts_udp *u = NULL;
 
-	if (!tables && !(tables = ts_zero_pages(sizeof(*tables), MAP_PRIVATE)))
+	if (!tables)
+		tables = ts_zero_pages(sizeof(*tables), MAP_PRIVATE);
+	if (!tables)
 		return NULL;
 	if (tables->free_head) {
 		u = &tables->udp[tables->free_head - 1];
@@ -185,14 +192,15 @@ static bool take_gro(int fd)
 /* Makes `fd` a socket with an association. Lock held. */
 static int install_locked(int fd, const struct ts_udp_link *link, const struct ts_udp_view *v)
 {
+	static const struct ts_addr none;
+	struct ts_udp_view view = *v;
 	struct ts_udp *u;
 
 	if ((unsigned)fd >= TS_FD_MAX || !(u = take_slot()))
 		return -ENOBUFS;
-	ts_udp_edit(u);
-	u->view = *v;
-	u->view.gso = ts_sock_get_int(fd, IPPROTO_UDP, UDP_SEGMENT);
-	ts_udp_name_set(&u->view.name, &u->view.name_len, &v->relay, v->family);
+	view.gso = ts_sock_get_int(fd, IPPROTO_UDP, UDP_SEGMENT);
+	ts_udp_name_set(&view.name, &view.name_len, &v->relay, v->family);
+	ts_udp_set_view(u, &view);
 	u->link = *link;
 	u->pending = NULL;
 	u->cookie = socket_cookie(fd);
@@ -210,12 +218,10 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->untold = false;
 	u->primed = ts_udp_primed(fd);
 	u->wishes = -1;
-	u->nudged.port = 0;
+	ts_shared_write(&u->nudged, &none, sizeof(none));
 	u->looked_ms = 0;
 	u->used_ms = 0;
-	u->carried.seq = 0;
-	memset(&u->carried.to, 0, sizeof(u->carried.to));
-	ts_udp_edited(u);
+	ts_udp_note_carried(u, &none);
 	lead_to(fd, u);
 	lead_others(fd, u);
 	ts_stream_io_take();
@@ -266,7 +272,7 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 {
 	struct ts_udp_link none = { .relay = v->relay, .fd = -1 };
 	struct ts_udp *u = ts_udp_of(fd);
-	struct ts_udp_view was;
+	struct ts_udp_view now = *v, was;
 
 	if (!u && (u = with_cookie(socket_cookie(fd))))
 		lead_to(fd, u);
@@ -280,14 +286,12 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 	was = u->view;
 	u->looked_ms = 0;
 	u->peeks = u->parked >= 0 || ts_udp_peek_offset(fd) >= 0;
-	ts_udp_edit(u);
-	u->view = *v;
-	u->view.gso = was.gso;
-	u->view.was = ts_addr_equal(&was.relay, &v->relay) ? was.was : was.relay;
-	ts_udp_name_set(&u->view.name, &u->view.name_len, &v->relay, v->family);
+	now.gso = was.gso;
+	now.was = ts_addr_equal(&was.relay, &v->relay) ? was.was : was.relay;
+	ts_udp_name_set(&now.name, &now.name_len, &v->relay, v->family);
 	if (v->head_len > u->expect)
 		u->expect = v->head_len;
-	ts_udp_edited(u);
+	ts_udp_set_view(u, &now);
 }
 
 int ts_udp_install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6only)
@@ -366,17 +370,11 @@ struct ts_udp *ts_udp_by_relay(const union ts_udp_name *from, socklen_t len, str
 
 	if (!tables || !ts_addr_from_sockaddr(&a, &from->sa, len) || !ts_route_may_meet_proxy(a.ip))
 		return NULL;
-	for (uint32_t i = 0; i < __atomic_load_n(&tables->used, __ATOMIC_RELAXED); i++) {
+	for (uint32_t i = 0; i < tables->used; i++) {
 		struct ts_udp *other = &tables->udp[i];
 
-		if ((other->view.relay.port != a.port && other->view.was.port != a.port) ||
-		    !ts_udp_from_relay(&other->view, from, len) || (!other->refs && ts_udp_now_ms() - other->left_ms > LEFT_MS))
-			continue;
-		ts_lock(&ts_fdtab_lock);
-		*v = other->view;
-		v->seq = other->seq;
-		ts_unlock(&ts_fdtab_lock);
-		if (ts_udp_from_relay(v, from, len))
+		view_of(other, v);
+		if (ts_udp_from_relay(v, from, len) && (other->refs || ts_udp_now_ms() - other->left_ms <= LEFT_MS))
 			return other;
 	}
 	return NULL;

@@ -12,6 +12,7 @@
 #include "sock.h"
 #include "tsproxy/udp.h"
 #include "tsproxy/handshake.h"
+#include "tsproxy/shared.h"
 #include "tsproxy/socks5.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/udp_header.h"
@@ -68,36 +69,44 @@ struct ts_udp_view {
 	int maker;		/* the process that has the control connection */
 };
 
+/* What is _Atomic, `view` and `carried` are read without ts_fdtab_lock; the first and the last are written without it, too. */
 struct ts_udp {
 	unsigned seq;		/* odd while `view` is being changed */
-	unsigned refs;		/* descriptors */
-	int64_t left_ms;	/* when there were none any more */
+	_Atomic unsigned refs;	/* descriptors */
+	_Atomic int64_t left_ms;	/* when there were none any more */
 	uint32_t next;		/* free list: index + 1 */
 	uint64_t cookie;
 	struct ts_udp_view view;
 	struct ts_udp_link link;
-	struct ts_udp_pending *pending;
-	bool gro;		/* the program's UDP_GRO; in the kernel it is off */
-	uint8_t expect;		/* the longest header that this socket's peers have: payloads behind such a one are received in place */
-	int wishes;		/* ts_udp_wishes; negative: to be asked again */
-	bool cork;		/* UDP_CORK */
-	uint32_t corked_bytes;	/* of a datagram that the kernel has not sent yet: MSG_MORE, UDP_CORK */
-	bool beside;		/* that goes past the relay */
-	bool strayed;		/* the kernel may take where a datagram in pieces went for the peer: ts_udp_send */
-	bool primed;		/* a header may wait in the kernel (udp_begin.c) */
-	bool peeks;		/* the kernel may have an offset for MSG_PEEK (udp_peek.c) */
+	struct ts_udp_pending *_Atomic pending;
+	_Atomic bool gro;	/* the program's UDP_GRO; in the kernel it is off */
+	_Atomic uint8_t expect;	/* the longest header that this socket's peers have: payloads behind such a one are received in place */
+	_Atomic int wishes;	/* ts_udp_wishes; negative: to be asked again */
+	_Atomic bool cork;	/* UDP_CORK */
+	_Atomic uint32_t corked_bytes;	/* of a datagram that the kernel has not sent yet: MSG_MORE, UDP_CORK */
+	_Atomic bool beside;	/* that goes past the relay */
+	_Atomic bool strayed;	/* the kernel may take where a datagram in pieces went for the peer: ts_udp_send */
+	_Atomic bool primed;	/* a header may wait in the kernel (udp_begin.c) */
+	_Atomic bool peeks;	/* the kernel may have an offset for MSG_PEEK (udp_peek.c) */
 	int parked;		/* the program's, while the kernel's is another; -1: it is not */
-	uint32_t peeked;	/* so many bytes of the kernel's, from the first that is there to be read, were peeked at */
-	bool untold;		/* no association could be had, and no call has said so yet */
-	struct ts_addr nudged;	/* where the datagram comes from that woke who was asleep (udp_rouse.c); no port: none is there */
-	bool heard;		/* since `looked_ms` a datagram came from the relay */
-	int64_t looked_ms;	/* when it was last made sure that the relay is there */
-	int64_t used_ms;	/* when it was last sent by */
+	_Atomic uint32_t peeked;	/* so many bytes of the kernel's, from the first that is there to be read, were peeked at */
+	_Atomic bool untold;	/* no association could be had, and no call has said so yet */
+	struct ts_addr nudged;	/* ts_udp_nudged */
+	_Atomic bool heard;	/* since `looked_ms` a datagram came from the relay */
+	_Atomic int64_t looked_ms;	/* when it was last made sure that the relay is there */
+	_Atomic int64_t used_ms;	/* when it was last sent by */
 	struct {
 		unsigned seq;	/* odd while it is being changed */
-		struct ts_addr to;
+		struct ts_addr to __attribute__((aligned(8)));
 	} carried;		/* the last destination that was found to be ours */
 };
+
+/* Where the datagram comes from that woke who was asleep (udp_rouse.c). False: none is there. */
+static inline bool ts_udp_nudged(const struct ts_udp *u, struct ts_addr *from)
+{
+	ts_shared_read(from, &u->nudged, sizeof(*from));
+	return from->port != 0;
+}
 
 /* The association of `fd`, with a consistent copy of what it takes to use it; null: none. No lock. */
 struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v);
@@ -123,9 +132,8 @@ bool ts_udp_leads_to(int fd, const struct ts_udp *u);
 int ts_udp_need(int fd, const struct ts_addr *to, int flags, struct ts_udp **u, struct ts_udp_view *v);
 /* Whether the program bound the socket to loopback, or connected it there: from such a source the kernel's routing knows no other way, EINVAL. */
 bool ts_udp_from_loopback(int fd);
-/* Changes of a view: between these two, with ts_fdtab_lock held. */
-void ts_udp_edit(struct ts_udp *u);
-void ts_udp_edited(struct ts_udp *u);
+/* Changes the view; its `seq` counts for nothing. Lock held. */
+void ts_udp_set_view(struct ts_udp *u, const struct ts_udp_view *v);
 /* A socket whose association failed has none. Lock held. */
 void ts_udp_forget_socket(struct ts_udp *u);
 /* The association of `fd` where it still is that socket's. Lock held. */
@@ -360,6 +368,8 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 void ts_udp_wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg, struct ts_udp_way *way);
 int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
 		   struct ts_udp_control *space, int segment);
+/* `to` was found to be ours, and need not be asked about again; no port: nothing was. */
+void ts_udp_note_carried(struct ts_udp *u, const struct ts_addr *to);
 /* A send that fails with `err` gives the socket a port all the same. */
 ssize_t ts_udp_refuse(int fd, const struct ts_udp *u, int err);
 /* The real call; where it says that the relay is gone and another can be had, once more. */
@@ -406,9 +416,9 @@ static inline bool ts_udp_from_relay(const struct ts_udp_view *v, const union ts
 /* Whether a datagram's source is the one that woke who was asleep. */
 static inline bool ts_udp_is_nudge(const struct ts_udp *u, const union ts_udp_name *from, socklen_t len)
 {
-	struct ts_addr a;
+	struct ts_addr a, nudged;
 
-	return u->nudged.port && ts_addr_from_sockaddr(&a, &from->sa, len) && ts_addr_equal(&a, &u->nudged);
+	return ts_udp_nudged(u, &nudged) && ts_addr_from_sockaddr(&a, &from->sa, len) && ts_addr_equal(&a, &nudged);
 }
 
 #endif

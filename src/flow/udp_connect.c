@@ -16,17 +16,18 @@
 
 static void set_peer(struct ts_udp *u, const struct ts_addr *to)
 {
-	ts_udp_edit(u);
-	u->view.connected = to != NULL;
+	struct ts_udp_view v = u->view;
+
+	v.connected = to != NULL;
 	if (to) {
-		if (!u->view.source)
-			u->view.source = ts_addr_is4(to) ? AF_INET : AF_INET6;
-		u->view.peer = *to;
-		u->view.head_len = (uint8_t)ts_udp_header_write(u->view.head, to);
-		if (u->view.head_len > u->expect)
-			u->expect = u->view.head_len;
+		if (!v.source)
+			v.source = ts_addr_is4(to) ? AF_INET : AF_INET6;
+		v.peer = *to;
+		v.head_len = (uint8_t)ts_udp_header_write(v.head, to);
+		if (v.head_len > u->expect)
+			u->expect = v.head_len;
 	}
-	ts_udp_edited(u);
+	ts_udp_set_view(u, &v);
 }
 
 /* The relay is not known yet: until then the kernel's peer is the proxy, at whose port nobody is heard who could send datagrams. */
@@ -148,8 +149,10 @@ void ts_udp_stayed(int fd)
 
 void ts_udp_left(int fd)
 {
+	static const struct ts_addr none;
 	union ts_udp_name name;
 	socklen_t len = sizeof(name);
+	struct ts_udp_view v;
 	struct ts_udp *u;
 
 	if (ts_process() != TS_SELF)
@@ -159,11 +162,11 @@ void ts_udp_left(int fd)
 	if (u && u->primed)
 		ts_udp_unprime(fd, u);
 	if (u)
-		u->carried.to.port = 0;	/* it has another address now, from which that may not be reached */
+		ts_udp_note_carried(u, &none);	/* it has another address now, from which that may not be reached */
 	if (u && u->view.source && ts_sys(SYS_getpeername, fd, &name, &len) != 0) {
-		ts_udp_edit(u);
-		u->view.source = 0;
-		ts_udp_edited(u);
+		v = u->view;
+		v.source = 0;
+		ts_udp_set_view(u, &v);
 	}
 	if (u && u->view.connected) {
 		set_peer(u, NULL);
@@ -247,9 +250,9 @@ int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t 
 		u->gro = number != 0;
 		done = 1;
 	} else if (u && name == UDP_SEGMENT && number >= 0 && number <= 0xffff) {
-		ts_udp_edit(u);
-		u->view.gso = number;
-		ts_udp_edited(u);
+		v = u->view;
+		v.gso = number;
+		ts_udp_set_view(u, &v);
 	} else if (u && name == UDP_CORK) {
 		u->cork = number != 0;
 		if (!number) {

@@ -142,19 +142,22 @@ int ts_udp_need(int fd, const struct ts_addr *to, int flags, struct ts_udp **u, 
 /* The proxy takes its time: until then the socket is as if it had just turned to the tailnet. */
 static int renew_later(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_attempt *attempt)
 {
+	struct ts_udp_pending *p;
 	int err = 2;
 
 	ts_lock(&ts_fdtab_lock);
-	if (ts_udp_of(fd) != u || u->pending || !(u->pending = ts_udp_pending_new(attempt, fd))) {
+	p = ts_udp_of(fd) == u && !u->pending ? ts_udp_pending_new(attempt, fd) : NULL;
+	if (!p) {
 		ts_udp_attempt_end(attempt);
 		err = -EHOSTUNREACH;
 	} else {
+		u->pending = p;
 		ts_udp_link_close(&u->link);
-		ts_udp_edit(u);
-		u->view.pending = true;
-		ts_udp_edited(u);
-		ts_udp_pending_begun(fd, u);
 		*v = u->view;
+		v->pending = true;
+		ts_udp_set_view(u, v);
+		ts_udp_pending_begun(fd, u);
+		v->seq = u->seq;
 	}
 	ts_unlock(&ts_fdtab_lock);
 	return err;
@@ -185,14 +188,14 @@ static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
 	}
 	ts_udp_link_close(&u->link);
 	u->link = link;
-	ts_udp_edit(u);
-	u->view.was = u->view.relay;
-	u->view.relay = link.relay;
-	u->view.pending = false;
-	u->view.maker = (int)ts_sys(SYS_getpid);
-	ts_udp_name_set(&u->view.name, &u->view.name_len, &link.relay, u->view.family);
-	ts_udp_edited(u);
 	*v = u->view;
+	v->was = v->relay;
+	v->relay = link.relay;
+	v->pending = false;
+	v->maker = (int)ts_sys(SYS_getpid);
+	ts_udp_name_set(&v->name, &v->name_len, &link.relay, v->family);
+	ts_udp_set_view(u, v);
+	v->seq = u->seq;
 	ts_unlock(&ts_fdtab_lock);
 	err = ts_udp_mark(fd, v);
 	if (v->connected)
@@ -207,15 +210,20 @@ int ts_udp_try_again(int fd, struct ts_udp *u, struct ts_udp_view *v)
 	return err == 2 ? -EAGAIN : err < 0 ? err : 0;
 }
 
-static bool own_link(const struct ts_udp *u)
+static bool has_own_link(const struct ts_udp *u)
 {
-	return u->link.page || u->link.fd >= 0;
+	bool has;
+
+	ts_lock(&ts_fdtab_lock);
+	has = u->link.page || u->link.fd >= 0;
+	ts_unlock(&ts_fdtab_lock);
+	return has;
 }
 
 /* The association that another process made, or the program that this process was before exec, ends with it. */
 static bool maker_gone(const struct ts_udp *u, const struct ts_udp_view *v)
 {
-	return !own_link(u) && (v->maker == (int)ts_sys(SYS_getpid) || ts_sys(SYS_kill, v->maker, 0) == -ESRCH);
+	return !has_own_link(u) && (v->maker == (int)ts_sys(SYS_getpid) || ts_sys(SYS_kill, v->maker, 0) == -ESRCH);
 }
 
 int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool suspect)
@@ -226,7 +234,7 @@ int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool su
 	if (!suspect && now - u->looked_ms < LOOK_MS)
 		return 0;
 	u->looked_ms = now;
-	if (!suspect && u->heard && own_link(u)) {
+	if (!suspect && u->heard && has_own_link(u)) {
 		u->heard = false;
 		return 0;
 	}

@@ -221,7 +221,7 @@ bool ts_udp_unread(int fd, int *out)
 
 	if (!u)
 		return false;
-	locks = u->peeks || u->nudged.port;
+	locks = u->peeks || ts_udp_nudged(u, &who);
 	if (locks)
 		ts_lock(&ts_fdtab_lock);
 	next = ts_udp_nudge_is_next(fd, u);

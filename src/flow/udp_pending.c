@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/udp.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -42,9 +43,9 @@ struct ts_udp_pending {
  */
 static int64_t untold_until_ms;
 
-int ts_udp_pending_count;
+_Atomic int ts_udp_pending_count;
 static struct ts_udp_pending *all;	/* ts_fdtab_lock */
-static unsigned moves;			/* of any of them, likewise */
+static _Atomic unsigned moves;		/* of any of them */
 
 struct ts_udp_pending *ts_udp_pending_new(const struct ts_udp_attempt *a, int fd)
 {
@@ -278,9 +279,7 @@ static int settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, str
 	}
 	u->link = *link;
 	u->pending = NULL;
-	ts_udp_edit(u);
-	u->view = v;
-	ts_udp_edited(u);
+	ts_udp_set_view(u, &v);
 	if (u->view.connected)
 		ts_sys(SYS_connect, fd, &u->view.name, u->view.name_len);
 	send_queue(fd, u, p);
@@ -353,7 +352,7 @@ int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadl
 	else
 		*v = u->view;
 	ts_unlock(&ts_fdtab_lock);
-	if (!p && v->pending && __atomic_exchange_n(&u->untold, false, __ATOMIC_RELAXED))
+	if (!p && v->pending && atomic_exchange(&u->untold, false))
 		return -EHOSTUNREACH;
 	if (!p && v->pending)
 		return ts_udp_try_again(fd, u, v);
@@ -392,7 +391,7 @@ int ts_udp_settle_for(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags
 bool ts_udp_advance(void)
 {
 	static unsigned rounds;
-	unsigned round = 0, before = __atomic_load_n(&moves, __ATOMIC_RELAXED);
+	unsigned round = 0, before = moves;
 	int fds[16], n;
 
 	if (ts_process() != TS_SELF)
@@ -416,5 +415,5 @@ bool ts_udp_advance(void)
 				ts_udp_settle(fds[i], u, &v, 0);
 		}
 	} while (n == 16);
-	return __atomic_load_n(&moves, __ATOMIC_RELAXED) != before;
+	return moves != before;
 }

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -160,18 +161,17 @@ void ts_udp_filter_unlock(void)
 }
 
 /* Another process of the family has a look when this changes. */
-static unsigned *changes;
-static unsigned seen;
+static _Atomic unsigned *_Atomic changes;
+static _Atomic unsigned seen;
 
 static void tell(void)
 {
-	unsigned now;
+	unsigned was;
 
 	if (!changes)
 		return;
-	now = __atomic_add_fetch(changes, 1, __ATOMIC_RELEASE);
-	if (seen == now - 1)
-		seen = now;
+	was = atomic_fetch_add(changes, 1);
+	atomic_compare_exchange_strong(&seen, &was, was + 1);
 }
 
 /* What a call that needs the socket to be ours is told, where the program's own filter does not let it. */
@@ -278,7 +278,7 @@ static void look_at_all(void)
 	unsigned now;
 
 	ts_lock(&ts_fdtab_lock);
-	now = __atomic_load_n(changes, __ATOMIC_ACQUIRE);
+	now = *changes;
 	for (int fd = 0; now != seen && fd <= ts_fd_highest(); fd++)
 		if (ts_fd_get_flags(fd) & TS_FD_SHARED)
 			ts_udp_arrived(fd);
@@ -288,7 +288,7 @@ static void look_at_all(void)
 
 bool ts_udp_shared(int fd)
 {
-	if (__atomic_load_n(changes, __ATOMIC_ACQUIRE) != seen && ts_process() == TS_SELF)
+	if (*changes != seen && ts_process() == TS_SELF)
 		look_at_all();
 	return ts_fd_get_flags(fd) & TS_FD_UDP;
 }

@@ -22,7 +22,7 @@
 
 #define SETS_MAX 32
 
-unsigned ts_udp_nudges, ts_udp_hushes;
+_Atomic unsigned ts_udp_nudges, ts_udp_hushes;
 
 /* --- epoll --- */
 
@@ -181,8 +181,8 @@ void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake)
 	len = sizeof(name);
 	if (r == 0 && wake && ts_sys(SYS_recvfrom, near, NULL, 0, MSG_DONTWAIT, &name, &len) == 0) {
 		ts_udp_let_in(fd, &u->view, &from);
-		u->nudged = from;
-		__atomic_add_fetch(&ts_udp_nudges, 1, __ATOMIC_SEQ_CST);
+		ts_shared_write(&u->nudged, &from, sizeof(from));
+		ts_udp_nudges++;
 		ts_sys(SYS_sendto, near, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &name, len);
 	}
 	ts_sys(SYS_close, near);
@@ -192,14 +192,17 @@ bool ts_udp_nudge_is_next(int fd, struct ts_udp *u)
 {
 	union ts_udp_name from;
 	socklen_t len = sizeof(from);
+	struct ts_addr nudged;
 
-	return u->nudged.port && ts_udp_peek_first(fd, u, NULL, 0, &from, &len) == 0 && ts_udp_is_nudge(u, &from, len);
+	return ts_udp_nudged(u, &nudged) && ts_udp_peek_first(fd, u, NULL, 0, &from, &len) == 0 && ts_udp_is_nudge(u, &from, len);
 }
 
 void ts_udp_hushed(struct ts_udp *u)
 {
-	u->nudged.port = 0;
-	__atomic_add_fetch(&ts_udp_hushes, 1, __ATOMIC_SEQ_CST);
+	static const struct ts_addr none;
+
+	ts_shared_write(&u->nudged, &none, sizeof(none));
+	ts_udp_hushes++;
 }
 
 bool ts_udp_hush(int fd, struct ts_udp *u)

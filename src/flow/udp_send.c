@@ -22,21 +22,19 @@
 
 static bool was_carried(struct ts_udp *u, const struct ts_addr *to)
 {
-	unsigned seq = __atomic_load_n(&u->carried.seq, __ATOMIC_ACQUIRE);
-	bool same = ts_addr_equal(&u->carried.to, to);
+	unsigned seq = ts_seq_begin(&u->carried.seq);
+	struct ts_addr last;
 
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return same && !(seq & 1) && __atomic_load_n(&u->carried.seq, __ATOMIC_RELAXED) == seq;
+	ts_shared_read(&last, &u->carried.to, sizeof(last));
+	return ts_addr_equal(&last, to) && ts_seq_holds(&u->carried.seq, seq);
 }
 
-static void note_carried(struct ts_udp *u, const struct ts_addr *to)
+void ts_udp_note_carried(struct ts_udp *u, const struct ts_addr *to)
 {
-	unsigned seq = __atomic_load_n(&u->carried.seq, __ATOMIC_RELAXED);
-
-	if (seq & 1 || !__sync_bool_compare_and_swap(&u->carried.seq, seq, seq + 1))
+	if (!ts_seq_try_change(&u->carried.seq))
 		return;
-	u->carried.to = *to;
-	__atomic_store_n(&u->carried.seq, seq + 2, __ATOMIC_RELEASE);
+	ts_shared_write(&u->carried.to, to, sizeof(*to));
+	ts_seq_changed(&u->carried.seq);
 }
 
 /* Of what was not carried a moment ago. */
@@ -91,7 +89,7 @@ int ts_udp_look_at(int fd, const struct msghdr *msg, struct ts_udp *u, const str
 		kind = decide(fd, to, u, v);
 		if (kind != TS_UDP_RELAY)
 			return kind;
-		note_carried(u, to);
+		ts_udp_note_carried(u, to);
 	}
 	return relay_to(msg, u, v, to, r);
 }
@@ -114,7 +112,7 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 	err = ts_udp_need(fd, &to, flags, u, v);
 	if (err)
 		return err;
-	note_carried(*u, &to);
+	ts_udp_note_carried(*u, &to);
 	return relay_to(msg, *u, v, &to, r);
 }
 

@@ -36,10 +36,10 @@ bool ts_udp_splices(int out, size_t n, unsigned flags)
 /* Old kernels cannot splice from such a socket at all. It is tried with one that has nothing to read. */
 static bool kernel_can(int out)
 {
-	static int known;	/* 1 it can, 2 it cannot */
+	static _Atomic int known;	/* 1 it can, 2 it cannot */
 	long fd, r;
 
-	if (__atomic_load_n(&known, __ATOMIC_RELAXED))
+	if (known)
 		return known == 1;
 	fd = ts_sys(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -47,7 +47,7 @@ static bool kernel_can(int out)
 	r = ts_sys(SYS_splice, fd, NULL, out, NULL, 1, SPLICE_F_NONBLOCK);
 	ts_sys(SYS_close, fd);
 	if (r == -EAGAIN || r == -EINVAL)
-		__atomic_store_n(&known, r == -EAGAIN ? 1 : 2, __ATOMIC_RELAXED);
+		known = r == -EAGAIN ? 1 : 2;
 	return r != -EINVAL;
 }
 

@@ -87,7 +87,7 @@ bool ts_wait_poll_concerns(const struct pollfd *fds, nfds_t n)
 {
 	if (ts_udp_any_pending() && ts_plausible(fds))
 		return true;
-	if (__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0 || !ts_plausible(fds))
+	if (ts_flow_count == 0 || !ts_plausible(fds))
 		return false;
 	for (nfds_t i = 0; i < n; i++)
 		if (ts_fd_get_flags(fds[i].fd) & (TS_FD_FLOW | TS_FD_TAGGED_SET))
@@ -184,7 +184,7 @@ static void poll_with(void *memory, void *arg)
 	bool again = false, alone = ts_single_threaded();	/* else another thread may complete a flow */
 
 	for (;;) {
-		unsigned hushes = __atomic_load_n(&ts_udp_hushes, __ATOMIC_SEQ_CST);
+		unsigned hushes = ts_udp_hushes;
 		bool forked = ts_udp_any_pending();
 		nfds_t pending = poll_prepare(fds, copy, n, &forked);
 		struct slice s;
@@ -210,7 +210,7 @@ static void poll_with(void *memory, void *arg)
 			ts_udp_hush_all();
 			again |= ts_udp_advance();
 		}
-		if (r > 0 && __atomic_load_n(&ts_udp_hushes, __ATOMIC_SEQ_CST) != hushes)
+		if (r > 0 && ts_udp_hushes != hushes)
 			again = true;	/* whoever took it out: what looked ready may have been that */
 		if (copy[n].revents & POLLIN) {
 			uint64_t drained;
@@ -266,7 +266,7 @@ bool ts_wait_select_concerns(int n, const fd_set *r, const fd_set *w, const fd_s
 {
 	const fd_set *sets[] = { r, w, x };
 
-	if (__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0 && !ts_udp_any_pending())
+	if (ts_flow_count == 0 && !ts_udp_any_pending())
 		return false;
 	for (int i = 0; i < 3; i++)
 		if (sets[i] && !ts_plausible(sets[i]))
@@ -280,7 +280,7 @@ bool ts_wait_select_concerns(int n, const fd_set *r, const fd_set *w, const fd_s
 
 		for (int i = 0; i < 3; i++)
 			asked |= sets[i] ? ((const unsigned long *)sets[i])[at / BITS] : 0;
-		if (asked & below & ts_fd_waits[at / BITS])
+		if (asked & below & __atomic_load_n(&ts_fd_waits[at / BITS], __ATOMIC_RELAXED))
 			return true;
 	}
 	return false;

@@ -16,7 +16,7 @@
 static struct {
 	int tid;	/* 0 free */
 	int pid;
-	int fd;		/* + 1; 0 none */
+	_Atomic int fd;	/* + 1; 0 none */
 } wakers[WAKERS_MAX];
 
 void ts_wait_wake(void)

@@ -109,8 +109,7 @@ static int call_with(const struct start *s, char *const envp[], bool told)
 
 static bool nothing_pending(void)
 {
-	return __builtin_expect(__atomic_load_n(&ts_flow_count, __ATOMIC_RELAXED) == 0, 1) &&
-	       __builtin_expect(__atomic_load_n(&ts_udp_count, __ATOMIC_RELAXED) == 0, 1);
+	return __builtin_expect(ts_flow_count == 0, 1) && __builtin_expect(ts_udp_count == 0, 1);
 }
 
 bool ts_exec_told(char *const envp[], bool all)

@@ -21,7 +21,7 @@ extern __typeof__(stdout) stdout __attribute__((weak));
 
 static bool any(void)
 {
-	return __builtin_expect(__atomic_load_n(&ts_udp_count, __ATOMIC_RELAXED) != 0, 0) && fileno && __fpending;
+	return __builtin_expect(ts_udp_count != 0, 0) && fileno && __fpending;
 }
 
 /* What ts_udp_begin says; `*fd`: of the stream. */

@@ -27,13 +27,13 @@ struct before {
 
 static struct before before_wait(bool timed)
 {
-	return (struct before){ timed ? ts_coarse_ns() : 0, __atomic_load_n(&ts_udp_nudges, __ATOMIC_RELAXED) };
+	return (struct before){ timed ? ts_coarse_ns() : 0, ts_udp_nudges };
 }
 
 static bool nudged(const struct before *b, int ready)
 {
 	return ready > 0 &&
-	       __builtin_expect(ts_udp_any_pending() || __atomic_load_n(&ts_udp_nudges, __ATOMIC_RELAXED) != b->nudges, 0);
+	       __builtin_expect(ts_udp_any_pending() || ts_udp_nudges != b->nudges, 0);
 }
 
 static struct timespec left_of(const struct before *b, const struct timespec *timeout)

@@ -20,6 +20,7 @@
 #include "tsproxy/answer.h"
 #include "tsproxy/hash.h"
 #include "tsproxy/name_kind.h"
+#include "tsproxy/shared.h"
 #include "tsproxy/sys.h"
 
 #define PATH "/etc/hosts"
@@ -36,7 +37,7 @@ struct identity {
 static struct {
 	unsigned turn;
 	struct identity of;
-	uint32_t mask;	/* of a bit's number */
+	_Atomic uint32_t mask;	/* of a bit's number */
 	uint8_t bits[FILTER_BYTES_MAX];	/* no more pages are touched than the file needs */
 } filter;
 
@@ -183,34 +184,33 @@ static uint32_t filter_bytes(uint64_t file_size)
 /* Fills the filter from the open file. */
 static void filter_fill(int fd)
 {
-	unsigned turn = __atomic_load_n(&filter.turn, __ATOMIC_RELAXED);
 	struct query q = { .fill = true };
 	struct identity before, after;
 	uint32_t bytes;
 
 	if (!identify(fd, &before) || ts_live_within(ts_live_now(), before.changed, SETTLED_NS) ||
-	    ts_live_now() < before.changed || turn & 1 ||
-	    !__atomic_compare_exchange_n(&filter.turn, &turn, turn + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+	    ts_live_now() < before.changed || !ts_seq_try_change(&filter.turn))
 		return;
-	/* What is stored from here on must not be seen before the odd turn is. */
-	__atomic_thread_fence(__ATOMIC_RELEASE);
 	bytes = filter_bytes(before.size);
 	filter.mask = 8 * bytes - 1;
-	memset(filter.bits, 0, bytes);
+	for (uint32_t i = 0; i < bytes; i++)
+		__atomic_store_n(&filter.bits[i], 0, __ATOMIC_RELAXED);
 	if (!read_words(&q, fd) || !identify(fd, &after) || memcmp(&before, &after, sizeof(before)) != 0)
 		memset(&before, 0, sizeof(before));
-	filter.of = before;
-	__atomic_store_n(&filter.turn, turn + 2, __ATOMIC_RELEASE);
+	ts_shared_write(&filter.of, &before, sizeof(before));
+	ts_seq_changed(&filter.turn);
 }
 
 /* 1 or 0: the filter is the file's and has the word or not; -1: it does not tell. */
 static int filter_ask(const struct identity *file, uint64_t hash)
 {
-	unsigned turn = __atomic_load_n(&filter.turn, __ATOMIC_ACQUIRE);
-	int ret = turn & 1 || memcmp(&filter.of, file, sizeof(*file)) != 0 ? -1 : filter_has(hash);
+	unsigned turn = ts_seq_begin(&filter.turn);
+	struct identity of;
+	int has;
 
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(&filter.turn, __ATOMIC_RELAXED) == turn ? ret : -1;
+	ts_shared_read(&of, &filter.of, sizeof(of));
+	has = memcmp(&of, file, sizeof(of)) != 0 ? -1 : filter_has(hash);
+	return ts_seq_holds(&filter.turn, turn) ? has : -1;
 }
 
 static bool search(struct query *q, uint64_t hash)

@@ -199,7 +199,8 @@ static void look_if_due(int64_t now)
 	if (some && !__atomic_compare_exchange_n(&looked, &last, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return;
 	ts_lock(&lock);
-	if (!ts_sandboxed() && (some || !ts_live_within(now, looked, LOOK_MISSING_NS))) {
+	last = __atomic_load_n(&looked, __ATOMIC_RELAXED);
+	if (!ts_sandboxed() && (some || !ts_live_within(now, last, LOOK_MISSING_NS))) {
 		follow();
 		__atomic_store_n(&looked, now, __ATOMIC_RELAXED);
 	}

@@ -15,6 +15,7 @@
 #include "tsproxy/buf.h"
 #include "tsproxy/conf.h"
 #include "tsproxy/guard.h"
+#include "tsproxy/shared.h"
 #include "tsproxy/sys.h"
 
 /* resolv.h's RES_TIMEOUT and RES_DFLRETRY, and the limits that libc puts on what the file says. */
@@ -173,31 +174,30 @@ static size_t own_domain(char *out, size_t cap)
 
 static struct {
 	unsigned seq;
-	int64_t read_ns;
-	size_t len;
+	_Atomic int64_t read_ns;
+	_Atomic size_t len;
 	char text[sizeof(((struct ts_resolv *)NULL)->text)];
 } kept;
 
 /* The host's domain and the file, in whose lines a later one wins. */
 static size_t read_text(char *buf, size_t cap)
 {
-	unsigned seq = __atomic_load_n(&kept.seq, __ATOMIC_ACQUIRE);
+	unsigned seq = ts_seq_begin(&kept.seq);
 	int64_t now = ts_live_now();
 	size_t len;
 
-	if (seq && !(seq & 1) && ts_live_within(now, kept.read_ns, KEEP_NS) && (len = kept.len) <= cap) {
-		memcpy(buf, kept.text, len);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (__atomic_load_n(&kept.seq, __ATOMIC_RELAXED) == seq)
+	if (seq && ts_live_within(now, kept.read_ns, KEEP_NS) && (len = kept.len) <= cap) {
+		ts_shared_read(buf, kept.text, len);
+		if (ts_seq_holds(&kept.seq, seq))
 			return len;
 	}
 	len = own_domain(buf, cap);
 	len += read_file(buf + len, cap - len);
-	if (!(seq & 1) && __sync_bool_compare_and_swap(&kept.seq, seq, seq + 1)) {
+	if (ts_seq_try_change(&kept.seq)) {
 		kept.read_ns = now;
 		kept.len = len;
-		memcpy(kept.text, buf, len);
-		__atomic_store_n(&kept.seq, seq + 2, __ATOMIC_RELEASE);
+		ts_shared_write(kept.text, buf, len);
+		ts_seq_changed(&kept.seq);
 	}
 	return len;
 }

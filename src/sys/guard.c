@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -12,6 +13,7 @@
 
 #include "tsproxy/elfaux.h"
 #include "tsproxy/log.h"
+#include "tsproxy/shared.h"
 #include "tsproxy/spawn.h"
 #include "tsproxy/sys.h"
 
@@ -72,14 +74,14 @@ const char *ts_object_dir(void)
 	const struct link_map *self = ts_link_map_self();
 	size_t len;
 
-	if (dir[0] || !self || !self->l_name)
+	if (__atomic_load_n(dir, __ATOMIC_ACQUIRE) || !self || !self->l_name)
 		return dir;
 	len = strlen(self->l_name);
 	while (len > 0 && self->l_name[len - 1] != '/')
 		len--;
 	if (len > 0 && len < sizeof(dir) - 1) {
-		memcpy(dir + 1, self->l_name + 1, len - 1);
-		dir[0] = self->l_name[0];	/* last: a reader that sees it sees the rest */
+		ts_shared_write(dir + 1, self->l_name + 1, len - 1);
+		__atomic_store_n(dir, self->l_name[0], __ATOMIC_RELEASE);	/* last: a reader that sees it sees the rest */
 	}
 	return dir;
 }
@@ -88,12 +90,13 @@ const char *ts_object_dir(void)
  * One page that the kernel empties in a child made by fork (MADV_WIPEONFORK, Linux 4.14) and that a
  * vfork child shares with its parent: so fork and vfork are told apart without hooking either.
  */
-static int *owner_page;
-static int owner_pid;
+static _Atomic int *_Atomic owner_page;
+static _Atomic int owner_pid;
 
 static void claim_process(int pid)
 {
 	void *page = (void *)ts_sys(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	_Atomic int *none = NULL;
 
 	owner_pid = pid;
 	if ((unsigned long)page > -4096ul)
@@ -102,8 +105,8 @@ static void claim_process(int pid)
 		ts_sys(SYS_munmap, page, 4096);
 		return;
 	}
-	*(int *)page = 1;
-	if (!__sync_bool_compare_and_swap(&owner_page, NULL, (int *)page))
+	*(_Atomic int *)page = 1;
+	if (!atomic_compare_exchange_strong(&owner_page, &none, (_Atomic int *)page))
 		ts_sys(SYS_munmap, page, 4096);
 }
 
@@ -120,9 +123,9 @@ enum ts_process ts_process(void)
 	if (owner_page && *owner_page)
 		return TS_VFORK_CHILD;
 	/* Forked. Locks held by threads that are not here free themselves: their owners are dead (below). */
+	owner_pid = pid;
 	if (owner_page)
 		*owner_page = 1;
-	owner_pid = pid;
 	return TS_SELF;
 }
 
