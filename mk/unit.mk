@@ -3,6 +3,12 @@
 # libFuzzer target whose corpus, tests/fuzz/corpus/NAME, also runs here as a plain test. A test that needs an object of the
 # preloaded library lists its sources: UNIT_SRC_NAME := src/flow/fdtab.c
 
+# A test named in ENGINE is linked with the engine itself, tests/unit/engine.h.
+
+ENGINE := flow_threads names_threads
+ENGINE_SRC := $(filter-out src/sys/mem.c src/hook/load% src/hook/syscall%,$(OBJECT_SRC))
+ENGINE_O := $(patsubst src/%.c,$(B)/engine/%.o,$(ENGINE_SRC))
+
 UNIT_SRC_guard := src/sys/guard.c src/sys/mem.c src/sys/elfaux.c src/sys/spawn.c
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -15,7 +21,7 @@ TEST_PREFIX ?=
 UNIT_ENV = $(if $(TEST_PREFIX),CK_FORK=no)
 unit_pick = $(if $(T),$(foreach t,$(1),$(if $(findstring $(T),$(t)),$(t))),$(1))
 
-.PHONY: check-unit asan fuzz
+.PHONY: check-unit asan tsan fuzz
 check-unit: $(patsubst %,$(B)/unit/%,$(call unit_pick,$(UNIT) $(FUZZ))) ## unit tests and fuzz corpora (T=part of a name, TEST_PREFIX=valgrind)
 	@test -n '$(strip $(call unit_pick,$(UNIT) $(FUZZ)))' || { echo 'no unit test is named $(T)' >&2; exit 1; }; \
 	failed=; \
@@ -34,6 +40,11 @@ asan: ## unit tests under address and undefined-behaviour sanitizers, in a build
 	@$(MAKE) --no-print-directory check-unit B=$(B)/asan O=-O1 \
 		SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 
+# gcc warns of fences, which ThreadSanitizer does not know; what they are between is atomic here.
+tsan: ## threads on one descriptor and on one map under ThreadSanitizer, in a build of their own
+	@$(MAKE) --no-print-directory check-unit B=$(B)/tsan O=-O1 UNIT="test_flow_threads test_names_threads" FUZZ= \
+		SAN="-fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan)"
+
 fuzz: $(FUZZ:%=$(B)/fuzz/%) ## fuzz each target for FUZZ_SECONDS (T=part of a name); finds go to build/fuzz
 	@for t in $(call unit_pick,$(FUZZ)); do \
 		mkdir -p $(B)/fuzz/corpus/$$t; \
@@ -50,9 +61,17 @@ $(B)/unit/%.o: tests/fuzz/%.c
 	$(CC) $(UNIT_CFLAGS) -c -o $@ $<
 
 define unit_program
-$(B)/unit/test_$(1): $(B)/unit/test_$(1).o $(patsubst src/%.c,$(B)/tool/%.o,$(UNIT_SRC_$(1))) $(B)/tool/libtool.a
+$(B)/unit/test_$(1): $(B)/unit/test_$(1).o $(if $(filter $(1),$(ENGINE)),$(B)/unit/engine.o $(ENGINE_O)) $(patsubst src/%.c,$(B)/tool/%.o,$(UNIT_SRC_$(1))) $(B)/tool/libtool.a
 	$$(CC) $$(SAN) -o $$@ $$^ $$(UNIT_LIBS)
 endef
+$(B)/unit/engine.o: UNIT_CFLAGS += -DTSPROXY_UNIT
+$(B)/engine/names/refresh.o: TOOL_CFLAGS += $(FOLDERS)
+$(B)/engine/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(TOOL_CFLAGS) -DTSPROXY_UNIT -fvisibility=hidden -c -o $@ $<
+
+$(ENGINE:%=$(B)/unit/test_%): | $(B)/tsproxy-sync $(B)/tsproxy-sim
 # Runs the programs themselves.
 $(B)/unit/test_tool_cli: | $(B)/tsproxy-sync $(B)/tsproxy-resolve $(B)/tsproxy-status
 $(foreach t,$(UNIT:test_%=%),$(eval $(call unit_program,$(t))))
