@@ -211,12 +211,19 @@ int ts_map_self(const struct ts_map *m, struct ts_map_answer *out);
 int ts_map_find_range(const struct ts_map *m, const uint8_t ip[16], struct ts_map_range *out);
 /* Endpoint number `i`. 1 or 0. `user` and `pass` are left empty. */
 int ts_map_endpoint(const struct ts_map *m, unsigned i, struct ts_endpoint *out);
+/* Route number `i` of split DNS, and its suffix, NUL-terminated. 1 or 0, or -EBADMSG. */
+int ts_map_dns_route(const struct ts_map *m, uint32_t i, struct ts_map_dns_route *out, char suffix[TS_NAME_MAX + 1]);
 /* The tailnet's MagicDNS suffix, NUL-terminated, "" where unknown. */
 void ts_map_suffix(const struct ts_map *m, char out[TS_NAME_MAX + 1]);
 /* True where `name` is this tailnet's suffix or ends with it and a dot before (any case, trailing dot allowed). */
 bool ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t len);
 /* The length of the longest configured remote-name suffix that `name` is, or lies under; 0: none. */
 size_t ts_map_name_remote(const struct ts_map *m, const char *name, size_t len);
+/* Whether the daemon carries connections, as far as the map knows. */
+static inline bool ts_map_is_running(const struct ts_map_header *h)
+{
+	return h->state != TS_STATE_STOPPED && h->state != TS_STATE_NEEDS_LOGIN;
+}
 /* Strings for people (status): copies at most cap-1 bytes and ends them with a NUL. Returns the full length. */
 size_t ts_map_str(const struct ts_map *m, struct ts_map_str s, char *out, size_t cap);
 

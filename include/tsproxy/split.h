@@ -25,7 +25,7 @@ struct ts_split {
 /* `suffix_len` where `name` ends with `suffix` as a domain name does (any case, one trailing dot allowed), else 0. */
 size_t ts_name_under(const char *name, size_t len, const char *suffix, size_t suffix_len);
 
-/* The route with the longest suffix that `name` lies under: of a setting's text (conf.h), of a map. 1 or 0. */
+/* The route with the longest suffix that `name` lies under: of a setting's text (conf.h), of a map. 1 or 0, or -EBADMSG (map.h). */
 int ts_split_find_text(const char *list, const char *name, size_t len, struct ts_split *out);
 int ts_map_find_split(const struct ts_map *m, const char *name, size_t len, struct ts_split *out);
 /* Whether it is one that is withheld (withheld.c). Without a map a name under ts.net waits for one, as any tailnet name does. 1 or 0. */

@@ -62,7 +62,7 @@ int ts_dns_lookup(struct ts_dns_work *w, const char *name, const uint16_t *types
 	if (!ts_split_find(name, strlen(name), &split))
 		return TRY_AGAIN;
 	if (split.withheld)
-		ts_info("%s: a tailnet's name, and there is no map: nobody is asked", name);
+		ts_info("%s: it may be a tailnet's name, and there is no map that could tell: nobody is asked", name);
 	else if (split.count == 0)
 		ts_warn("%s: its name servers speak only DNS over HTTPS, which is not spoken here", name);
 	if (split.count == 0)

@@ -127,7 +127,7 @@ static int ask_newest(const struct ts_addr *to, struct known *k)
 static struct ts_decision decide_by_map(const struct ts_addr *to, const struct known *k)
 {
 	const struct ts_decision pass = { .verdict = TS_PASS };
-	bool running = k->map.state != TS_STATE_STOPPED && k->map.state != TS_STATE_NEEDS_LOGIN;
+	bool running = ts_map_is_running(&k->map);
 
 	if (k->map.flags & TS_MAP_TUN || k->range == TS_RANGE_EXCLUDE)
 		return pass;

@@ -61,12 +61,12 @@ static const char *next_asked(struct search *s)
 	return step;
 }
 
-/* Whether a search domain can be ours at all: else a lookup costs no file. Without a map it may be one under ts.net. */
-static bool has_routes(void)
+/* Whether a search domain can be ours: a name server's of its own, the tailnet's, or without a map one under ts.net. */
+static bool may_be_ours(void)
 {
 	struct ts_map_header h;
 
-	return ts_conf.dns_route[0] || ts_live_header(&h) != 0 || (h.dns_routes.count && !(h.flags & TS_MAP_TUN));
+	return ts_conf.dns_route[0] || ts_live_header(&h) != 0 || !(h.flags & TS_MAP_TUN);
 }
 
 static void set_up(struct search *s, const char *name, size_t len)
@@ -94,7 +94,7 @@ static __attribute__((noinline)) bool has_step_of_ours(const char *name, size_t 
 	if (s.whole_first && !ts_libc_is_glibc())
 		return false;
 	while ((step = next(&s)) != NULL)
-		if (ts_split_find(step, strlen(step), &split))
+		if (ts_split_find(step, strlen(step), &split) || ts_live_name_under_suffix(step, strlen(step)))
 			return true;
 	return false;
 }
@@ -103,7 +103,7 @@ static bool wants(const char *name, int family, bool hosts)
 {
 	size_t len = ts_enabled() && name ? strlen(name) : 0;
 
-	if (len == 0 || !has_routes() || len > TS_NAME_MAX || name[len - 1] == '.' ||
+	if (len == 0 || !may_be_ours() || len > TS_NAME_MAX || name[len - 1] == '.' ||
 	    (hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len))))
 		return false;
 	return has_step_of_ours(name, len) && !(hosts && ts_hosts_has_name(name, family));

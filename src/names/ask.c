@@ -58,10 +58,16 @@ int ts_split_find(const char *name, size_t len, struct ts_split *out)
 {
 	struct ts_split of_map;
 	int found = ts_conf.dns_route[0] ? ts_split_find_text(ts_conf.dns_route, name, len, out) : 0;
+	int ret = ts_live_find_split(name, len, &of_map);
 
 	/* Of equals the process' own wins. */
-	if (ts_live_find_split(name, len, &of_map) == 1 && (!found || of_map.suffix_len > out->suffix_len)) {
+	if (ret == 1 && (!found || of_map.suffix_len > out->suffix_len)) {
 		*out = of_map;
+		found = 1;
+	}
+	/* A damaged map: it may be a name of one of these. */
+	if (ret == -EBADMSG && !found) {
+		*out = (struct ts_split){ .suffix_len = 1, .withheld = true };
 		found = 1;
 	}
 	return found || ts_withheld_find(name, len, out);
@@ -97,7 +103,7 @@ static enum ts_ask answer_split(const char *name, const struct ts_ask_how *how, 
 /* The map is damaged there, and the name may be a node's. As one of split DNS without a server it fails for the time being. */
 static enum ts_ask ask_nobody(const char *name)
 {
-	ts_info("%s: the map is damaged: nobody is asked", name);
+	ts_info("%s: the map is damaged where this would be: nobody is asked", name);
 	return TS_ASK_SPLIT;
 }
 
@@ -180,6 +186,8 @@ enum ts_ask ts_names_ask_addr(const uint8_t ip[16], bool hosts, struct ts_map_an
 		return TS_ASK_FOUND;
 	}
 	ret = ts_live_find_addr(ip, out);
+	if (ret != 1 && ts_ip_is_tailscale(ip) && ts_live_refresh(true))
+		ret = ts_live_find_addr(ip, out);
 	if (ret < 0 && ts_live_header(&h) == 0 && !(h.flags & TS_MAP_TUN))
 		return ask_nobody("an address");
 	if (ret != 1)

@@ -220,6 +220,8 @@ int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struc
 	if (found)
 		return found;
 	GET(m, offsetof(struct ts_map_header, suffix), &suffix);
+	if (suffix.len && !string_at(m, suffix))
+		return -EBADMSG;	/* whose name it is cannot be told */
 	if (under(m, suffix, key, len) && find_via(key, len, out))
 		return 1;
 	GET(m, offsetof(struct ts_map_header, flags), &flags);
@@ -316,6 +318,16 @@ void ts_map_suffix(const struct ts_map *m, char out[TS_NAME_MAX + 1])
 
 	GET(m, offsetof(struct ts_map_header, suffix), &s);
 	ts_map_str(m, s, out, TS_NAME_MAX + 1);
+}
+
+int ts_map_dns_route(const struct ts_map *m, uint32_t i, struct ts_map_dns_route *out, char suffix[TS_NAME_MAX + 1])
+{
+	struct ts_map_section routes = SECTION(m, dns_routes);
+
+	if (i >= routes.count)
+		return 0;
+	return element(m, routes, i, out, sizeof(*out)) && out->suffix.len <= TS_NAME_MAX &&
+	       copy_str(m, out->suffix, suffix, TS_NAME_MAX + 1) ? 1 : -EBADMSG;
 }
 
 bool ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t len)

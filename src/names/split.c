@@ -46,28 +46,21 @@ int ts_split_find_text(const char *list, const char *name, size_t len, struct ts
 
 int ts_map_find_split(const struct ts_map *m, const char *name, size_t len, struct ts_split *out)
 {
-	struct ts_map_section s = ts_map_header(m).dns_routes;
 	char suffix[TS_NAME_MAX + 1];
 	struct ts_map_dns_route r;
 	struct ts_addr server;
+	int ret;
 
 	*out = (struct ts_split){ .suffix_len = 0 };
-	for (uint32_t i = 0; i < s.count; i++) {
-		uint64_t at = s.off + (uint64_t)i * sizeof(r);
-
-		if (at + sizeof(r) > m->len)
-			break;
-		memcpy(&r, m->base + at, sizeof(r));
+	for (uint32_t i = 0; (ret = ts_map_dns_route(m, i, &r, suffix)) == 1; i++) {
 		/* They come longest first. */
 		if (r.suffix.len < out->suffix_len)
 			break;
-		if (r.suffix.len > TS_NAME_MAX)
-			continue;
 		memcpy(server.ip, r.ip, sizeof(r.ip));
 		server.port = r.port;
-		take(out, ts_name_under(name, len, suffix, ts_map_str(m, r.suffix, suffix, sizeof(suffix))), &server, r.flags);
+		take(out, ts_name_under(name, len, suffix, r.suffix.len), &server, r.flags);
 	}
-	return out->suffix_len != 0;
+	return ret < 0 ? ret : out->suffix_len != 0;
 }
 
 int ts_split_find_in(const char *list, const struct ts_map *m, const char *name, size_t len, struct ts_split *out)
@@ -75,7 +68,7 @@ int ts_split_find_in(const char *list, const struct ts_map *m, const char *name,
 	struct ts_split other;
 	int found = ts_split_find_text(list, name, len, out);
 
-	if (m && ts_map_find_split(m, name, len, &other) && (!found || other.suffix_len > out->suffix_len)) {
+	if (m && ts_map_find_split(m, name, len, &other) == 1 && (!found || other.suffix_len > out->suffix_len)) {
 		*out = other;
 		found = 1;
 	}

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "live.h"
+#include "tsproxy/dns_message.h"
 #include "tsproxy/names.h"
 #include "tsproxy/split.h"
 
@@ -27,6 +28,22 @@ static size_t reverse4(const char *name, size_t len)
 	return digits && number >= 64 && number < 128 ? zone : 0;
 }
 
+/* With a map: a name of another tailnet is public DNS's, where this one's is known; of addresses those that are this one's, or may be. */
+static bool is_withheld_by(const struct ts_map_header *h, const char *name, bool domain, bool four)
+{
+	struct ts_map_range range = { .kind = 0 };
+	uint8_t ip[16];
+
+	if (h->flags & TS_MAP_TUN)
+		return false;
+	if (domain)
+		return !ts_map_is_running(h) && h->suffix.len == 0;
+	if (!four || !ts_map_is_running(h))
+		return true;
+	return ts_dns_reverse(name, ip) &&
+	       (ts_ip_is_tailscale_service(ip) || ts_live_find_range(ip, &range) < 0 || range.kind == TS_RANGE_ROUTE);
+}
+
 int ts_withheld_find(const char *name, size_t len, struct ts_split *out)
 {
 	size_t domain = ts_name_under(name, len, "ts.net", strlen("ts.net"));
@@ -37,10 +54,9 @@ int ts_withheld_find(const char *name, size_t len, struct ts_split *out)
 	if (!domain && !six && !four)
 		return 0;
 	*out = (struct ts_split){ .suffix_len = domain + six + four, .withheld = true };
-	if (ts_live_header(&h) == 0 || (domain && ts_live_refresh(true) && ts_live_header(&h) == 0)) {
-		/* Whose the nodes' addresses are it says itself; others of that range nobody has. */
-		out->flags = TS_DNS_ROUTE_NO_SERVER;
-		return six != 0;
-	}
-	return domain || six || ts_live_meant();
+	if (ts_live_header(&h) != 0 && !(domain && ts_live_refresh(true) && ts_live_header(&h) == 0))
+		return domain || six || ts_live_meant();
+	/* Of the addresses that are nobody's there are no names. */
+	out->flags = ts_map_is_running(&h) ? TS_DNS_ROUTE_NO_SERVER : 0;
+	return is_withheld_by(&h, name, domain, four);
 }

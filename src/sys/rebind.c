@@ -20,6 +20,7 @@
  * dl_iterate_phdr holds the loader's lock over its list, so nothing that is looked at goes away meanwhile.
  * Not reached: a libc in a namespace of its own (dlmopen), which has its own errno and memory that our hooks know nothing of; and
  * before glibc 2.34 a libpthread or libresolv that only comes with the library.
+ * musl knows no RTLD_DEEPBIND, but has handles.
  */
 #include "tsproxy/rebind.h"
 
@@ -77,6 +78,12 @@ static bool is_glibc(const char *soname)
 		if (strcmp(part, soname) == 0)
 			return true;
 	return false;
+}
+
+/* musl is one object, whose name differs between distributions, and may be none. */
+static bool is_musl(const struct ts_symbols *o)
+{
+	return !is_glibc(o->soname) && ts_symbols_find(o, "__libc_start_main") && ts_symbols_find(o, "__errno_location");
 }
 
 /* What an object defines of our names; returns how many. `found` has room for all. */
@@ -147,8 +154,8 @@ static int look(struct dl_phdr_info *info, size_t size, void *arg)
 		w->behind = true;
 		definitions(&o, w->hook);
 		add_kin(w, info);
-	} else if (w->behind && is_glibc(o.soname) && w->part_count < PARTS) {
-		w->past_libc |= strcmp(o.soname, "libc.so.6") == 0;
+	} else if (w->behind && (is_glibc(o.soname) || is_musl(&o)) && w->part_count < PARTS) {
+		w->past_libc |= is_musl(&o) || strcmp(o.soname, "libc.so.6") == 0;
 		add_part(w, info, &o);
 	} else if (w->behind && !w->past_libc && definitions(&o, found)) {
 		if (w->kin_count == TS_REBIND_KIN)
