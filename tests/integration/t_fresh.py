@@ -10,9 +10,8 @@ import sys
 import time
 
 from harness import API, NAME1, NODE1, ROOT, SUFFIX, test, until
-from maps import age
+from maps import MAP, age
 
-MAP = "/run/user/0/tsproxy/default.map"
 CURRENT = 2         # include/tsproxy/refresh.h
 LOOK_UP = """
 import socket, sys

@@ -11,10 +11,8 @@ import subprocess
 import sys
 
 from harness import API, FQDN1, NAME1, NODE1, NODE1_V6, test, whole_user_namespace
-from t_fresh import age
+from maps import FOLDER, MAP, SPOILT, age, make_map
 
-FOLDER = "/run/user/0/tsproxy"
-MAP = f"{FOLDER}/default.map"
 # Prints what each call comes to: TCP and UDP to the addresses given, then each name given. In a chroot, if TEST_ROOT says so; with
 # TEST_LIMIT, without room for another descriptor.
 CLIENT = """
@@ -70,16 +68,6 @@ def refused(t, run, env=None, **more):
     assert NODE1 in done.err, f"the log does not say why: {done}"
 
 
-def make_map(t):
-    """A good map, and no daemon any more that would tell of a tailnet, or could be asked for another."""
-    status = t.status_file()
-    t.launcher("sync", env={"TSPROXY_STATUS": status, "TSPROXY_MAP": MAP})
-    for name in os.listdir(FOLDER):
-        if name != os.path.basename(MAP):
-            os.unlink(os.path.join(FOLDER, name))
-    assert os.path.getsize(MAP)
-
-
 @test("the launcher before the daemon is up: refused, by the same command again once it is up not")
 def launcher_first(t):
     asked = t.dns({"www.example.com": "192.0.2.1"})
@@ -127,39 +115,6 @@ def other_home(t):
         # A place that another user's launcher left is not this one's.
         t.tsproxy("setpriv", "--reuid=65534", "--clear-groups", "env", f"HOME={t.unprivileged_dir('home')}", "XDG_RUNTIME_DIR=",
                   t.build("tsproxy"), "--", "getent", "ahostsv4", NAME1).good(NODE1)
-
-
-def spoil(offset):
-    def do():
-        with open(MAP, "r+b") as f:
-            f.seek(offset)
-            byte = f.read(1)[0]
-            f.seek(offset)
-            f.write(bytes([byte ^ 0x40]))
-    return do
-
-
-def replace(make):
-    def do():
-        os.unlink(MAP)
-        make()
-    return do
-
-
-SPOILT = {
-    "empty": lambda: os.truncate(MAP, 0),
-    "cut": lambda: os.truncate(MAP, 100),
-    "spoilt": spoil(44),
-    "of another version": spoil(8),
-    "open to others": lambda: os.chmod(MAP, 0o666),
-    "somebody else's": lambda: os.chown(MAP, 12345, 12345),
-    "a folder": replace(lambda: os.mkdir(MAP)),
-    "a link": replace(lambda: os.symlink("/etc/passwd", MAP)),
-    "a link to nothing": replace(lambda: os.symlink("/nowhere", MAP)),
-    "a device": replace(lambda: os.mknod(MAP, 0o600 | 0o020000, os.makedev(1, 3))),
-    "a FIFO": replace(lambda: os.mkfifo(MAP)),
-    "a socket": replace(lambda: socket.socket(socket.AF_UNIX).bind(MAP)),
-}
 
 
 @test("a map that is there and cannot be used: refused, though nothing else tells of a tailnet")

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Map files, as far as tests change them: include/tsproxy/map.h is the format."""
 import os
+import socket
 import struct
 
+FOLDER = "/run/user/0/tsproxy"
+MAP = f"{FOLDER}/default.map"
 HEADER_LEN, DATA_LEN, MADE, STRINGS = 12, 16, 48, 96     # where the header has them
 WORD = (1 << 64) - 1
 
@@ -42,3 +45,45 @@ def flip(path, at):
         byte, = f.read(1)
         f.seek(at)
         f.write(bytes([byte ^ 1 << at % 8]))
+
+
+def make_map(t):
+    """A good map, and no daemon that would tell of a tailnet, or could be asked for another."""
+    status = t.status_file()
+    t.launcher("sync", env={"TSPROXY_STATUS": status, "TSPROXY_MAP": MAP})
+    for name in os.listdir(FOLDER):
+        if name != os.path.basename(MAP):
+            os.unlink(os.path.join(FOLDER, name))
+    assert os.path.getsize(MAP)
+
+
+def replace(make):
+    def do():
+        os.unlink(MAP)
+        make()
+    return do
+
+
+def fill(count):
+    with open(MAP, "r+b") as f:
+        f.write(b"\xff" * count)
+
+
+# What can become of a map file, so that it is there and cannot be used.
+SPOILT = {
+    "empty": lambda: os.truncate(MAP, 0),
+    "cut": lambda: os.truncate(MAP, 100),
+    "cut at its end": lambda: os.truncate(MAP, os.path.getsize(MAP) - 1),
+    "of another version": lambda: flip(MAP, 8),
+    "spoilt in its header": lambda: flip(MAP, MADE),
+    "spoilt in its body": lambda: flip(MAP, os.path.getsize(MAP) // 2),
+    "overwritten": lambda: fill(4096),
+    "open to others": lambda: os.chmod(MAP, 0o666),
+    "somebody else's": lambda: os.chown(MAP, 12345, 12345),
+    "a folder": replace(lambda: os.mkdir(MAP)),
+    "a link": replace(lambda: os.symlink("/etc/passwd", MAP)),
+    "a link to nothing": replace(lambda: os.symlink("/nowhere", MAP)),
+    "a device": replace(lambda: os.mknod(MAP, 0o600 | 0o020000, os.makedev(1, 3))),
+    "a FIFO": replace(lambda: os.mkfifo(MAP)),
+    "a socket": replace(lambda: socket.socket(socket.AF_UNIX).bind(MAP)),
+}
