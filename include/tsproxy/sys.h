@@ -7,6 +7,7 @@
 #define TSPROXY_SYS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "tsproxy/calls.h"
@@ -84,5 +85,8 @@ static inline bool ts_plausible(const void *p)
 {
 	return (uintptr_t)p >= 65536 && (uintptr_t)p < 1ull << 56;	/* vm.mmap_min_addr; user space */
 }
+
+/* Whether `len` bytes there can be read, of the kernel: a system call a page, for calls that take some of ours anyway. */
+bool ts_readable(const void *p, size_t len);
 
 #endif

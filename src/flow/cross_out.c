@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The ways by which a socket leaves this process or is shared with another: see cross.h. */
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -144,6 +145,8 @@ static bool each_right(const struct msghdr *msg, void (*each)(int fd))
 	const uint8_t *at = msg->msg_control, *end = at + msg->msg_controllen;
 	struct cmsghdr c;
 
+	if (msg->msg_controllen > INT_MAX)
+		return false;	/* ENOBUFS, ____sys_sendmsg */
 	while (ts_plausible(at) && (size_t)(end - at) >= sizeof(c)) {
 		memcpy(&c, at, sizeof(c));
 		if (c.cmsg_len < sizeof(c) || c.cmsg_len > (size_t)(end - at))

@@ -160,7 +160,7 @@ static int kernel_set(const struct reg *r, uint32_t events, uint64_t data)
 
 static int copy_event(const struct epoll_event *ev, struct epoll_event *out)
 {
-	if (!ts_plausible(ev))
+	if (!ts_readable(ev, sizeof(*ev)))
 		return -EFAULT;
 	memcpy(out, ev, sizeof(*out));
 	return 0;

@@ -7,6 +7,7 @@
 #ifndef TSPROXY_FLOW_UDP_H
 #define TSPROXY_FLOW_UDP_H
 
+#include <limits.h>
 #include <netinet/in.h>
 
 #include "sock.h"
@@ -353,6 +354,12 @@ void ts_udp_discard(int fd);
 
 #define TS_UDP_PIECES 14	/* of a message; what has more is seldom, and its list is not on the stack */
 #define TS_UDP_PIECES_MAX 1024	/* UIO_MAXIOV */
+
+/* Whether the kernel refuses to send it before it looks where to. */
+static inline bool ts_udp_is_refused(const struct msghdr *msg)
+{
+	return msg->msg_iovlen > TS_UDP_PIECES_MAX || (msg->msg_iovlen && !ts_plausible(msg->msg_iov)) || msg->msg_controllen > INT_MAX;
+}
 #define TS_UDP_RELAY_BYTES 8192	/* tailscaled's buffer, header included; it cuts silently what is longer */
 
 enum { TS_UDP_PASS, TS_UDP_RELAY, TS_UDP_NEED };

@@ -84,7 +84,7 @@ static int set(int fd, int name, const void *value, socklen_t len)
 	int number, err = ts_udp_filter_read(fd, &f);
 	bool ours = !err && f.record, associated = ts_udp_filter_view(&f, &v);
 
-	if (err || len < sizeof(number) || (!ours && name != SO_LOCK_FILTER))
+	if (err || (int)len < (int)sizeof(number) || (!ours && name != SO_LOCK_FILTER))
 		err = 0;
 	else if (fetch(&number, value, sizeof(number)))
 		err = -EFAULT;
@@ -141,7 +141,9 @@ int ts_udp_get_filter(int fd, void *value, socklen_t *len)
 		err = -EINVAL;
 	} else {
 		to = (struct iovec){ value, room ? f.n * sizeof(*f.program) : 0 };
-		err = ts_udp_scatter(fd, &all, (const void *)f.program, to.iov_len) ?: 1;
+		err = ts_udp_scatter(fd, &all, (const void *)f.program, to.iov_len);
+		if (!err)
+			err = ts_udp_writable(fd, len, sizeof(*len)) ? 1 : -EFAULT;
 		if (err == 1)
 			*len = f.n;
 	}

@@ -51,7 +51,7 @@ static enum added add(struct batch *b, const struct part *s, const struct msghdr
 	*err = 0;
 	if (b->count == BATCH)
 		return FULL;
-	if (msg->msg_iovlen > TS_UDP_PIECES || (msg->msg_iovlen && !ts_plausible(msg->msg_iov)))
+	if (msg->msg_iovlen > TS_UDP_PIECES || ts_udp_is_refused(msg))
 		return ALONE;
 	if (b->pieces + msg->msg_iovlen + 1 > BATCH_PIECES)
 		return FULL;

@@ -27,19 +27,6 @@ size_t ts_udp_length(const struct msghdr *msg)
 	return total;
 }
 
-/* rt_sigprocmask(2) reads the new mask before it looks what is to be done with it. */
-static bool readable(const void *p, size_t len)
-{
-	uintptr_t at = (uintptr_t)p & ~7ul, end = (uintptr_t)p + len;
-
-	if (len && !ts_plausible(p))
-		return false;
-	for (; at < end; at = (at | (PAGE - 1)) + 1)
-		if (ts_sys(SYS_rt_sigprocmask, ~0, at, NULL, 8) == -EFAULT)
-			return false;
-	return true;
-}
-
 bool ts_udp_writable(int fd, void *p, size_t len)
 {
 	uintptr_t at = (uintptr_t)p, end = at + len;
@@ -65,7 +52,7 @@ int ts_udp_gather(uint8_t *to, const struct msghdr *msg, size_t skip, size_t len
 			continue;
 		}
 		step = here - skip < len ? here - skip : len;
-		if (!readable((const uint8_t *)msg->msg_iov[i].iov_base + skip, step))
+		if (!ts_readable((const uint8_t *)msg->msg_iov[i].iov_base + skip, step))
 			return -EFAULT;
 		memcpy(to, (const uint8_t *)msg->msg_iov[i].iov_base + skip, step);
 		to += step;

@@ -399,8 +399,8 @@ ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 	int kind, saved = ts_errno;
 	ssize_t n;
 
-	if (msg->msg_iovlen > TS_UDP_PIECES_MAX || (msg->msg_iovlen && !ts_plausible(msg->msg_iov))) {
-		n = pass(fd, msg, flags);	/* the kernel refuses it before anything else */
+	if (ts_udp_is_refused(msg)) {
+		n = pass(fd, msg, flags);
 		goto out;
 	}
 	if (u && __builtin_expect(u->primed, 0))

@@ -85,10 +85,15 @@ static struct slice slice_of(int64_t deadline, bool at_once, bool has_waker)
 
 bool ts_wait_poll_concerns(const struct pollfd *fds, nfds_t n)
 {
-	if (ts_udp_any_pending() && ts_plausible(fds))
-		return true;
-	if (ts_flow_count == 0 || !ts_plausible(fds))
+	bool pending = ts_udp_any_pending();
+
+	if ((!pending && ts_flow_count == 0) || !ts_plausible(fds))
 		return false;
+	/* A length that is far off is the kernel's to refuse, EINVAL. */
+	if (n > FD_SETSIZE && (n > TS_FD_MAX || !ts_readable(fds, n * sizeof(*fds))))
+		return false;
+	if (pending)
+		return true;
 	for (nfds_t i = 0; i < n; i++)
 		if (ts_fd_get_flags(fds[i].fd) & (TS_FD_FLOW | TS_FD_TAGGED_SET))
 			return true;
@@ -266,7 +271,7 @@ bool ts_wait_select_concerns(int n, const fd_set *r, const fd_set *w, const fd_s
 {
 	const fd_set *sets[] = { r, w, x };
 
-	if (ts_flow_count == 0 && !ts_udp_any_pending())
+	if (n < 0 || (ts_flow_count == 0 && !ts_udp_any_pending()))
 		return false;
 	for (int i = 0; i < 3; i++)
 		if (sets[i] && !ts_plausible(sets[i]))

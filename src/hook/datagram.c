@@ -6,6 +6,8 @@
 
 #include "tsproxy/sys.h"
 
+#define BYTES_MAX 0x7ffff000	/* MAX_RW_COUNT: what the kernel makes of a longer buffer; in a list it is EINVAL */
+
 static ssize_t result(ssize_t r)
 {
 	if (r >= 0)
@@ -16,7 +18,7 @@ static ssize_t result(ssize_t r)
 
 ssize_t ts_datagram_recv(int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *addr_len)
 {
-	struct iovec iov = { buf, len };
+	struct iovec iov = { buf, len < BYTES_MAX ? len : BYTES_MAX };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
@@ -44,7 +46,7 @@ ssize_t ts_datagram_readv(int fd, const struct iovec *iov, int n, int flags)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
 
-	if (n < 0 || n > 1024 || !ts_plausible(iov) || nothing_asked(iov, n))
+	if (n < 0 || n > 1024 || !ts_readable(iov, (size_t)n * sizeof(*iov)) || nothing_asked(iov, n))
 		return ts_real()->readv(fd, iov, n);
 	return result(ts_udp_recv(fd, &msg, flags));
 }
@@ -58,7 +60,7 @@ ssize_t ts_datagram_recvmsg(int fd, struct msghdr *msg, int flags)
 
 ssize_t ts_datagram_send(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addr_len)
 {
-	struct iovec iov = { (void *)buf, len };
+	struct iovec iov = { (void *)buf, len < BYTES_MAX ? len : BYTES_MAX };
 	struct msghdr msg = { .msg_name = (void *)addr, .msg_namelen = addr ? addr_len : 0, .msg_iov = &iov, .msg_iovlen = 1 };
 
 	return result(ts_udp_send(fd, &msg, flags));
@@ -68,7 +70,7 @@ ssize_t ts_datagram_writev(int fd, const struct iovec *iov, int n, int flags)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
 
-	if (n < 0 || n > 1024 || !ts_plausible(iov) || nothing_asked(iov, n))
+	if (n < 0 || n > 1024 || !ts_readable(iov, (size_t)n * sizeof(*iov)) || nothing_asked(iov, n))
 		return ts_real()->writev(fd, iov, n);
 	return result(ts_udp_send(fd, &msg, flags));
 }

@@ -153,7 +153,7 @@ int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct tim
 	int64_t start;
 	int n;
 
-	if (ts_udp_any_pending()) {
+	if (ts_udp_any_pending() && !ts_is_bad_time(timeout)) {
 		struct wait w = { epfd, events, max, timeout ? timeout->tv_sec * 1000000000ll + timeout->tv_nsec : -1, mask, true };
 
 		if (in_pieces(&w, &n))

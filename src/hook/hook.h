@@ -16,6 +16,12 @@ void ts_fd_forget(int fd);
 /* Whether this process's pending connects or associations concern a program that is started now; `all`: whatever is closed on exec. */
 bool ts_exec_told(char *const envp[], bool all);
 
+/* Time-outs that the kernel refuses are the kernel's to refuse. */
+static inline bool ts_is_bad_time(const struct timespec *t)
+{
+	return t && (t->tv_sec < 0 || t->tv_nsec < 0 || t->tv_nsec >= 1000000000l);
+}
+
 /* -errno, as flow returns it, to what a system call's wrapper returns. */
 static inline int ts_result(int err)
 {

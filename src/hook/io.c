@@ -148,14 +148,9 @@ static __attribute__((noinline)) ssize_t receive(int fd, struct msghdr *msg, int
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	ssize_t r;
+	ssize_t r = receives_plainly(fd, flags) ? ts_real_state.table.recvmsg(fd, msg, flags) : receive(fd, msg, flags);
 
-	if (ts_plausible(msg) && !msg->msg_control && receives_plainly(fd, flags))
-		return ts_real_state.table.recvmsg(fd, msg, flags);
-	if (!has_control(msg))
-		return receive(fd, msg, flags);
-	r = receive(fd, msg, flags);
-	if (r >= 0)
+	if (r >= 0 && has_control(msg))
 		ts_cross_received(msg);
 	return r;
 }
@@ -298,6 +293,8 @@ static int send_each(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 	return (int)i;
 }
 
+#define MESSAGES_MAX 1024	/* UIO_MAXIOV: the kernel looks at no more, sendmmsg(2) */
+
 /* As in the kernel, messages before the first that fails are sent and counted. */
 int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 {
@@ -305,6 +302,8 @@ int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 
 	if (ts_fd_is_udp(fd))
 		return ts_datagram_sendmmsg(fd, msgs, n, flags);
+	if (n > MESSAGES_MAX)
+		n = MESSAGES_MAX;
 	if (flags & MSG_FASTOPEN)
 		return send_each(fd, msgs, n, flags);
 	for (unsigned int i = 0; i < n && ts_plausible(msgs); i++) {
@@ -333,7 +332,7 @@ static size_t there_is(int in, const off64_t *offset, size_t n)
 
 	if (ts_sys(SYS_ioctl, in, FIONREAD, &left) != 0 || at < 0)
 		return n;
-	at += left - (offset ? *offset : 0);
+	at += left - (offset && ts_readable(offset, sizeof(*offset)) ? *offset : 0);
 	return at < 0 ? 0 : (size_t)at < n ? (size_t)at : n;
 }
 

@@ -146,13 +146,14 @@ int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 	return r;
 }
 
-/* Answers an integer option as the kernel does: at most *len bytes, getsockopt(2). */
-static int answer_int(int value, void *out, socklen_t *len)
+/* Answers an integer option as the kernel does. It tells another one first, which is refused for the same reasons. */
+static int answer_int(int fd, int value, void *out, socklen_t *len)
 {
-	if (*len > sizeof(value))
-		*len = sizeof(value);
-	memcpy(out, &value, *len);
-	return 0;
+	int r = ts_real()->getsockopt(fd, SOL_SOCKET, SO_TYPE, out, len);
+
+	if (r == 0)
+		memcpy(out, &value, *len);
+	return r;
 }
 
 /* A socket that was for IPv6 only had to be opened to reach a proxy at an IPv4 address: the program's own setting is told. */
@@ -175,7 +176,7 @@ static int filter(int fd, int name, void *value, socklen_t *len)
 	if (r)
 		return r < 0 ? ts_result(r) : 0;
 	r = ts_real()->getsockopt(fd, SOL_SOCKET, name, value, len);
-	return r == 0 && name == SO_LOCK_FILTER && ts_udp_filter_is_locked(fd) ? answer_int(1, value, len) : r;
+	return r == 0 && name == SO_LOCK_FILTER && ts_udp_filter_is_locked(fd) ? answer_int(fd, 1, value, len) : r;
 }
 
 /* What is kept there for us, the program has not set. */
@@ -191,10 +192,12 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	bool is_pending;
 
 	if (ts_fd_is_udp(fd) && ts_plausible(value) && ts_plausible(len) && ts_udp_get_option(fd, level, name, &lowat))
-		return answer_int(lowat, value, len);
-	if (ts_plausible(len) && (int)*len >= 0 && ts_enabled() && __builtin_expect(has_none(fd, level, name), 0)) {
-		*len = 0;
-		return 0;
+		return answer_int(fd, lowat, value, len);
+	if (__builtin_expect(has_none(fd, level, name), 0) && ts_enabled()) {
+		r = answer_int(fd, 0, &lowat, len);
+		if (r == 0)
+			*len = 0;
+		return r;
 	}
 	if (__builtin_expect(level == SOL_SOCKET && ts_udp_is_filter(name), 0))
 		return filter(fd, name, value, len);
@@ -204,9 +207,9 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 		return ts_real()->getsockopt(fd, level, name, value, len);
 	is_pending = pending(fd);
 	if (level == SOL_SOCKET && name == SO_RCVLOWAT && ts_tcp_get_lowat(fd, &lowat))
-		return answer_int(lowat, value, len);
+		return answer_int(fd, lowat, value, len);
 	if (level == SOL_SOCKET && name == SO_ERROR && is_pending)
-		return answer_int(0, value, len);
+		return answer_int(fd, 0, value, len);
 	if (level == IPPROTO_IPV6 && name == IPV6_ADDRFORM && is_pending)
 		return ts_result(-ENOTCONN);
 	r = ts_real()->getsockopt(fd, level, name, value, len);
@@ -260,7 +263,8 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 		return done < 0 ? ts_result(done) : 0;
 	if (__builtin_expect(unusual(level, name), 0) && ts_fd_get_flags(fd) & TS_FD_NEW)
 		ts_fd_set_flags(fd, TS_FD_OPTIONS, 0);
-	if (ts_fd_has_flow(fd) && level == SOL_SOCKET && name == SO_RCVLOWAT && value && len >= sizeof(lowat)) {
+	if (ts_fd_has_flow(fd) && level == SOL_SOCKET && name == SO_RCVLOWAT && len >= sizeof(lowat) &&
+	    ts_readable(value, sizeof(lowat))) {
 		memcpy(&lowat, value, sizeof(lowat));
 		if (ts_tcp_set_lowat(fd, lowat))
 			return 0;
@@ -275,21 +279,28 @@ int shutdown(int fd, int how)
 	return ts_real()->shutdown(fd, how);
 }
 
+/* What is there to read or unsent, where the kernel counts what is ours. In SYN_SENT nothing is (tcp(7), SIOCINQ, SIOCOUTQ). */
+static bool counts(int fd, uint32_t request, int *n)
+{
+	*n = 0;
+	if (ts_fd_has_flow(fd) && (request == FIONREAD || request == TIOCOUTQ))
+		return pending(fd);
+	return ts_fd_is_udp(fd) && request == FIONREAD && ts_udp_unread(fd, n);
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
 	void *arg;
+	bool ours;
+	int n, r;
 
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	/* In SYN_SENT nothing is there to read or unsent (tcp(7), SIOCINQ, SIOCOUTQ), though our handshake's bytes may be. */
-	if (__builtin_expect(ts_fd_has_flow(fd), 0) && pending(fd) && ts_plausible(arg) &&
-	    ((uint32_t)request == FIONREAD || (uint32_t)request == TIOCOUTQ)) {
-		memset(arg, 0, sizeof(int));
-		return 0;
-	}
-	if (ts_fd_is_udp(fd) && (uint32_t)request == FIONREAD && ts_plausible(arg) && ts_udp_unread(fd, arg))
-		return 0;
-	return ts_real()->ioctl(fd, request, arg);
+	ours = counts(fd, (uint32_t)request, &n);
+	r = ts_real()->ioctl(fd, request, arg);
+	if (ours && r == 0)
+		memcpy(arg, &n, sizeof(n));
+	return r;
 }

@@ -102,12 +102,6 @@ int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size)
 	return poll_ms_again(fds, n, timeout, &b, ts_real()->__poll_chk(fds, n, timeout, size));
 }
 
-/* Time-outs that the kernel refuses are the kernel's to refuse. */
-static bool bad_time(const struct timespec *t)
-{
-	return t && (t->tv_sec < 0 || t->tv_nsec < 0 || t->tv_nsec >= 1000000000l);
-}
-
 static int poll_ts_again(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask, const struct before *b, int r)
 {
 	struct timespec t;
@@ -123,7 +117,7 @@ int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const si
 {
 	struct before b;
 
-	if (concerns(fds, n) && !bad_time(timeout))
+	if (concerns(fds, n) && !ts_is_bad_time(timeout))
 		return poll_ts(fds, n, timeout, mask);
 	if (!ts_udp_may_nudge())
 		return ts_real()->ppoll(fds, n, timeout, mask);
@@ -135,7 +129,7 @@ int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, co
 {
 	struct before b;
 
-	if (size / sizeof(*fds) >= n && concerns(fds, n) && !bad_time(timeout))
+	if (size / sizeof(*fds) >= n && concerns(fds, n) && !ts_is_bad_time(timeout))
 		return poll_ts(fds, n, timeout, mask);
 	if (!ts_udp_may_nudge())
 		return ts_real()->__ppoll_chk(fds, n, timeout, mask, size);
@@ -215,7 +209,7 @@ int pselect(int n, fd_set *r, fd_set *w, fd_set *x, const struct timespec *timeo
 
 	if (timeout)
 		t = *timeout;
-	if (__builtin_expect(!ts_wait_select_concerns(n, r, w, x), 1) || bad_time(timeout)) {
+	if (__builtin_expect(!ts_wait_select_concerns(n, r, w, x), 1) || ts_is_bad_time(timeout)) {
 		struct before b;
 		struct asked a;
 		int ready;
