@@ -201,13 +201,11 @@ static void refuse_really(int fd, int family, bool blocking)
 	ts_sys(SYS_connect, fd, &sa, sizeof(sa));
 	len = sizeof(err);
 	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	if (blocking)
+		return;	/* connect reports the error itself, and so does the kernel leave the socket then */
 	ts_addr_set4(&nowhere, loopback4, 0);
 	len = ts_addr_to_sockaddr(&nowhere, family, &sa);
-	/* A blocking connect would report the error itself; so where another call is to report it, one that never waits. */
-	if (blocking)
-		ts_sys(SYS_connect, fd, &sa, len);
-	else
-		ts_tcp_begin_connect(fd, &sa, len);
+	ts_tcp_begin_connect(fd, &sa, len);
 }
 
 /* `blocking`: connect itself reports the error, so the kernel must not keep it. */

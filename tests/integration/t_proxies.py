@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Other carriers: proxies that are no tailscaled, passwords, HTTP CONNECT, and programs that use a proxy themselves."""
+import errno
 import json
 import os
 import subprocess
@@ -226,6 +227,15 @@ for port in range(4000, 4000 + int(sys.argv[2])):
 ''')
     out = t.tsproxy(sys.executable, program, NODE1, len(kinds)).good().splitlines()
     assert out == [f"{4000 + i} serverhello True" for i in range(len(kinds)) for _ in range(2)], out
+
+
+@test("a refused connect returns though a firewall drops what goes to port 0, where sockets are led to be refused")
+def port_zero_dropped(t):
+    t.need("nft")
+    t.tailnet()
+    t.run(["nft", "add table inet t; add chain inet t in { type filter hook input priority 0; }; add rule inet t in tcp dport 0 drop"]).good()
+    program = "import socket, sys\nprint(socket.socket().connect_ex((sys.argv[1], 3999)))"
+    assert t.tsproxy(sys.executable, "-c", program, NODE1).good() == f"{errno.ECONNREFUSED}\n"
 
 
 @test("half-close is passed on where the proxy does, and ends the connection where it does not")
