@@ -86,7 +86,12 @@ static inline bool ts_plausible(const void *p)
 	return (uintptr_t)p >= 65536 && (uintptr_t)p < 1ull << 56;	/* vm.mmap_min_addr; user space */
 }
 
-/* Whether `len` bytes there can be read, of the kernel: a system call a page, for calls that take some of ours anyway. */
+/*
+ * Whether `len` bytes there can be read, of the kernel: a system call a page, for calls that take some of ours anyway. Whole words are
+ * read, so valgrind minds what was never written beside them.
+ */
 bool ts_readable(const void *p, size_t len);
+/* The same of a socket's integer option. */
+bool ts_option_readable(int fd, const int *value);
 
 #endif

@@ -241,7 +241,7 @@ int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t 
 		return set_peek_offset(fd, u, &v, value, len);
 	if ((level == IPPROTO_IP || level == IPPROTO_IPV6) && (u = ts_udp_get(fd, &v)))
 		u->wishes = -1;
-	if (level != IPPROTO_UDP || len < sizeof(number) || !ts_readable(value, sizeof(number)) || ts_process() != TS_SELF)
+	if (level != IPPROTO_UDP || len < sizeof(number) || !ts_option_readable(fd, value) || ts_process() != TS_SELF)
 		return 0;
 	memcpy(&number, value, sizeof(number));
 	ts_lock(&ts_fdtab_lock);

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "waker.h"
 #include "tsproxy/cancel.h"
@@ -83,15 +84,22 @@ static struct slice slice_of(int64_t deadline, bool at_once, bool has_waker)
 
 /* --- poll --- */
 
+static nfds_t most_descriptors(void)
+{
+	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+
+	ts_sys(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+	return limit.rlim_cur < TS_FD_MAX ? limit.rlim_cur : TS_FD_MAX;
+}
+
 bool ts_wait_poll_concerns(const struct pollfd *fds, nfds_t n)
 {
 	bool pending = ts_udp_any_pending();
 
 	if ((!pending && ts_flow_count == 0) || !ts_plausible(fds))
 		return false;
-	/* A length that is far off is the kernel's to refuse, EINVAL. */
-	if (n > FD_SETSIZE && (n > TS_FD_MAX || !ts_readable(fds, n * sizeof(*fds))))
-		return false;
+	if (n > FD_SETSIZE && n > most_descriptors())
+		return false;	/* EINVAL, poll(2) */
 	if (pending)
 		return true;
 	for (nfds_t i = 0; i < n; i++)

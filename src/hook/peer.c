@@ -263,8 +263,7 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 		return done < 0 ? ts_result(done) : 0;
 	if (__builtin_expect(unusual(level, name), 0) && ts_fd_get_flags(fd) & TS_FD_NEW)
 		ts_fd_set_flags(fd, TS_FD_OPTIONS, 0);
-	if (ts_fd_has_flow(fd) && level == SOL_SOCKET && name == SO_RCVLOWAT && len >= sizeof(lowat) &&
-	    ts_readable(value, sizeof(lowat))) {
+	if (ts_fd_has_flow(fd) && level == SOL_SOCKET && name == SO_RCVLOWAT && len >= sizeof(lowat) && ts_option_readable(fd, value)) {
 		memcpy(&lowat, value, sizeof(lowat));
 		if (ts_tcp_set_lowat(fd, lowat))
 			return 0;

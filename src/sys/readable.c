@@ -19,3 +19,11 @@ bool ts_readable(const void *p, size_t len)
 			return false;
 	return true;
 }
+
+bool ts_option_readable(int fd, const int *value)
+{
+	enum { SOCKET = 1, NONE = -1 };
+
+	/* setsockopt(2) reads the integer before it looks which option it is. */
+	return ts_sys(SYS_setsockopt, fd, SOCKET, NONE, value, sizeof(*value)) != -FAULT;
+}
