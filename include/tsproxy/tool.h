@@ -166,6 +166,7 @@ bool ts_owner_program(const struct ts_owner *o, char *out, size_t cap);
 
 struct ts_own_ports {
 	uint16_t socks5, http;
+	bool ephemeral; /* it keeps no state */
 };
 
 /* Where it keeps `file` ("": the folder itself), for this user and profile; null without a home. */

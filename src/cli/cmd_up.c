@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tsproxy-up: a daemon for this user where none runs, logged in, and the map made. Each step looks first whether it is
- * done already, so it may be said again and again. A daemon that runs already is used and never started anew.
+ * done already, so it is safe to run repeatedly. What the daemon remembers, its login and settings, is asked of it each time
+ * and changed only where the flags say so. A daemon that runs already is used and never started anew.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../command/others.h"
@@ -18,18 +19,16 @@
 static const char usage[] =
 	"usage: tsproxy up [options] [--] [flags of tailscale up]\n"
 	"Starts a tailscaled without root where none runs, logs in, and makes the map.\n"
-	"May be said again and again.\n"
+	"Safe to run repeatedly: a node that is up stays as it is.\n"
 	"  --authkey KEY|file:FILE   log in without being asked (or TS_AUTHKEY), by a\n"
 	"                        file or a pipe. --hostname, --login-server and so on\n"
 	"                        are passed on to tailscale up, and so is all behind --\n"
-	"  --own                 a daemon of one's own, also where the system has one\n"
+	"  --own                 start a daemon of your own, even if another runs\n"
 	"  --ephemeral           keep no state: the node goes with the daemon\n"
 	"  --systemd             under systemd's user manager, from each login on\n"
 	"  --foreground          do not return: for a container's entry point\n"
+	"  --timeout TIME        give up after that (90s, 2m)\n"
 	"  --no-login            only start the daemon\n";
-
-#define RUNNING_MS 30000
-#define POLL_MS 50
 
 struct words {
 	bool own, systemd, foreground, no_login;
@@ -65,6 +64,8 @@ static void say_log(const struct ts_up *up)
 
 static int start_own(struct ts_up *up, const struct words *w, struct ts_up_state *state)
 {
+	struct ts_own_ports ports;
+
 	if (!ts_up_supervisor(up)) {
 		if (!up->tailscaled[0]) {
 			ts_tool_error("no tailscaled is installed (PATH, /usr/sbin, ~/.local/bin): install tailscale");
@@ -77,6 +78,9 @@ static int start_own(struct ts_up *up, const struct words *w, struct ts_up_state
 			say_log(up);
 			return 1;
 		}
+	} else if (up->ephemeral && ts_own_ports(&ports) && !ports.ephemeral) {
+		ts_tool_error("up: --ephemeral: a daemon that keeps its state runs already; end it first: tsproxy down");
+		return 1;
 	}
 	if (ts_up_wait_answer(up, state)) {
 		if (up->began)
@@ -88,21 +92,6 @@ static int start_own(struct ts_up *up, const struct words *w, struct ts_up_state
 	if (up->began)
 		w->systemd ? ts_up_unit_stop() : ts_up_stop(up);
 	return 1;
-}
-
-/* The network map comes a little after the login. */
-static bool wait_running(const struct ts_up *up, struct ts_up_state *state)
-{
-	struct timespec pause = { .tv_nsec = POLL_MS * 1000000 };
-
-	for (int i = 0; i < RUNNING_MS / POLL_MS; i++) {
-		if (ts_up_ask(up, state) && strcmp(state->backend, "Running") == 0)
-			return true;
-		if (strcmp(state->backend, "NeedsMachineAuth") == 0)
-			break;
-		nanosleep(&pause, NULL);
-	}
-	return false;
 }
 
 /* tailscaled does not bear two logins at once. Held until this process ends; a second one finds the first one's done. */
@@ -121,32 +110,115 @@ static void one_at_a_time(const struct ts_up *up, struct ts_up_state *state)
 	ts_up_end(ts_up_ask(up, state) ? "done" : "failed");
 }
 
-static int log_in(struct ts_up *up, char **flags, struct ts_up_state *state)
+static int say_refused(const struct ts_up *up, int ret)
 {
-	bool running, stopped;
-	int ret;
+	if (ret && !up->own && up->tailscale[0])
+		ts_tool_error("the daemon at %s is not tsproxy's: sudo tailscale up, or tsproxy up --own for one of your own",
+			      up->socket);
+	return ret;
+}
 
-	if (strcmp(state->backend, "Running") != 0 || flags[0])
-		one_at_a_time(up, state);
-	running = strcmp(state->backend, "Running") == 0;
-	stopped = strcmp(state->backend, "Stopped") == 0 && !flags[0];
-	if (running && !flags[0])
-		return 0;
-	ts_up_step(running ? "changing its settings" : stopped ? "it is stopped; bringing it up as it was" : "logging in");
-	ret = stopped ? ts_up_resume(up) : ts_up_login(up, flags);
-	if (ret) {
-		ts_up_end("failed");
-		if (!up->own)
-			ts_tool_error("the daemon at %s is not tsproxy's: sudo tailscale up, or tsproxy up --own for one of"
-				      " your own", up->socket);
-		return ret;
-	}
-	if (wait_running(up, state)) {
+static int wait_running(const struct ts_up *up, struct ts_up_state *state)
+{
+	if (ts_up_wait_state(up, true, state)) {
 		ts_up_end("done");
 		return 0;
 	}
-	ts_up_end("%s", strcmp(state->backend, "NeedsMachineAuth") == 0 ? "waits for an admin's approval" : state->backend);
+	ts_up_end("%s", strcmp(state->backend, "NeedsMachineAuth") == 0 ? "an admin has to approve this node" :
+			strcmp(state->backend, "NeedsLogin") == 0 ? "failed" :
+			"the login server does not answer; tsproxy up tries again");
 	return 1;
+}
+
+/* By `tailscale set`: one by one, so that nothing else changes. */
+static int change_settings(const struct ts_up *up, char **flags)
+{
+	int ret;
+
+	if (!flags[0])
+		return 0;
+	ts_up_step("changing its settings");
+	ret = ts_up_set(up, flags);
+	ts_up_end(ret ? "failed" : "done");
+	return say_refused(up, ret);
+}
+
+static int log_in(struct ts_up *up, char **flags, const json_t *prefs, char **out, struct ts_up_state *state)
+{
+	size_t n;
+	int ret;
+
+	if (!ts_up_flags_all(flags, prefs, out))
+		return 1;
+	if (strcmp(state->backend, "NeedsLogin") != 0 && ts_up_flags_move(flags, prefs)) {
+		n = ts_up_flags_count(out);
+		out[n] = (char *)"--force-reauth";
+		out[n + 1] = NULL;
+	}
+	ts_up_step("logging in");
+	ret = ts_up_login(up, out);
+	if (ret) {
+		ts_up_end("failed");
+		return say_refused(up, ret);
+	}
+	ret = wait_running(up, state);
+	if (ret)
+		return ret;
+	ts_up_flags_set(flags, prefs, true, out);
+	return change_settings(up, out);
+}
+
+static int resume(const struct ts_up *up, struct ts_up_state *state)
+{
+	int ret;
+
+	if (strcmp(state->backend, "Running") == 0)
+		return 0;
+	if (strcmp(state->backend, "Stopped") == 0) {
+		ts_up_step("it is stopped; bringing it up as it was");
+		ret = ts_up_resume(up);
+		if (ret) {
+			ts_up_end("failed");
+			return say_refused(up, ret);
+		}
+	} else {
+		ts_up_step("connecting");
+	}
+	return wait_running(up, state);
+}
+
+/* What the node needs to be up as the flags say; what is so already is left alone. */
+static int settle(struct ts_up *up, char **flags, struct ts_up_state *state)
+{
+	char **out = calloc(ts_up_flags_room(flags), sizeof(*out));
+	json_t *prefs = NULL;
+	int ret = 1;
+
+	if (!out)
+		return 1;
+	if (!ts_up_wait_state(up, false, state)) {
+		ts_tool_error("the login server does not answer; tsproxy up tries again");
+		goto out;
+	}
+	prefs = ts_up_prefs(up);
+	if (strcmp(state->backend, "Running") != 0 || ts_up_flags_want_login(flags, prefs) ||
+	    ts_up_flags_set(flags, prefs, false, out)) {
+		one_at_a_time(up, state);
+		json_decref(prefs);
+		prefs = ts_up_prefs(up);
+	}
+	if (strcmp(state->backend, "NeedsLogin") == 0 || ts_up_flags_want_login(flags, prefs)) {
+		ret = log_in(up, flags, prefs, out, state);
+	} else {
+		ts_up_flags_set(flags, prefs, false, out);
+		ret = change_settings(up, out);
+		if (ret == 0)
+			ret = resume(up, state);
+	}
+out:
+	json_decref(prefs);
+	free(out);
+	return ret;
 }
 
 static void say_what_next(const struct ts_up *up, const struct ts_conf *conf, const struct ts_up_state *state)
@@ -155,22 +227,22 @@ static void say_what_next(const struct ts_up *up, const struct ts_conf *conf, co
 	struct ts_endpoint e;
 	char text[TS_ADDR_TEXT_MAX + 16], names[256];
 
-	printf("up as %s (%s), %s\n", *state->name ? state->name : "a node without a name", state->ip,
-	       up->own ? "by a daemon of its own" : "by the daemon that was running");
+	printf("Connected as %s (%s)%s%s.\n", *state->name ? state->name : "a node without a name", state->ip,
+	       up->own ? "" : ", by the tailscaled at ", up->own ? "" : up->socket);
 	if (state->tun) {
-		printf("the kernel routes the tailnet (TUN): programs need no tsproxy\n");
+		printf("The kernel routes the tailnet (TUN): programs need no tsproxy.\n");
 		return;
 	}
 	if (ts_map_load(conf->map_path, &map) == 0) {
 		if (ts_map_endpoint(&map, 0, &e) == 1)
-			printf("%u nodes, through %s\n", ts_map_header(&map).nodes.count,
-			       ts_walk_endpoint(&e, text, sizeof(text)));
+			printf("Proxy: %s; %u nodes.\n", ts_walk_endpoint(&e, text, sizeof(text)),
+			       ts_map_header(&map).nodes.count);
 		ts_map_unload(&map);
 	}
 	if (ts_others(names, sizeof(names)))
-		printf("other users of this machine (%s) can reach the tailnet as this node, too: see tsproxy doctor\n", names);
-	printf("next: tsproxy -- ssh NODE, eval \"$(tsproxy env)\" for a whole shell, tsproxy status%s\n",
-	       up->own ? ", tsproxy down" : "");
+		printf("Other users of this machine (%s) can reach the tailnet as this node, too: see tsproxy doctor.\n", names);
+	printf("Next: tsproxy -- ssh NODE; eval \"$(tsproxy env)\" for a whole shell%s\n",
+	       up->own ? "; tsproxy down to stop" : "");
 }
 
 /* All but the daemon itself. An exit status. */
@@ -185,7 +257,7 @@ static int bring_up(struct ts_up *up, const struct ts_conf *conf, const struct w
 		ret = 1;
 	if (ret || w->no_login)
 		return ret;
-	ret = log_in(up, flags, &state);
+	ret = settle(up, flags, &state);
 	if (ret)
 		return ret;
 	ret = ts_sync(conf);
@@ -238,11 +310,34 @@ static char **take_flags(int argc, char **argv)
 	return argv + 1;
 }
 
+/* Seconds, or what `tailscale up` takes: 90s, 2m, 1m30s. */
+static bool read_timeout(const char *s, int *out)
+{
+	long total = 0;
+	char *end;
+
+	if (!s)
+		return true;
+	for (const char *p = s; *p; p = end) {
+		long n = strtol(p, &end, 10);
+		long unit = *end == 'h' ? 3600 : *end == 'm' ? 60 : 1;
+
+		if (end == p || n < 0 || n > 100000 || (*end && !strchr("hms", *end))) {
+			ts_tool_error("up: --timeout %s: want seconds, or such as 90s or 2m", s);
+			return false;
+		}
+		total += n * unit;
+		end += *end != '\0';
+	}
+	*out = (int)total;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct ts_map_settings set = { 0 };
-	struct ts_up up = { .own = true };
-	const char *profile;
+	struct ts_up up = { .own = true, .limit_s = -1 };
+	const char *profile, *timeout = NULL;
 	struct ts_conf conf;
 	struct words w;
 	char **flags;
@@ -256,9 +351,14 @@ int main(int argc, char **argv)
 	w.foreground = ts_options_flag(&argc, argv, "--foreground");
 	w.no_login = ts_options_flag(&argc, argv, "--no-login");
 	up.ephemeral = ts_options_flag(&argc, argv, "--ephemeral");
+	if (ts_options_value(&argc, argv, "--timeout", &timeout) || !read_timeout(timeout, &up.limit_s))
+		return 2;
 	flags = take_flags(argc, argv);
 	if (ts_up_hide_secrets(flags))
 		return 1;
+	ret = ts_up_flags_join(flags);
+	if (ret)
+		return ret;
 	if (ts_settings_load(&set, NULL))
 		return 2;
 	if (set.status && *set.status) {

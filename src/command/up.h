@@ -19,6 +19,7 @@ struct ts_up {
 	bool own;
 	bool began; /* this command started the daemon: if that ends, it never came up */
 	bool named; /* the user said which */
+	int limit_s; /* --timeout: how long a login may take, 0 for ever; -1 where nothing was said */
 	char tailscaled[TS_UP_PATH_MAX], tailscale[TS_UP_PATH_MAX]; /* "" where not found */
 };
 
@@ -58,11 +59,34 @@ struct ts_up_state {
 bool ts_up_ask(const struct ts_up *up, struct ts_up_state *out);
 /* Waits until it answers. */
 bool ts_up_wait_answer(const struct ts_up *up, struct ts_up_state *out);
-/* `tailscale up` with these flags: shows the link to log in with, and waits for it. 0 or an exit status (said). */
+/* Waits until the node's state is (`running`) Running, or known at all; false where it does not come to that (not said). */
+bool ts_up_wait_state(const struct ts_up *up, bool running, struct ts_up_state *out);
+/* Says what the daemon waits for: an answer from its login server, in general. */
+void ts_up_say_what_misses(const struct ts_up *up);
+/* Its settings, ipn.Prefs as JSON; an empty object where it does not tell. The caller's. */
+struct json_t *ts_up_prefs(const struct ts_up *up);
+/* `tailscale VERB --socket=...` with these flags, "up" for a login: shows the link, and waits for it. 0 or an exit status (said). */
 int ts_up_login(const struct ts_up *up, char **flags);
+int ts_up_set(const struct ts_up *up, char **flags);
 /* One that was stopped and is logged in goes on as it was: no setting of its changes. */
 int ts_up_resume(const struct ts_up *up);
 void ts_up_logout(const struct ts_up *up);
+
+/*
+ * up_flags.c: the flags of `tailscale up` against the settings that the daemon has. Lists end with a null; what is written to `out` has
+ * room for ts_up_flags_room(words) pointers.
+ */
+/* Makes one word of each flag and its value. 0, or an exit status (said). */
+int ts_up_flags_join(char **words);
+size_t ts_up_flags_count(char **words);
+size_t ts_up_flags_room(char **words);
+/* Whether they change what only a login can change; `move`: and be it to another login server. */
+bool ts_up_flags_want_login(char **words, const struct json_t *prefs);
+bool ts_up_flags_move(char **words, const struct json_t *prefs);
+/* Those for `tailscale set`: that change something, or, after a login, that `tailscale up` does not have. Their number. */
+size_t ts_up_flags_set(char **words, const struct json_t *prefs, bool after_login, char **out);
+/* Those for a login: all that were given, and the settings that the daemon has besides. False: no memory. */
+bool ts_up_flags_all(char **words, const struct json_t *prefs, char **out);
 
 /*
  * up_secret.c: auth keys, OAuth client secrets and identity tokens among the flags of `tailscale up`, and TS_AUTHKEY's.

@@ -238,7 +238,7 @@ static void say_why(int ready_fd, const char *colon, const char *what, const cha
 
 int ts_up_supervise(const struct ts_up *up, int ready_fd)
 {
-	struct ts_own_ports ports = { .socks5 = 0 };
+	struct ts_own_ports ports = { .ephemeral = up->ephemeral };
 	char path[TS_UP_PATH_MAX + 16];
 	int fd = open_lock(up), err = fd < 0 || fcntl(fd, F_SETLK, &whole_file) != 0 ? -errno : 0, ret = 1;
 

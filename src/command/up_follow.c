@@ -21,6 +21,8 @@
 
 #define TICK_MS 1000
 #define PATIENCE_TICKS 15
+#define LOGIN_S 60
+#define LINK_S 600 /* for somebody to open the link */
 
 struct stream {
 	int fd;
@@ -34,6 +36,7 @@ struct follow {
 	struct stream out, err;
 	char shown[512]; /* the link */
 	unsigned ticks;
+	bool said;
 };
 
 static void show_link(struct follow *f, const char *url)
@@ -69,14 +72,21 @@ static void take_objects(struct follow *f)
 		s->have = 0;
 }
 
+/* Of what it says, the first line counts: behind it comes its whole manual. */
 static void take_line(struct follow *f, const char *line, size_t len)
 {
-	static const char refusal[] = "backend error:";
+	static const char refusal[] = "backend error: ";
+	size_t n = sizeof(refusal) - 1;
+	bool refused = len >= n && memcmp(line, refusal, n) == 0;
 
-	if (f->refused && len >= sizeof(refusal) - 1 && memcmp(line, refusal, sizeof(refusal) - 1) == 0)
+	if (len > 900)
+		len = 900;
+	if (refused && f->refused)
 		*f->refused = true;
-	else if (len)
-		ts_up_say("tailscale: %.*s", (int)(len < 900 ? len : 900), line);
+	else if (len && !f->said)
+		ts_up_say("%s: %.*s", refused ? "the login server refuses" : "tailscale", (int)(refused ? len - n : len),
+			  refused ? line + n : line);
+	f->said |= len > 0;
 }
 
 static void take_lines(struct follow *f, bool all)
@@ -109,25 +119,15 @@ static bool fill(struct stream *s)
 	return true;
 }
 
-/* No link, and no end: the daemon knows what it waits for. */
-static void say_what_misses(const struct follow *f)
+/* How long it may take, in ticks; 0: for ever. Without a terminal nobody is there who would end it. */
+static unsigned limit(const struct follow *f)
 {
-	char why[TS_WHY_MAX], *text;
-	json_t *root, *first;
-	size_t len;
-
-	if (ts_source_localapi(f->up->socket, f->up->named, &text, &len, why) != 0)
-		return;
-	root = json_loadb(text, len, 0, NULL);
-	free(text);
-	first = json_array_get(json_object_get(root, "Health"), 0);
-	ts_up_say("no answer yet from the control server%s%s", json_is_string(first) ? ": " : "",
-		  json_is_string(first) ? json_string_value(first) : "");
-	json_decref(root);
-	ts_up_step("still waiting");
+	if (f->up->limit_s >= 0)
+		return (unsigned)f->up->limit_s;
+	return isatty(STDERR_FILENO) ? 0 : f->shown[0] ? LINK_S : LOGIN_S;
 }
 
-/* Until both streams have ended, or a signal came: its number. */
+/* Until both streams have ended: 0; or a signal came: its number; or time is up: -1. */
 static int follow(struct follow *f, int signals)
 {
 	struct signalfd_siginfo info;
@@ -141,7 +141,9 @@ static int follow(struct follow *f, int signals)
 		if (n == 0) {
 			ts_up_tick();
 			if (++f->ticks % PATIENCE_TICKS == 0 && !f->shown[0])
-				say_what_misses(f);
+				ts_up_say_what_misses(f->up);
+			if (limit(f) && f->ticks >= limit(f))
+				return -1;
 			continue;
 		}
 		if (p[2].revents && read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
@@ -221,8 +223,10 @@ static int run(struct follow *f, char **argv, int signals, const sigset_t *befor
 		kill(pid, SIGTERM);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (number)
+	if (number > 0)
 		end_by(f->up, number, before);
+	if (number)
+		ts_up_say("not logged in after %u seconds; tsproxy up tries again", f->ticks);
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
 }
 

@@ -14,6 +14,8 @@
 #define ANSWER_MS 15000
 #define START_MS 3000 /* systemd may take its time to start the supervisor */
 #define POLL_MS 50
+#define STATE_S 30  /* after its start, and after a login */
+#define MISSES_S 15
 
 static bool step_open;
 static char step[128];
@@ -99,8 +101,7 @@ bool ts_up_wait_answer(const struct ts_up *up, struct ts_up_state *out)
 	char how[64];
 
 	for (int i = 0; i < ANSWER_MS / POLL_MS; i++) {
-		/* Right after its start it answers before it has read its own state. */
-		if (ts_up_ask(up, out) && strcmp(out->backend, "NoState") != 0)
+		if (ts_up_ask(up, out))
 			return true;
 		if (up->began && ts_up_has_ended(up, how))
 			return false;
@@ -113,19 +114,69 @@ bool ts_up_wait_answer(const struct ts_up *up, struct ts_up_state *out)
 	return false;
 }
 
-int ts_up_login(const struct ts_up *up, char **flags)
+void ts_up_say_what_misses(const struct ts_up *up)
 {
-	char sock[TS_UP_PATH_MAX + 16];
+	char why[TS_WHY_MAX], *text;
+	json_t *root, *first;
+	size_t len;
+
+	if (ts_source_localapi(up->socket, up->named, &text, &len, why) != 0)
+		return;
+	root = json_loadb(text, len, 0, NULL);
+	free(text);
+	first = json_array_get(json_object_get(root, "Health"), 0);
+	ts_up_say("no answer yet from the login server%s%s", json_is_string(first) ? ": " : "",
+		  json_is_string(first) ? json_string_value(first) : "");
+	json_decref(root);
+	ts_up_step("still waiting");
+}
+
+bool ts_up_wait_state(const struct ts_up *up, bool running, struct ts_up_state *out)
+{
+	struct timespec pause = { .tv_nsec = POLL_MS * 1000000 };
+	int limit = (up->limit_s > 0 && up->limit_s < STATE_S ? up->limit_s : STATE_S) * 1000 / POLL_MS;
+
+	for (int i = 0; i < limit; i++) {
+		bool known = ts_up_ask(up, out) && out->backend[0] && strcmp(out->backend, "NoState") != 0;
+
+		if (known && (!running || strcmp(out->backend, "Running") == 0))
+			return true;
+		if (strcmp(out->backend, "NeedsMachineAuth") == 0)
+			return false;
+		if (i % (1000 / POLL_MS) == 0)
+			ts_up_tick();
+		if (i == MISSES_S * 1000 / POLL_MS)
+			ts_up_say_what_misses(up);
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+json_t *ts_up_prefs(const struct ts_up *up)
+{
+	char why[TS_WHY_MAX], *text;
+	json_t *root = NULL;
+	size_t len;
+
+	if (ts_source_get(up->socket, up->named, "prefs", &text, &len, why) == 0) {
+		root = json_loadb(text, len, 0, NULL);
+		free(text);
+	}
+	return root ? root : json_object();
+}
+
+/* Runs the command `verb` of `tailscale`, with a word of its own for it (or null) and the flags. */
+static int run(const struct ts_up *up, const char *verb, const char *word, char **flags, bool *refused)
+{
+	char sock[TS_UP_PATH_MAX + 16], **argv;
 	size_t n = 0, at = 0;
-	bool refused = false;
-	char **argv;
-	int ret = 1;
+	int ret;
 
 	if (!up->tailscale[0]) {
-		ts_tool_error("the tailscale command is missing, which logs in: install it");
+		ts_up_say("the tailscale command is missing; install Tailscale");
 		return 1;
 	}
-	while (flags[n])
+	while (flags && flags[n])
 		n++;
 	argv = calloc(n + 6, sizeof(*argv));
 	if (!argv)
@@ -133,45 +184,49 @@ int ts_up_login(const struct ts_up *up, char **flags)
 	snprintf(sock, sizeof(sock), "--socket=%s", up->socket);
 	argv[at++] = (char *)"tailscale";
 	argv[at++] = sock;
-	argv[at++] = (char *)"up";
-	argv[at++] = (char *)"--json";
-	memcpy(argv + at, flags, n * sizeof(*argv));
-	if (!ts_up_pass_secrets(argv))
+	argv[at++] = (char *)verb;
+	if (word)
+		argv[at++] = (char *)word;
+	if (n)
+		memcpy(argv + at, flags, n * sizeof(*argv));
+	ret = ts_up_tailscale(up, argv, refused);
+	free(argv);
+	return ret;
+}
+
+int ts_up_login(const struct ts_up *up, char **flags)
+{
+	bool refused = false;
+	int ret = 1;
+
+	if (!ts_up_pass_secrets(flags))
 		goto out;
 	/*
 	 * `tailscale up` listens to the daemon, and only then has it begin anew: in between comes what a login before this one is
 	 * answered, and tailscaled tries one that was refused again and again, at first every few milliseconds. By the end of
 	 * `tailscale up` that one is over, so a second answer is to ours. A daemon that we began has had no login before.
 	 */
-	ret = ts_up_tailscale(up, argv, up->began ? NULL : &refused);
+	ret = run(up, "up", "--json", flags, up->began ? NULL : &refused);
 	if (refused)
-		ret = ts_up_tailscale(up, argv, NULL);
+		ret = run(up, "up", "--json", flags, NULL);
 out:
 	ts_up_forget_secrets();
-	free(argv);
 	return ret;
+}
+
+int ts_up_set(const struct ts_up *up, char **flags)
+{
+	return run(up, "set", NULL, flags, NULL);
 }
 
 /* Any flag at all, and be it --json, would make `tailscale up` compare the settings with the flags and refuse. */
 int ts_up_resume(const struct ts_up *up)
 {
-	char sock[TS_UP_PATH_MAX + 16];
-	char *argv[] = { (char *)"tailscale", sock, (char *)"up", NULL };
-
-	if (!up->tailscale[0]) {
-		ts_tool_error("the tailscale command is missing, which brings the daemon up: install it");
-		return 1;
-	}
-	snprintf(sock, sizeof(sock), "--socket=%s", up->socket);
-	return ts_up_tailscale(up, argv, NULL);
+	return run(up, "up", NULL, NULL, NULL);
 }
 
 void ts_up_logout(const struct ts_up *up)
 {
-	char sock[TS_UP_PATH_MAX + 16];
-	char *argv[] = { (char *)"tailscale", sock, (char *)"logout", NULL };
-
-	snprintf(sock, sizeof(sock), "--socket=%s", up->socket);
 	if (up->tailscale[0])
-		ts_up_tailscale(up, argv, NULL);
+		run(up, "logout", NULL, NULL, NULL);
 }

@@ -32,6 +32,8 @@ bool ts_own_ports(struct ts_own_ports *out)
 			out->socks5 = (uint16_t)port;
 		else if (sscanf(line, "http %u", &port) == 1)
 			out->http = (uint16_t)port;
+		else if (strcmp(line, "ephemeral\n") == 0)
+			out->ephemeral = true;
 	}
 	fclose(f);
 	return out->socks5 != 0;
@@ -47,6 +49,6 @@ int ts_own_ports_write(const struct ts_own_ports *ports)
 	f = fopen(beside, "we");
 	if (!f)
 		return -errno;
-	fprintf(f, "socks5 %u\nhttp %u\n", ports->socks5, ports->http);
+	fprintf(f, "socks5 %u\nhttp %u\n%s", ports->socks5, ports->http, ports->ephemeral ? "ephemeral\n" : "");
 	return fclose(f) == 0 && rename(beside, path) == 0 ? 0 : -errno;
 }

@@ -49,7 +49,7 @@ def up_and_down(t):
     t.page(3000)
     install(t)
     done = t.launcher("up", env={"LD_PRELOAD": t.build("libtsproxy.so")})
-    assert "by a daemon of its own" in done.good() and "socks5 127.0.0.1:1055" in done.out, done
+    assert "Connected as" in done.good() and "tailscaled at" not in done.out and "socks5 127.0.0.1:1055" in done.out, done
     words = open(f"{t.home}/arguments").read().split()
     assert set(words) == {"--tun=userspace-networking", "--port=0", f"--state={own(t, 'tailscaled.state')}",
                           f"--socket={own(t, 'tailscaled.sock')}", "--socks5-server=localhost:1055",
@@ -91,7 +91,7 @@ def beside(t):
     install(t)
     sim = t.tailnet()
     done = t.launcher("up")
-    assert "the daemon that was running" in done.good() and not done.err, done
+    assert "by the tailscaled at" in done.good() and not done.err, done
     assert "left alone" in t.launcher("down").good()
     done = t.launcher("up", "--own")
     # 1055 is free; the other daemon has 3128.
@@ -131,7 +131,7 @@ def use_systemctl(t):
 def systemd(t):
     install(t)
     use_systemctl(t)
-    t.launcher("up", "--systemd").good("by a daemon of its own")
+    t.launcher("up", "--systemd").good("Connected as")
     unit = open(f"{t.home}/.config/systemd/user/tsproxy.service").read()
     assert f'ExecStart="{t.build("tsproxy")}" up --own --foreground --no-login\n' in unit, unit
     t.launcher("down").good()
@@ -152,7 +152,7 @@ def stopped(t):
     done = t.launcher("up", env={"TS_AUTHKEY": "tskey-auth-x"}).bad("bringing it up as it was", "refused", status=1)
     assert open(f"{t.home}/words").read().endswith("/tailscaled.sock up\n"), done
     t.launcher("up", "--hostname=x").bad(status=1)
-    assert open(f"{t.home}/words").read().endswith("/tailscaled.sock up --json --hostname=x\n")
+    assert open(f"{t.home}/words").read().endswith("/tailscaled.sock set --hostname=x\n")
 
 
 @test("up after a login that was refused, which the daemon tries again: that one's answer is not taken for this one's")
@@ -162,7 +162,7 @@ def refused_before(t):
            "&& { echo 'no control server' >&2; exit 1; }\necho 'backend error: invalid authkey' >&2\nexit 1\n", 0o755)
     t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
     for times in 1, 2:
-        done = t.launcher("up", "--own").bad("tailscale: backend error: invalid authkey", status=1)
+        done = t.launcher("up", "--own").bad("the login server refuses: invalid authkey", status=1)
         assert open(f"{t.home}/words").read().count("\n") == times and done.err.count("invalid authkey") == 1, done
         os.unlink(f"{t.home}/words")
     t.file("home/later")
@@ -210,7 +210,7 @@ def logs_in(t, words, env=None, stdin=None):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{t.home}/{name}")
     done = t.run(words, env=env, stdin=stdin)
-    done.good("by a daemon of its own")
+    done.good("Connected as")
     assert open(f"{t.home}/got").read().strip() == KEY, done
     assert open(f"{t.home}/seen").read() == "0\n", done
     assert not exposed(KEY) and not kept(t, KEY) and KEY not in done.out + done.err, (exposed(KEY), kept(t, KEY), done)
@@ -252,7 +252,7 @@ def key_unseen_later(t):
         out = os.path.join(t.dir, "up.out")
         with open(out, "wb") as f:
             p = t.spawn([t.build("tsproxy"), "up", "--foreground", "--own", *words],
-                        lambda: "next: " in open(out).read(), env=env, stdout=f)
+                        lambda: "Next: " in open(out).read(), env=env, stdout=f)
         assert open(f"{t.home}/got").read() == KEY and open(f"{t.home}/seen").read() == "0\n"
         assert not exposed(KEY) and not kept(t, KEY), (exposed(KEY), kept(t, KEY))
         # Nor in a file that it holds open.
@@ -311,7 +311,7 @@ def places(t):
     elsewhere = os.path.join(t.dir, "volume")
     os.mkdir(elsewhere, 0o755)
     os.symlink(elsewhere, own(t).rstrip("/"))
-    t.launcher("up").good("by a daemon of its own")
+    t.launcher("up").good("Connected as")
     assert os.stat(elsewhere).st_mode & 0o777 == 0o755 and os.path.exists(f"{elsewhere}/tailscaled.log")
     t.launcher("down").good()
     os.chmod(elsewhere, 0o777)

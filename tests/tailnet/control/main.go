@@ -7,7 +7,7 @@
 //	/routes?node=NAME&cidr=CIDR   NAME is the primary router of CIDR (again and again; none clears)
 //	/ghost?name=NAME&ip=IPv4      adds a node that never answers
 //	/auth?link=1&key=KEY          nodes log in by a link, or by this key only (neither: without being asked)
-//	/expire?node=NAME|IPV4       that node's key has expired
+//	/expire?node=NAME|IPV4       that node's key has expired; with &undo=1: no longer, as after a login
 //	/login?url=URL                somebody has opened that link
 //	/record?name=FQDN&ip=IP       adds a DNS record that belongs to no node
 //	/dns?suffix=SUFFIX&server=IP  names under SUFFIX have these name servers (again and again; without a suffix: no more split DNS)
@@ -80,6 +80,9 @@ func main() {
 		for _, n := range control.AllNodes() {
 			if n.Addresses[0].Addr().String() == r.FormValue("node") || strings.HasPrefix(n.Name, r.FormValue("node")+".") {
 				n.KeyExpiry, n.Expired = time.Now().Add(-time.Minute), true
+				if r.FormValue("undo") != "" {
+					n.KeyExpiry, n.Expired = time.Time{}, false
+				}
 				control.UpdateNode(n)
 			}
 		}
