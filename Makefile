@@ -31,6 +31,12 @@ COMMIT := $(shell cat COMMIT 2>/dev/null || git rev-parse --short=12 HEAD 2>/dev
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
 BASE_CFLAGS := -std=gnu11 $(O) -g $(WARN) -Iinclude -D_GNU_SOURCE -DTSPROXY_VERSION='"$(VERSION)"' \
 	-DTSPROXY_COMMIT='"$(COMMIT)"' -DTSPROXY_COMMIT_NOTE='"$(COMMIT:%= (%))"' -MMD -MP
+# What the compiler makes programs for: x86_64, aarch64. There atomic operations would be calls to libgcc's functions, which choose by the
+# processor: the object has no libgcc, and those ask for it by a name that musl lacks before 1.2.6.
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+ifeq ($(MACHINE),aarch64)
+BASE_CFLAGS += -mno-outline-atomics
+endif
 # The object: no libc of its own (design: one object for every libc), so no start files, no stack protector, no fortify, no
 # thread-local storage; freestanding, with its own memcpy and friends; hidden unless the hook table names it.
 OBJECT_CFLAGS := $(BASE_CFLAGS) -fPIC -ffreestanding -fvisibility=hidden -fno-stack-protector -U_FORTIFY_SOURCE \
@@ -67,6 +73,9 @@ TOOL_DEP_CFLAGS = $(shell $(PKG_CONFIG) --cflags jansson inih $(QRENCODE)) $(if 
 
 # The launcher's start-up is paid on every use, and a static musl program starts four times as fast as a glibc one.
 MUSL_CC := $(shell command -v musl-gcc 2>/dev/null)
+ifneq ($(firstword $(subst -, ,$(if $(MUSL_CC),$(shell $(MUSL_CC) -dumpmachine)))),$(MACHINE))
+MUSL_CC :=
+endif
 ifneq ($(MUSL_CC),)
 LAUNCHER_CC := $(MUSL_CC)
 LAUNCHER_LDFLAGS := -static

@@ -26,8 +26,6 @@ static bool refuse_io_uring(void)
 	return ts_conf.socks5.set || (ts_live_header(&h) == 0 ? !(h.flags & TS_MAP_TUN) : ts_live_meant() != NULL);
 }
 
-#define SYS_EPOLL_PWAIT2 441	/* Linux 5.11; the same number everywhere, and older headers lack it */
-
 /* pselect6's last argument: its mask and the size of that, pselect(2). */
 struct pselect_mask {
 	const sigset_t *mask;
@@ -137,7 +135,7 @@ long ts_syscall_hooked(long n, long a, long b, long c, long d, long e, long f)
 		return sendfile((int)a, (int)b, (void *)c, (size_t)d);
 	case SYS_splice:
 		return splice((int)a, (void *)b, (int)c, (void *)d, (size_t)e, (unsigned)f);
-	case SYS_EPOLL_PWAIT2:
+	case SYS_epoll_pwait2:
 		return epoll_pwait2((int)a, (void *)b, (int)c, (const void *)d, (const void *)e);
 	case SYS_prctl:
 		return prctl((int)a, b, c, d, e);

@@ -2,31 +2,22 @@
 /*
  * syscall() on x86-64, and the calls that only this architecture still has.
  *
- * A number in the bit set below goes to ts_syscall_hooked with all arguments where they are (the seventh lies on the stack for
- * both); any other is a jump to libc's function, with the stack as the caller left it: vfork returns through it.
+ * A number in the set goes to ts_syscall_hooked with all arguments where they are (the seventh lies on the stack for both); any other is a
+ * jump to libc's function, with the stack as the caller left it: vfork returns through it.
  */
 #if defined(__x86_64__)
 
 #include "hook.h"
 
 #include "syscall.h"
-#include "tsproxy/calls.h"
 
-#define BIT(n) (1ull << (n) % 64)
+#define OLD(in, word) in(word, SYS_poll) in(word, SYS_select) in(word, SYS_epoll_wait) in(word, SYS_dup2)
 
-/* One bit a number, SYS_read to SYS_epoll_pwait2. */
-__attribute__((visibility("hidden"), used)) const unsigned long long ts_syscall_set[8] = {
-	[0] = BIT(SYS_read) | BIT(SYS_write) | BIT(SYS_close) | BIT(SYS_poll) | BIT(SYS_ioctl) | BIT(SYS_readv) |
-	      BIT(SYS_writev) | BIT(SYS_select) | BIT(SYS_dup) | BIT(SYS_dup2) | BIT(SYS_sendfile) | BIT(SYS_socket) |
-	      BIT(SYS_connect) | BIT(SYS_bind) | BIT(SYS_sendto) | BIT(SYS_recvfrom) | BIT(SYS_sendmsg) | BIT(SYS_recvmsg) |
-	      BIT(SYS_shutdown) | BIT(SYS_execve) | BIT(SYS_getsockname) | BIT(SYS_getpeername) | BIT(SYS_setsockopt) | BIT(SYS_getsockopt),
-	[1] = BIT(SYS_fcntl),
-	[2] = BIT(SYS_prctl),
-	[3] = BIT(SYS_epoll_wait) | BIT(SYS_epoll_ctl),
-	[4] = BIT(SYS_pselect6) | BIT(SYS_ppoll) | BIT(SYS_splice) | BIT(SYS_epoll_pwait) | BIT(SYS_dup3) |
-	      BIT(SYS_recvmmsg) | BIT(SYS_sendmmsg) | BIT(SYS_seccomp),
-	[5] = BIT(SYS_execveat) | BIT(SYS_preadv2) | BIT(SYS_pwritev2),
-	[6] = BIT(SYS_io_uring_setup) | BIT(SYS_close_range) | BIT(441 /* epoll_pwait2 */),
+_Static_assert(TS_CALLS_MAX == 512, "the assembler below");
+
+__attribute__((visibility("hidden"), used)) const unsigned long long ts_syscall_set[TS_CALLS_MAX / 64] = {
+	TS_CALL_WORD(0, OLD), TS_CALL_WORD(1, OLD), TS_CALL_WORD(2, OLD), TS_CALL_WORD(3, OLD),
+	TS_CALL_WORD(4, OLD), TS_CALL_WORD(5, OLD), TS_CALL_WORD(6, OLD), TS_CALL_WORD(7, OLD),
 };
 
 __asm__(
