@@ -67,11 +67,11 @@ bool ts_settings_assume_tailnet(struct ts_map_settings *set);
 /* One file, for profile `profile` ("" or null: "default"). 0, -ENOENT, -EACCES... (nothing said), or -ENOMEM. */
 int ts_settings_read_file(struct ts_map_settings *set, const char *path, const char *profile);
 
-/* --- sources (source.c, localapi.c, dns_config.c, tailscale_cli.c) --- */
+/* --- sources (source.c, localapi.c, dns_config.c) --- */
 
 #define TS_WHY_MAX 512
 
-/* Where a status comes from when nothing is configured, in order: LocalAPI sockets, then the tailscale command. */
+/* From what is named, else from the first LocalAPI socket in the usual places that answers. */
 int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out);
 /* The same before it is parsed; *from: its place, in words. 0 (*text, malloc'd, is the caller's), or -errno with `why`. */
 int ts_source_text(const struct ts_map_settings *set, char **text, size_t *len, const char **from,
@@ -93,11 +93,14 @@ int ts_source_get(const char *path, bool explicitly, const char *what, char **te
 /* The connection on which it comes, or -errno. */
 int ts_source_ask(const char *path, bool explicitly, const char *what, char why[TS_WHY_MAX]);
 int ts_source_watch(const struct ts_map_settings *set, char why[TS_WHY_MAX]);
+/* The socket of the daemon that the status would come from: it takes connections. 0, or -errno with a reason. */
+int ts_source_socket(const struct ts_map_settings *set, char *path, size_t cap, char why[TS_WHY_MAX]);
+/* Whether a daemon takes connections there. 0, or -errno with a reason. */
+int ts_source_try(const char *path, bool explicitly, char why[TS_WHY_MAX]);
 /* Whose the daemon is that answers at a socket; TS_NO_USER where none does. */
 uint32_t ts_source_user(const char *path);
 /* The same of the socket that the settings name; TS_NO_USER where they name none: then it is root's or this user's. */
 uint32_t ts_source_daemon(const struct ts_map_settings *set);
-int ts_source_command(char **text, size_t *len, char why[TS_WHY_MAX]);
 /*
  * Reads `fd` to its end or to TS_STATUS_MAX (-EFBIG). idle_ms: the longest pause, total_ms: in all; 0: none.
  * -ETIMEDOUT.

@@ -207,7 +207,7 @@ static void print_rest(const struct ts_map *m, const char *path, uint32_t daemon
 	printf("# tailnet: %s%s%s\n", ts_walk_state(h.state), h.suffix.len ? ", " : "",
 	       ts_walk_text(m, h.suffix, text, sizeof(text)));
 	if (h.flags & TS_MAP_REFUSES_ROUTES)
-		puts("# subnet routes: not taken by the daemon (tailscale set --accept-routes)");
+		puts("# subnet routes: not taken by the daemon (to take them: tsproxy tailscale set --accept-routes)");
 	printf("# map: %s, %.1f s old\n", path, age_s(m));
 }
 

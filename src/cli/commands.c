@@ -6,8 +6,8 @@
 #include <string.h>
 
 static const char *const commands[] = {
-	"run", "status", "resolve", "doctor", "env", "sync", "explain", "trace", "config", "up", "down", "complete",
-	"help", "version",
+	"run", "status", "resolve", "doctor", "env", "sync", "explain", "trace", "config", "up", "down", "logs",
+	"tailscale", "complete", "help", "version",
 };
 #define COUNT (sizeof(commands) / sizeof(*commands))
 #define WORD_MAX 16	/* longer than any of them */

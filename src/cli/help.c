@@ -26,7 +26,7 @@ static const char help_text[] =
 	"  --log LEVEL[:FILE]      error, warn, info or debug, to standard error or FILE\n"
 	"  --json  where a sub-command prints      -h, --help      -V, --version\n"
 	"Sub-commands (beside run, help, version; after -- a first word is a program):\n"
-	"  up       a daemon without root      down     end it\n"
+	"  up, down a daemon without root      logs, tailscale  its log, its own program\n"
 	"  doctor   find what is wrong         status   the tailnet's nodes\n"
 	"  sync     ask the daemon now         resolve  what a name stands for, and why\n"
 	"  env      serve a whole shell        explain  what would be done for a command\n"

@@ -53,11 +53,11 @@ static void judge_state(struct ts_doctor *d, json_t *root)
 		ts_doctor_add(d, TS_OK, "login", "logged in as %.*s\n", (int)strlen(name) - (*name && name[strlen(name) - 1] == '.'),
 			      name);
 	else if (strcmp(state, "NeedsLogin") == 0 || strcmp(state, "NoState") == 0)
-		ts_doctor_add(d, TS_FAIL, "login", "not logged in\ntsproxy up, or tailscale up");
+		ts_doctor_add(d, TS_FAIL, "login", "not logged in\ntsproxy up");
 	else if (strcmp(state, "NeedsMachineAuth") == 0)
 		ts_doctor_add(d, TS_FAIL, "login", "waits to be approved\nan admin of the tailnet approves this machine");
 	else
-		ts_doctor_add(d, TS_FAIL, "login", "the daemon is %s\ntsproxy up, or tailscale up",
+		ts_doctor_add(d, TS_FAIL, "login", "the daemon is %s\ntsproxy up",
 			      *state ? state : "in no state that it tells");
 	if (json_is_true(json_object_get(root, "TUN"))) {
 		ts_doctor_add(d, TS_NOTE, "mode", "the kernel routes the tailnet itself (TUN): programs need no tsproxy,"

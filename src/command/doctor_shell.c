@@ -136,7 +136,7 @@ void ts_doctor_answers(struct ts_doctor *d)
 	if (!d->reachable)
 		return;
 	ts_doctor_add(d, TS_NOTE, "ping", "ping NODE cannot work: no proxy carries ICMP, and ping is privileged\n"
-					  "tailscale ping NODE, or tsproxy doctor NODE:PORT");
+					  "tsproxy tailscale ping NODE, or tsproxy doctor NODE:PORT");
 	ts_doctor_add(d, TS_NOTE, "dig", "dig and nslookup ask DNS servers themselves, which know nothing of the tailnet\n"
 					 "tsproxy resolve NODE, or tsproxy -- getent hosts NODE");
 }

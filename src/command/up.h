@@ -70,7 +70,7 @@ int ts_up_login(const struct ts_up *up, char **flags);
 int ts_up_set(const struct ts_up *up, char **flags);
 /* One that was stopped and is logged in goes on as it was: no setting of its changes. */
 int ts_up_resume(const struct ts_up *up);
-void ts_up_logout(const struct ts_up *up);
+int ts_up_logout(const struct ts_up *up);
 
 /*
  * up_flags.c: the flags of `tailscale up` against the settings that the daemon has. Lists end with a null; what is written to `out` has
@@ -107,6 +107,7 @@ void ts_up_forget_secrets(void);
 int ts_up_tailscale(const struct ts_up *up, char **argv, bool *refused);
 
 /* up_unit.c: the same under systemd's user manager. */
+const char *ts_up_unit_name(char out[128]);
 int ts_up_unit_start(const struct ts_up *up);
 bool ts_up_unit_is_there(void);
 int ts_up_unit_stop(void);

@@ -225,8 +225,7 @@ int ts_up_resume(const struct ts_up *up)
 	return run(up, "up", NULL, NULL, NULL);
 }
 
-void ts_up_logout(const struct ts_up *up)
+int ts_up_logout(const struct ts_up *up)
 {
-	if (up->tailscale[0])
-		run(up, "logout", NULL, NULL, NULL);
+	return run(up, "logout", NULL, NULL, NULL);
 }

@@ -16,7 +16,7 @@
 extern char **environ;
 
 /* "tsproxy.service", or "tsproxy-PROFILE.service". */
-static const char *unit_name(char out[128])
+const char *ts_up_unit_name(char out[128])
 {
 	const char *profile = getenv("TSPROXY_PROFILE");
 	bool other = profile && *profile && strcmp(profile, "default") != 0;
@@ -43,7 +43,7 @@ static bool unit_path(char out[TS_UP_PATH_MAX], bool make)
 		if (mkdir(out, 0700) != 0 && errno != EEXIST)
 			return false;
 	}
-	len = (size_t)snprintf(out, TS_UP_PATH_MAX, "%s/systemd/user/%s", base, unit_name(name));
+	len = (size_t)snprintf(out, TS_UP_PATH_MAX, "%s/systemd/user/%s", base, ts_up_unit_name(name));
 	return len < TS_UP_PATH_MAX;
 }
 
@@ -118,7 +118,7 @@ int ts_up_unit_start(const struct ts_up *up)
 			      "tsproxy itself is missing beside its parts");
 		return 1;
 	}
-	if (systemctl("daemon-reload", NULL, NULL) != 0 || systemctl("enable", "--now", unit_name(name)) != 0) {
+	if (systemctl("daemon-reload", NULL, NULL) != 0 || systemctl("enable", "--now", ts_up_unit_name(name)) != 0) {
 		ts_tool_error("systemd's user manager cannot start %s: without --systemd the daemon runs in the background",
 			      path);
 		unlink(path);
@@ -130,7 +130,7 @@ int ts_up_unit_start(const struct ts_up *up)
 int ts_up_unit_stop(void)
 {
 	char path[TS_UP_PATH_MAX], name[128];
-	int ret = systemctl("disable", "--now", unit_name(name));
+	int ret = systemctl("disable", "--now", ts_up_unit_name(name));
 
 	if (ret == 0 && unit_path(path, false))
 		unlink(path);

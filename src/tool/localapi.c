@@ -70,6 +70,13 @@ static int dial(const char *path, bool explicitly, char why[TS_WHY_MAX])
 	return fd;
 }
 
+int ts_source_try(const char *path, bool explicitly, char why[TS_WHY_MAX])
+{
+	int fd = dial(path, explicitly, why);
+
+	return fd < 0 ? fd : close(fd);
+}
+
 uint32_t ts_source_user(const char *path)
 {
 	char why[TS_WHY_MAX];
@@ -113,7 +120,7 @@ static int body(const char *path, char *text, size_t *len, char why[TS_WHY_MAX])
 	if (code != 200) {
 		ts_tool_printable(text + head_len, *len - head_len < 60 ? *len - head_len : 60, first, sizeof(first));
 		snprintf(why, TS_WHY_MAX, "tailscaled at %s refuses its status (HTTP %d: %s)%s", path, code, first,
-			 code == 403 ? ": ask for access with tailscale set --operator" : "");
+			 code == 403 ? ": root can give this user access: tailscale set --operator=USER" : "");
 		return code == 403 ? -EPERM : code == 404 ? -ENOSYS : -EPROTO;
 	}
 	*len -= head_len;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the status comes from. What the user named is the only source; else the first that is there serves: a daemon's
- * socket in one of the usual places, then the tailscale command, which may know another place.
+ * Where the status comes from. What the user named is the only source; else the first daemon's socket that answers in
+ * one of the usual places.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -179,10 +179,27 @@ static int read_usual(char **text, size_t *len, struct daemon *d, const char **f
 			return err;
 	}
 	d->path = NULL;
-	*from = "tailscale status";
-	/* The command would ask the one that was refused. */
-	err = *refused ? -ENOENT : ts_source_command(text, len, why);
-	return err == -ENOENT ? say_no_daemon(refused, "(--socket) or a status file (--status)", why) : err;
+	return say_no_daemon(refused, "(--socket) or a status file (--status)", why);
+}
+
+int ts_source_socket(const struct ts_map_settings *set, char *path, size_t cap, char why[TS_WHY_MAX])
+{
+	struct daemon d = named_daemon(set);
+	char refused[TS_WHY_MAX] = "", buf[4096];
+	const char *s;
+	int err;
+
+	if (d.path) {
+		snprintf(path, cap, "%s", d.path);
+		return ts_source_try(path, true, why);
+	}
+	for (unsigned i = 0; (s = ts_conf_usual_socket(environ, i, buf, sizeof(buf))) != NULL; i++) {
+		err = *s ? ts_source_try(s, false, why) : -ENOENT;
+		snprintf(path, cap, "%s", s);
+		if (!is_passed_over(err, why, refused))
+			return err;
+	}
+	return say_no_daemon(refused, "with --socket", why);
 }
 
 int ts_source_watch(const struct ts_map_settings *set, char why[TS_WHY_MAX])

@@ -109,11 +109,11 @@ static bool wants_proxy(const struct ts_tailnet *tn)
 		return false;
 	}
 	if (tn->state == TS_STATE_STOPPED) {
-		ts_tool_warn("tailscaled is stopped: bring it up with tailscale up");
+		ts_tool_warn("tailscaled is stopped: bring it up: tsproxy up");
 		return false;
 	}
 	if (tn->state == TS_STATE_NEEDS_LOGIN) {
-		ts_tool_warn("tailscaled is logged out or waits for approval: log in with tailscale up");
+		ts_tool_warn("tailscaled is logged out or waits for approval: log in: tsproxy up");
 		return false;
 	}
 	return true;

@@ -69,7 +69,7 @@ def no_daemon(t):
 def states(t):
     program = ("import errno, socket, sys\n"
                "print(errno.errorcode.get(socket.socket().connect_ex((sys.argv[1], 3000))))")
-    for options, text in ((["--state", "Stopped"], "tailscale up"), (["--state", "NeedsLogin"], "tailscale up"),
+    for options, text in ((["--state", "Stopped"], "tsproxy up"), (["--state", "NeedsLogin"], "tsproxy up"),
                           (["--tun"], "steps aside")):
         shutil.rmtree("/run/user/0/tsproxy", ignore_errors=True)
         sim = t.tailnet(*options)

@@ -213,9 +213,6 @@ def anothers_daemon(t):
     os.chmod(os.path.dirname(API), 0o777)
     stranger(t, theirs, "--socks5", "1080", "--localapi", API, port=1080)
     until(lambda: os.path.exists(API), "a socket")
-    # Nor is it asked by way of the tailscale program.
-    t.file("bin/tailscale", f"#!/bin/sh\nexec cat {t.status_file()}\n", 0o755)
-    t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
     t.launcher("sync").bad(f"the daemon at /var{API} belongs to another user", status=1)
     watch = t.run(["timeout", "0.5", t.build("tsproxy"), "sync", "--watch"])
     assert f"the daemon at /var{API} belongs to another user" in watch.err, watch

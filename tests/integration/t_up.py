@@ -59,9 +59,9 @@ def up_and_down(t):
     pid = supervisor(t)
     again = t.launcher("up")
     assert not again.err and again.good() and supervisor(t) == pid, again
-    assert t.launcher("down").good() == "down; tsproxy up brings it back\n"
+    assert t.launcher("down").good() == "Down; tsproxy up brings it back.\n"
     assert not alive(pid) and not os.path.exists(own(t, "tailscaled.sock")) and not os.path.exists(own(t, "ports"))
-    assert t.launcher("down").good() == "not up\n"
+    assert t.launcher("down").good() == "Not running.\n"
     assert open(own(t, "tailscaled.log")).read().startswith("a line for the log")
 
 
@@ -168,7 +168,7 @@ def refused_before(t):
     t.file("home/later")
     done = t.launcher("up", "--own").bad("tailscale: no control server", "logging in: failed", status=1)
     assert open(f"{t.home}/words").read().count("\n") == 2 and "authkey" not in done.err, done
-    t.launcher("down").good("down;")
+    t.launcher("down").good("Down;")
 
 
 # Logs in with the key from its flags, which are to name a file, and looks for that key where other processes can read.
@@ -214,7 +214,7 @@ def logs_in(t, words, env=None, stdin=None):
     assert open(f"{t.home}/got").read().strip() == KEY, done
     assert open(f"{t.home}/seen").read() == "0\n", done
     assert not exposed(KEY) and not kept(t, KEY) and KEY not in done.out + done.err, (exposed(KEY), kept(t, KEY), done)
-    t.launcher("down").good("down;")
+    t.launcher("down").good("Down;")
 
 
 @test("up with an auth key: on no command line and in no environment, neither during the login nor after it; from a file and a pipe too")
@@ -238,7 +238,7 @@ def key_unseen(t):
         bad = t.file("bad", text) if text is not None else f"{t.dir}/none"
         done = t.run([*up, f"--authkey=file:{bad}"]).bad("logging in: failed", f"{bad}: ", why, status=1)
         assert "x" * 100 not in done.err, done
-        t.launcher("down").good("down;")
+        t.launcher("down").good("Down;")
 
 
 @test("up with an auth key in the foreground and under systemd: the process that stays does not show it")
@@ -280,7 +280,7 @@ def pairs(t):
         for _ in range(10):
             for done in list(together.map(lambda _: t.launcher("up", "--own", "--no-login", timeout=60), range(4))):
                 done.good()
-            t.launcher("down").good("down;")
+            t.launcher("down").good("Down;")
 
 
 @test("up and down: what cannot be is refused in a line, and leaves nothing behind")
@@ -298,7 +298,7 @@ def errors(t):
     assert "broken" in open(own(t, "tailscaled.log")).read(), done
     # As soon as its process has died, not when no answer came for long.
     assert done.seconds < 5 and done.err.count("\n") == 2, done
-    assert t.launcher("down").good() == "not up\n"
+    assert t.launcher("down").good() == "Not running.\n"
     # A daemon that is logged out, and no tailscale command.
     t.sim("--socks5", "1080", "--state", "NeedsLogin", api=API)
     t.launcher("up", env={"PATH": "/nonexistent"}).bad("tailscale command is missing", status=1)
@@ -353,3 +353,51 @@ def link(t):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGINT
     out += rest_of_terminal(fd)
     assert b"not logged in; tsproxy up tries again" in out, out
+
+
+@test("tailscale: the program gets the daemon's socket and all the words as they are; without one it says what is missing")
+def tailscale(t):
+    t.file("bin/tailscale", '#!/bin/sh\nprintf "%s." "$@" "$LD_PRELOAD"\nexit 7\n', 0o755)
+    t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
+    t.launcher("tailscale", "ping", "db").bad("no tailscaled found", status=1)
+    t.sim("--socks5", "1080", api=API)
+    for words in ("ping", "db"), ("status", "--json", "--help"), ("--version",), ("set", "--socket=x", "--", "-p", "y"):
+        done = t.launcher("tailscale", *words, env={"LD_PRELOAD": t.build("libtsproxy.so")})
+        assert done.status == 7 and done.out == "".join(f"{w}." for w in (f"--socket=/var{API}", *words, "")), done
+    assert "usage: tsproxy tailscale" in t.launcher("tailscale", "--help").good()
+    t.launcher("tailscale", "ping", env={"PATH": "/nonexistent"}).bad("the tailscale command is missing", status=127)
+
+
+@test("logs shows the end of the daemon's log, systemd's where that has it; without one it says so")
+def logs(t):
+    t.launcher("logs").bad("no log", "journalctl", status=1)
+    t.launcher("logs", "-n", "x").bad("number", status=2)
+    install(t)
+    t.launcher("up").good()
+    assert "a line for the log" in t.launcher("logs").good() and not t.launcher("logs", "-n", "0").good()
+    follow = t.spawn([t.build("tsproxy"), "logs", "-f", "-n0"], lambda: True)
+    assert follow.poll() is None
+    t.launcher("down").good()
+    t.file("bin/journalctl", '#!/bin/sh\necho "$@"\n', 0o755)
+    t.file("home/.config/systemd/user/tsproxy.service", "")
+    assert t.launcher("logs", "-f").good() == "--user --no-pager -u tsproxy.service -n 100 -f\n"
+
+
+@test("down --logout: a daemon that is not tsproxy's stays logged in, and that is said; so is one that cannot be started")
+def logout(t):
+    install(t)
+    t.file("bin/tailscale", '#!/bin/sh\necho "$@" >> "$HOME/words"\nexit $(cat "$HOME/status")\n', 0o755)
+    t.file("home/status", "0")
+    assert t.launcher("down", "--logout").good() == "Not running, and not logged in.\n"
+    t.launcher("up").good()
+    assert t.launcher("down", "--logout").good() == "Logged out, and down.\n"
+    t.file("home/.local/share/tsproxy/tailscaled.state", "{}")
+    assert t.launcher("down", "--logout").good() == "Logged out, and down.\n"
+    assert open(f"{t.home}/words").read().count("logout\n") == 2
+    t.file("home/status", "1")
+    t.launcher("down", "--logout").bad("the node stays logged in", status=1)
+    os.unlink(f"{t.dir}/bin/tailscaled")
+    t.launcher("down", "--logout", env={"PATH": "/nonexistent"}).bad("tailscaled can log it out, and it is not installed", status=1)
+    os.unlink(own(t, "tailscaled.state"))
+    t.sim("--socks5", "1080", api=API)
+    t.launcher("down", "--logout").bad("to log it out: tsproxy tailscale logout", status=1)

@@ -162,8 +162,8 @@ def up(w):
         os.kill(first[0], signal.SIGKILL)
         until("another daemon", lambda: place.daemons() not in ([], first))
         place.reaches()
-        assert "down" in good(place.run("tsproxy", "down")) and not place.daemons()
-        assert good(place.run("tsproxy", "down")) == "not up\n"
+        assert "Down" in good(place.run("tsproxy", "down")) and not place.daemons()
+        assert good(place.run("tsproxy", "down")) == "Not running.\n"
         # One that was stopped comes up as it was.
         assert "starting" in place.run("tsproxy", "up").stderr
         tailscale = ("tailscale", f"--socket={files}/tailscaled.sock")
@@ -463,3 +463,18 @@ def ephemeral_cycle(w):
             done = place.up("--ephemeral")
             assert done.returncode == 1 and "tsproxy down" in done.stderr, done
             good(place.run("tsproxy", "down"))
+
+
+@check("door: down --logout logs out a daemon that runs, and one that does not; tsproxy tailscale speaks to the one that runs")
+def logout(w):
+    with workspace(w, 25) as place:
+        for running in True, False:
+            good(place.up())
+            assert NODE1 in good(place.run("tsproxy", "tailscale", "status"))
+            assert "pong" in good(place.run("tsproxy", "tailscale", "ping", "-c", "9", "--until-direct=false", NODE1))
+            if not running:
+                good(place.run("tsproxy", "down"))
+            assert "Logged out, and down." in good(place.run("tsproxy", "down", "--logout"))
+            good(place.run("tsproxy", "up", "--no-login"))
+            until("it is logged out", lambda: place.state()["BackendState"] == "NeedsLogin")
+            assert "NeedsLogin" in good(place.run("tsproxy", "logs"))
