@@ -52,7 +52,7 @@ void ts_live_keep(void);
 
 /*
  * Asks for a fresher map in the background where the one in use is older than 10 s or missing, at most once per 2 s
- * and not within 60 s of a failure. Does not wait for it. `wait`: a name missed, and the map is older than 2 s: waits for that refresh, 1 s
+ * and not within 60 s of a failure, unless a daemon has started since. Does not wait for it. `wait`: a name missed, and the map is older than 2 s: waits for that refresh, 1 s
  * at most, and says whether it is worth looking again.
  */
 bool ts_live_refresh(bool wait);

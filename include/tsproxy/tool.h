@@ -210,6 +210,7 @@ enum ts_why {
 	TS_WHY_SPLIT,        /* a name server of its own knows it: `split` */
 	TS_WHY_NO_SUCH_NAME, /* under the tailnet's suffix, and nobody bears it: never asked outside */
 	TS_WHY_SERVICE,      /* the daemon's own address */
+	TS_WHY_NO_NODE,      /* no node's, in a range that only nodes have, or that one may have once the daemon runs: refused */
 	TS_WHY_LOCAL,        /* loopback, link-local, multicast */
 	TS_WHY_KERNEL,       /* TUN: the kernel has the tailnet */
 	TS_WHY_NOT_OURS,

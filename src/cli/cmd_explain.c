@@ -110,7 +110,7 @@ static void print_text(struct story *s)
 	       ts_verdict_text(s->program.verdict), *remedy ? "; " : "", remedy);
 	printf("library  %s\n", ts_options_disabled() ? "not loaded: TSPROXY_DISABLE is set, and it runs as it is" : !object ? "libtsproxy.so is missing: not run" : exit_status(s) ? "not loaded: not run" : object);
 	if (!s->have_map) {
-		printf("map      none can be made: its connections are the kernel's\n");
+		printf("map      none can be made: what is a tailnet's fails, all else is the kernel's\n");
 		return;
 	}
 	carrier(s, text, sizeof(text));

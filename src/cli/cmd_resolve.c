@@ -18,7 +18,7 @@ static const char *const keys[] = {
 	[TS_WHY_MAP] = "map",           [TS_WHY_HOSTS] = "hosts",   [TS_WHY_ROUTE] = "route",
 	[TS_WHY_EXCLUDED] = "excluded", [TS_WHY_REMOTE] = "remote", [TS_WHY_NO_SUCH_NAME] = "no-such-name",
 	[TS_WHY_SPLIT] = "dns-route",
-	[TS_WHY_SERVICE] = "service",   [TS_WHY_LOCAL] = "local",   [TS_WHY_KERNEL] = "kernel",
+	[TS_WHY_SERVICE] = "service",   [TS_WHY_NO_NODE] = "no-such-node", [TS_WHY_LOCAL] = "local",   [TS_WHY_KERNEL] = "kernel",
 	[TS_WHY_NOT_OURS] = "not-ours",
 };
 
@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 		struct ts_explained e;
 
 		ts_explain(&conf, &map, argv[i], &e);
-		if (!e.ours || e.why == TS_WHY_NO_SUCH_NAME || e.why == TS_WHY_SERVICE)
+		if (!e.ours || e.why == TS_WHY_NO_SUCH_NAME || e.why == TS_WHY_NO_NODE || e.why == TS_WHY_SERVICE)
 			ret = 1;
 		if (json)
 			json_array_append_new(list, as_json(&map, argv[i], &e));

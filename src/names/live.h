@@ -19,6 +19,8 @@ int64_t ts_live_made(void);
 void ts_live_refresh_old(int64_t now);
 /* False where ts_live_refresh(true) would return at once: the map is new, or it is too early to ask again. */
 bool ts_live_miss_due(void);
+/* Whether a daemon's socket was made since: one that was not there for a refresh that failed. (meant.c) */
+bool ts_live_daemon_since(int64_t then);
 /*
  * True where `then` lies in the last `span` ns. A time in the future does not: the clock was set back. But a map made
  * just now may be ahead of ts_live_now(), whose clock stands still for a tick of up to 10 ms.

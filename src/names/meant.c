@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "beside.h"
@@ -46,6 +47,29 @@ static const char *look_around(void)
 	if (is_there(TS_CONF_SYSTEM_FILE) || (ts_conf_user_file(env, buf, sizeof(buf)) && is_there(buf)))
 		return "a config file is there, but no map could be made";
 	return NULL;
+}
+
+static bool is_newer(const char *path, int64_t then)
+{
+	struct stat st;
+
+	return ts_sys(SYS_newfstatat, AT_FDCWD, path, &st, 0) == 0 && st.st_ctim.tv_sec * TS_NS_PER_S + st.st_ctim.tv_nsec > then;
+}
+
+bool ts_live_daemon_since(int64_t then)
+{
+	char *const *env = ts_spawn_environ();
+	const char *path = ts_env_get(env, "TSPROXY_SOCKET");
+	char buf[TS_BESIDE_PATH_MAX];
+
+	if (!path || !*path)
+		path = ts_env_get(env, "TS_SOCKET");
+	if (path && *path)
+		return is_newer(path, then);
+	for (unsigned i = 0; (path = ts_conf_usual_socket(env, i, buf, sizeof(buf))) != NULL; i++)
+		if (*path && is_newer(path, then))
+			return true;
+	return false;
 }
 
 const char *ts_live_meant(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Has the map made anew by tsproxy-sync, at most once per 2 s for all processes that use the map, and not within 60 s
- * of a failure.
+ * of a failure, unless a daemon has started since.
  *
  * What the processes share is one file beside the map, MAP.refresh (refresh.h). A refresh has failed that is over and
  * was never said to be done: a map that is missing although it was done has been removed since, and is made again.
@@ -107,7 +107,8 @@ static enum claim claim(int fd)
 		if (is_held(fd, TS_REFRESH_RUNNING, 1))
 			return CLAIM_NO;	/* it hangs, and has been waited for */
 		ts_sys(SYS_pread64, fd, &said, 1, 0);
-		if (said != TS_REFRESH_DONE && ts_live_within(now, begun, FAILED_NS) && ts_live_made() < begun)
+		if (said != TS_REFRESH_DONE && ts_live_within(now, begun, FAILED_NS) && ts_live_made() < begun &&
+		    !ts_live_daemon_since(begun))
 			return CLAIM_NO;
 	}
 	said = TS_REFRESH_BEGUN;

@@ -77,6 +77,11 @@ static void explain_addr(const struct ts_conf *conf, const struct ts_map *m, con
 		e->why = e->range.kind == TS_RANGE_EXCLUDE ? TS_WHY_EXCLUDED : TS_WHY_ROUTE;
 		e->ours = range_ours(conf, m, a->ip, e->range.kind);
 	}
+	if (e->why != TS_WHY_EXCLUDED && e->why != TS_WHY_KERNEL && !e->ours && ts_ip_is_tailscale(a->ip) &&
+	    (!ts_ip_is4(a->ip) || !ts_map_is_running(&h))) {
+		e->why = TS_WHY_NO_NODE;
+		e->ours = true;
+	}
 }
 
 static bool is_localhost(const char *s)
@@ -239,6 +244,7 @@ const char *ts_explain_text(const struct ts_map *m, const struct ts_explained *e
 		[TS_WHY_REMOTE] = "remote (the far side of the proxy resolves it)",
 		[TS_WHY_NO_SUCH_NAME] = "no such name in the tailnet (and nobody else is asked)",
 		[TS_WHY_SERVICE] = "the daemon's own service address: not reachable through a proxy",
+		[TS_WHY_NO_NODE] = "no known node has this address: refused, not left to the system",
 		[TS_WHY_LOCAL] = "not ours (this machine or this link)",
 		[TS_WHY_KERNEL] = "not ours (TUN: the kernel routes the tailnet itself)",
 		[TS_WHY_NOT_OURS] = "not ours",

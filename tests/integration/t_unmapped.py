@@ -99,6 +99,18 @@ def silent_daemon(t):
     assert lines(done) == REFUSED * 3 and 0.9 < done.seconds < 9, (done, done.seconds)
 
 
+@test("a daemon that starts after a refresh has failed is found at once, not a minute later")
+def late_daemon(t):
+    env = {"TSPROXY_LOG": "debug"}
+    assert lines(t.preload(*client(NODE1), env=env)) == [f"{NODE1} ENETUNREACH ENETUNREACH"]
+    assert os.path.exists(f"{MAP}.refresh") and not os.path.exists(MAP)
+    t.tailnet()
+    t.page(3000)
+    begun = os.stat(f"{MAP}.refresh").st_mtime
+    os.utime(f"{MAP}.refresh", (begun - 3, begun - 3))     # as if the pause between two refreshes were over
+    assert lines(t.preload(*client(NODE1), env=env)) == [f"{NODE1} connected sent"]
+
+
 @test("children of the launcher find the map with another HOME, without one, and with another profile's settings")
 def other_home(t):
     t.tailnet()
@@ -197,3 +209,4 @@ def newer(t):
     age(MAP, 3)
     done = t.preload(*client(NODE1, NODE1_V6), env=env)
     assert lines(done) == [f"{NODE1} connected sent", f"{NODE1_V6} connected sent"], done
+    t.launcher("resolve", "fd7a:115c:a1e0::ffff", env=env).bad("refused", status=1)
