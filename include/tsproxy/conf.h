@@ -56,6 +56,8 @@ struct ts_conf {
  *
  * map_path is TSPROXY_MAP where that is set (an absolute path; what `--status -` uses), else
  *   $TSPROXY_PLACE/NAME.map (set by the launcher for all that runs under it; DIR/@HOST means DIR/NAME@HOST.map), else
+ *   for root (effective user at the program's start) TS_CONF_ROOT_PLACE/NAME.map, or in a directory there of 16 hex digits (FNV-1a
+ *   over it) where XDG_RUNTIME_DIR is not /run/user/0, else
  *   $XDG_RUNTIME_DIR/tsproxy/NAME.map, else $HOME/.cache/tsproxy/NAME@HOST.map
  * NAME is the profile (TSPROXY_PROFILE, "default"), followed by "-" and 16 hex digits where
  * TSPROXY_STATUS, _SOCKET, _SOCKS5, _HTTP_PROXY or _REMOTE_NAME say something of their own: FNV-1a over
@@ -64,6 +66,24 @@ struct ts_conf {
 void ts_conf_load(struct ts_conf *conf, char *const envp[]);
 /* The same for one that is all zero still, whose pages need not be touched then. */
 void ts_conf_fill(struct ts_conf *conf, char *const envp[]);
+/* The part of it that sets map_path, overridden and bad_path. (map_path.c, as the next) */
+void ts_conf_map_path(struct ts_conf *conf, char *const envp[]);
+/*
+ * The map of the machine, which is root's, for who is not root, and the other way round. False where TSPROXY_MAP or TSPROXY_PLACE
+ * names the place: there is no other then.
+ */
+bool ts_conf_other_map(char *const envp[], char *out, size_t cap);
+
+#define TS_CONF_ROOT_PLACE "/run/tsproxy"
+/*
+ * The directory number `i` for the maps of `uid` where no other can be had: tsproxy-UID in /dev/shm, in /tmp. Who else may write there could
+ * have made it first: it must be found to be this user's alone. 1; 0 where somebody else could exchange it; -1 behind the last.
+ */
+int ts_conf_spare_place(unsigned i, unsigned uid, char *out, size_t cap);
+/* The map there. False where TSPROXY_MAP names one. */
+bool ts_conf_spare_map(char *const envp[], const char *place, char *out, size_t cap);
+/* The mode of a folder for maps at `path`: 0755 in root's places, the launcher's replacements included, else 0700. */
+unsigned ts_conf_folder_mode(const char *path);
 
 #define TS_CONF_SYSTEM_FILE "/etc/tsproxy.conf"
 

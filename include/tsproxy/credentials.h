@@ -28,10 +28,10 @@ struct ts_credentials {
 };
 
 /*
- * Reads those of e->addr and e->kind from the file beside the map at `map_path` to e->user and e->pass. 1; 0 where none are kept; or -errno:
- * -EACCES where this process may not read them, -EPERM where they are not this user's (or root's) alone. Async-signal-safe.
+ * Reads those of a proxy from the file beside the map at `map_path`. 1; 0 where none are kept; or -errno: -EACCES where this process may
+ * not read them, -EPERM where they are not this user's (or root's) alone. Async-signal-safe.
  */
-int ts_credentials_find(const char *map_path, struct ts_endpoint *e);
+int ts_credentials_find(const char *map_path, const struct ts_addr *proxy, uint8_t kind, char user[256], char pass[256]);
 /* Keeps those of the endpoints that have any, and no others. 0 or -errno. Tool side; the caller holds the map's lock. */
 int ts_credentials_install(const char *map_path, const struct ts_endpoint *list, unsigned count);
 

@@ -257,8 +257,9 @@ struct ts_map_settings;	/* settings.h */
  */
 int ts_map_build(const struct ts_tailnet *tn, const struct ts_map_settings *set, uint8_t **out, size_t *len);
 /*
- * Puts a built map in place: directory made 0700, temporary file beside it 0600, written to the disk, rename. A directory of another owner
- * or with group or other write permission is refused: -EPERM. 0 or -errno.
+ * Puts a built map in place: directory made (ts_conf_folder_mode), temporary file beside it, written to the disk, rename. Its mode is 0600;
+ * 0644 where it is root's, in a folder that everybody may search. A directory of another owner or with group or other write permission
+ * is refused: -EPERM. 0 or -errno.
  */
 int ts_map_install(const char *path, const uint8_t *data, size_t len);
 

@@ -14,6 +14,8 @@
  * Every function returns what its namesake in map.h returns, or -ENOENT where there is no map in use (ts_live_error says why). Another
  * error is of a map in use: what a look-up would have to read of it is damaged, which never means that nothing is there.
  */
+/* Its file; "" where there is no place for one. */
+const char *ts_live_path(void);
 int ts_live_header(struct ts_map_header *out);
 /*
  * Counts the maps that this process took in. What was found out after it was read holds while it stays the same; 0: there was no map

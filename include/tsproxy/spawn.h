@@ -26,12 +26,12 @@ bool ts_spawn_allowed(void);
 /* The number behind `key` in a /proc/PID/status (proc(5)), or -1. */
 int ts_status_number(const char *path, const char *key);
 /*
- * Starts `path` without arguments, detached, in the saved environment. From then on until it ends it holds an open
+ * Starts `path` without arguments, detached, in the saved environment, where TSPROXY_MAP is `map`. From then on until it ends it holds an open
  * file description lock (fcntl(2)) on byte TS_SPAWN_LOCK_BYTE of `lock_path`, its standard input. Returns 0 once it
  * has started, or -errno. Takes about 1 ms; 1 s at most where this process would inherit the orphan (PID 1, a
  * subreaper), because then its end is awaited.
  */
 #define TS_SPAWN_LOCK_BYTE 1
-int ts_spawn_helper(const char *path, const char *lock_path);
+int ts_spawn_helper(const char *path, const char *lock_path, const char *map);
 
 #endif

@@ -56,14 +56,14 @@ static inline long ts_syscall6(long n, long a, long b, long c, long d, long e, l
 /* ts_sys(SYS_read, fd, buf, len): up to six arguments of any scalar type. */
 #define ts_sys(...) TS_SYSCALL_PICK(__VA_ARGS__, TS_S6, TS_S5, TS_S4, TS_S3, TS_S2, TS_S1, TS_S0)(__VA_ARGS__)
 
-/* A folder of this user's alone, whatever the umask. 0 where it was made or is there, or -errno. */
-static inline int ts_make_folder(const char *path)
+/* A folder of that mode, whatever the umask. 0 where it was made or is there, or -errno. */
+static inline int ts_make_folder(const char *path, unsigned mode)
 {
 	enum { CWD = -100, EXISTS = 17 };
-	long ret = ts_sys(SYS_mkdirat, CWD, path, 0700);
+	long ret = ts_sys(SYS_mkdirat, CWD, path, mode);
 
 	if (ret == 0)
-		ret = ts_sys(SYS_fchmodat, CWD, path, 0700);
+		ret = ts_sys(SYS_fchmodat, CWD, path, mode);
 	return ret == -EXISTS ? 0 : (int)ret;
 }
 

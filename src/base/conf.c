@@ -3,7 +3,6 @@
 #include "tsproxy/conf.h"
 
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "tsproxy/buf.h"
 #include "tsproxy/hash.h"
@@ -191,82 +190,6 @@ static bool means_a_tailnet(const char *variable)
 	return false;
 }
 
-/* The last component of TSPROXY_PLACE where that is "@HOST", else its end. */
-static const char *place_tail(const char *place)
-{
-	const char *tail = place;
-
-	for (const char *p = place; *p; p++)
-		if (*p == '/')
-			tail = p + 1;
-	return *tail == '@' ? tail : tail + strlen(tail);
-}
-
-static void map_path(struct ts_conf *conf, char *const envp[])
-{
-	static const char *const own[] = { "TSPROXY_STATUS", "TSPROXY_SOCKET", "TSPROXY_SOCKS5", "TSPROXY_HTTP_PROXY",
-					 "TSPROXY_REMOTE_NAME" };
-	struct ts_wr w = ts_wr_over(conf->map_path, sizeof(conf->map_path));
-	const char *s, *tail = "", *profile = ts_env_get(envp, "TSPROXY_PROFILE");
-	uint64_t key = TS_FNV64_INIT;
-	bool home = false;
-
-	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++) {
-		s = ts_env_get(envp, own[i]);
-		if (!s)
-			s = "";
-		if (*s)
-			conf->overridden = true;
-		/* The two paths. The launcher has made them absolute; what else starts may do so anywhere. */
-		if (i < 2 && *s && *s != '/' && ts_conf_stream(s) < 0)
-			conf->bad_path = true;
-		key = ts_fnv64(key, s, strlen(s) + 1);
-	}
-	s = ts_env_get(envp, "TSPROXY_MAP");
-	if (s && s[0] == '/') {
-		ts_wr_str(&w, s);
-		goto end;
-	}
-	if (conf->bad_path) {
-		ts_warn("TSPROXY_STATUS or TSPROXY_SOCKET is no absolute path: there is no map");
-		return;
-	}
-	s = ts_env_get(envp, "TSPROXY_PLACE");
-	if (s && s[0] == '/') {
-		tail = place_tail(s);
-		ts_wr_bytes(&w, s, (size_t)(tail - s));
-		if (!*tail)
-			ts_wr_u8(&w, '/');
-	} else if ((s = ts_env_get(envp, "XDG_RUNTIME_DIR")) && s[0] == '/') {
-		ts_wr_str(&w, s);
-		ts_wr_str(&w, "/tsproxy/");
-	} else {
-		s = ts_env_get(envp, "HOME");
-		if (!s || s[0] != '/')
-			return;
-		home = true;
-		ts_wr_str(&w, s);
-		ts_wr_str(&w, "/.cache/tsproxy/");
-	}
-	ts_wr_str(&w, profile && ts_conf_profile_ok(profile) ? profile : "default");
-	if (conf->overridden) {
-		ts_wr_u8(&w, '-');
-		ts_wr_hex64(&w, key);
-	}
-	ts_wr_str(&w, tail);
-	if (home) {
-		struct utsname u;
-
-		ts_wr_u8(&w, '@');
-		if (ts_sys(SYS_uname, &u) == 0)
-			ts_wr_str(&w, u.nodename);
-	}
-	ts_wr_str(&w, ".map");
-end:
-	if (!ts_wr_end(&w))
-		conf->map_path[0] = '\0';
-}
-
 void ts_conf_load(struct ts_conf *conf, char *const envp[])
 {
 	memset(conf, 0, sizeof(*conf));
@@ -315,5 +238,5 @@ void ts_conf_fill(struct ts_conf *conf, char *const envp[])
 	s = ts_env_get(envp, "HOSTALIASES");
 	if (s && strlen(s) < sizeof(conf->host_aliases))
 		memcpy(conf->host_aliases, s, strlen(s) + 1);
-	map_path(conf, envp);
+	ts_conf_map_path(conf, envp);
 }

@@ -8,8 +8,7 @@
  * a directory of ours in one that everybody may write to, in memory where there is one. A descriptor with the map in memory would
  * need no place at all, but programs close and reuse descriptors that they do not know, and could never be given a fresher map.
  *
- * Who else may write there could have made the directory first. So it is taken only if it is ours and nobody else's to
- * write to, and if what it lies in lets nobody but us rename it.
+ * A place is taken only if it is ours and nobody else's to write to.
  */
 #include "place.h"
 
@@ -36,7 +35,7 @@ static bool is_private(const struct stat *st)
 static int try_dir(const char *dir)
 {
 	struct stat st;
-	int dir_fd, fd, err = ts_make_folder(dir);
+	int dir_fd, fd, err = ts_make_folder(dir, ts_conf_folder_mode(dir));
 	uint64_t limit;
 	long ret;
 
@@ -75,29 +74,35 @@ static int try_place(const char *path)
 		return err;
 	above = ts_join(dir);
 	*strrchr(above, '/') = '\0';
-	err = ts_make_folder(above);
+	err = ts_make_folder(above, ts_conf_folder_mode(above));
 	return err ? err : try_dir(dir);
 }
 
-/* The directory for this user in `shared`, or null. */
-static char *own_dir(const char *shared)
+/* What TSPROXY_PLACE says of the map at `path`. */
+static char *place_of(const char *path)
 {
-	char uid[24];
-	struct ts_wr w = ts_wr_over(uid, sizeof(uid));
-	struct stat st;
+	char *place = ts_join(path), *slash = strrchr(place, '/'), *host = strchr(slash, '@');
 
-	if (stat(shared, &st) != 0 || (st.st_uid != 0 && st.st_uid != getauxval(AT_EUID)) ||
-	    ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
-		return NULL;
-	ts_wr_dec(&w, getauxval(AT_EUID));
-	return ts_wr_end(&w) ? ts_join(shared, "/tsproxy-", uid) : NULL;
+	if (host) {
+		memmove(slash + 1, host, strlen(host) + 1);
+		slash[strlen(slash) - strlen(".map")] = '\0';
+	} else {
+		*slash = '\0';
+	}
+	return place;
+}
+
+static void use(struct ts_conf *conf, struct ts_environ *env, const char *place)
+{
+	ts_environ_set(env, "TSPROXY_PLACE", place);
+	ts_conf_load(conf, env->v);
 }
 
 bool ts_place_find(struct ts_conf *conf, struct ts_environ *env)
 {
-	static const char *const shared[] = { "/dev/shm", "/tmp" };
 	const char *set = ts_env_get(env->v, "TSPROXY_MAP"), *own;
-	int err;
+	char other[TS_CONF_PATH_MAX];
+	int err, found;
 
 	/* Who names a file wants that one. */
 	if (set && *set)
@@ -112,15 +117,17 @@ bool ts_place_find(struct ts_conf *conf, struct ts_environ *env)
 	if (!err)
 		return true;
 	own = ts_join(conf->map_path);
-	for (size_t i = 0; i < sizeof(shared) / sizeof(*shared); i++) {
-		char *dir = own_dir(shared[i]);
-
-		if (!dir || try_dir(dir) != 0)
+	/* Root of a user namespace has the place of the user that it is outside. */
+	if (ts_conf_other_map(env->v, other, sizeof(other)) && try_place(other) == 0) {
+		use(conf, env, place_of(other));
+		return true;
+	}
+	for (unsigned i = 0; (found = ts_conf_spare_place(i, (unsigned)getauxval(AT_EUID), other, sizeof(other))) >= 0; i++) {
+		if (!found || try_dir(other) != 0)
 			continue;
 		if (err == -EPERM)
-			ts_say("the folder of ", own, " is not a private directory of yours: the map is kept in ", dir);
-		ts_environ_set(env, "TSPROXY_PLACE", dir);
-		ts_conf_load(conf, env->v);
+			ts_say("the folder of ", own, " is not a private directory of yours: the map is kept in ", other);
+		use(conf, env, other);
 		return true;
 	}
 	return false;
@@ -129,19 +136,8 @@ bool ts_place_find(struct ts_conf *conf, struct ts_environ *env)
 void ts_place_tell(const struct ts_conf *conf, struct ts_environ *env)
 {
 	const char *set = ts_env_get(env->v, "TSPROXY_MAP");
-	char *place, *slash, *host;
 
-	if (set && *set)
-		return;
 	/* Where there is no place at all, one that can hold no file: what matters then is that a tailnet is meant. */
-	place = ts_join(conf->map_path[0] ? conf->map_path : "/dev/null/.map");
-	slash = strrchr(place, '/');
-	host = strchr(slash, '@');
-	if (host) {
-		memmove(slash + 1, host, strlen(host) + 1);
-		slash[strlen(slash) - strlen(".map")] = '\0';
-	} else {
-		*slash = '\0';
-	}
-	ts_environ_set(env, "TSPROXY_PLACE", place);
+	if (!set || !*set)
+		ts_environ_set(env, "TSPROXY_PLACE", place_of(conf->map_path[0] ? conf->map_path : "/dev/null/.map"));
 }

@@ -239,7 +239,7 @@ void ts_doctor_proxies(struct ts_doctor *d)
 
 	for (unsigned i = 0; d->reachable && d->have_map && ts_map_endpoint(&d->map, i, &e) == 1; i++) {
 		if (e.flags & TS_PROXY_AUTH)
-			ts_credentials_find(d->conf.map_path, &e);
+			ts_credentials_find(d->conf.map_path, &e.addr, e.kind, e.user, e.pass);
 		if (i == 0)
 			other_people(d, &e);
 		found |= carries(d, &e, !found);

@@ -237,7 +237,6 @@ bool ts_route_may_meet_proxy(const uint8_t local_ip[16])
 void ts_route_credentials(const struct ts_addr *proxy, uint8_t kind, char user[256], char pass[256])
 {
 	const struct ts_conf_proxy *c = kind == TS_PROXY_HTTP ? &ts_conf.http : &ts_conf.socks5;
-	struct ts_endpoint e = { .addr = *proxy, .kind = kind };
 	int found;
 
 	user[0] = pass[0] = '\0';
@@ -247,9 +246,7 @@ void ts_route_credentials(const struct ts_addr *proxy, uint8_t kind, char user[2
 		memcpy(pass, c->pass, sizeof(c->pass));
 		return;
 	}
-	found = ts_sandboxed() ? -EPERM : ts_credentials_find(ts_conf.map_path, &e);
+	found = ts_sandboxed() ? -EPERM : ts_credentials_find(ts_live_path(), proxy, kind, user, pass);
 	if (found < 0)
 		ts_warn("%a: the user and password for it cannot be read: %e", proxy, -found);
-	memcpy(user, e.user, sizeof(e.user));
-	memcpy(pass, e.pass, sizeof(e.pass));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fork and its like. Nothing need be done for the child to work: it notices by itself (guard.h). But a connection that is pending at that
- * moment may be completed by either side, and a socket that is not connected yet be connected by either, and then nothing in the kernel
- * tells the other one: so they are marked, and looked at.
+ * fork and its like, and chroot. Nothing need be done for the child of a fork to work: it notices by itself (guard.h). But a connection
+ * that is pending at that moment may be completed by either side, and a socket that is not connected yet be connected by either, and then
+ * nothing in the kernel tells the other one: so they are marked, and looked at.
  * Not here: vfork, whose caller returns twice on one stack, and whose child has its parent's memory, marks and all.
  */
 #include "hook.h"
@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "tsproxy/cross.h"
+#include "tsproxy/names.h"
 
 #define STANDARD 3	/* descriptors 0 to 2, which libc replaces by itself */
 
@@ -82,4 +84,12 @@ int daemon(int nochdir, int noclose)
 	if (r == 0 && !noclose)
 		forget_standard();
 	return r;
+}
+
+/* The map's file is not seen from a new root, and names and addresses are asked for later: a daemon's, that root starts. */
+int chroot(const char *path)
+{
+	if (getauxval(AT_EUID) == 0 && ts_enabled() && !ts_sandboxed() && ts_process() == TS_SELF)
+		ts_live_keep();
+	return ts_real()->chroot(path);
 }

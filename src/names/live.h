@@ -13,6 +13,12 @@
 int64_t ts_live_now(void);
 /* Looks at the file now, whenever the last look was. True where another map than before is in use. */
 bool ts_live_look(void);
+/* No map can be kept at ts_live_path: goes on to the next place and looks there. False: there is none. Not by two threads at once. */
+bool ts_live_move(void);
+/* The error of a place that was left although there may be a map in it, as one that may not be looked into; 0: none was. */
+int ts_live_barred(void);
+/* Whether the map in use is not this process' to make anew. */
+bool ts_live_is_foreign(void);
 /* When the map in use was made; 0 where there is none. */
 int64_t ts_live_made(void);
 /* ts_live_refresh(false), with the time at hand: what every lookup does. */

@@ -2,7 +2,7 @@
 /*
  * Follows the map file in a running process.
  *
- * The file is looked at (one stat) when the last look is 100 ms old; one that is missing, every 2 s. It is copied, so
+ * The file is looked at (one stat) when the last look is 100 ms old; one that is missing or bad, every 2 s. It is copied, so
  * that nothing which happens to it can touch this process any more: up to COPY_MAX bytes into one of two static
  * buffers; a bigger one into memory at an address that stays, where a later one takes its place by one mremap(2). Memory is constant and nothing is ever reclaimed, which is what makes lookups safe without a lock, in
  * signal handlers and across fork.
@@ -46,6 +46,7 @@ static struct {
 	int64_t settled;	/* until then, if it is less than LOOK_NS away, neither file nor age need be looked at */
 	unsigned version;	/* raised when `current` is another map's, so that what was read before it can be told */
 } kept __attribute__((aligned(16)));
+static uint32_t owner;	/* of the file that is in use */
 static int64_t looked;
 static int last_error = -EAGAIN;	/* nobody has looked yet */
 static struct identity {
@@ -122,6 +123,7 @@ static int take_in(int fd, const struct stat *st)
 	}
 	if (ret == 0) {
 		__atomic_store_n(&current, place, __ATOMIC_RELEASE);
+		__atomic_store_n(&owner, st->st_uid, __ATOMIC_RELAXED);
 		__atomic_add_fetch(&kept.version, 1, __ATOMIC_RELEASE);
 	}
 	return ret;
@@ -136,7 +138,7 @@ static struct identity identify(const struct stat *st)
 /* Called with the lock. True where another map was taken in. */
 static bool follow(void)
 {
-	const char *path = ts_conf.map_path;
+	const char *path = ts_live_path();
 	struct identity now;
 	struct stat st;
 	int fd, ret = 0;
@@ -168,7 +170,7 @@ bool ts_live_look(void)
 {
 	bool changed;
 
-	if (ts_conf.map_path[0] == '\0' || ts_sandboxed() || ts_process() != TS_SELF)
+	if (ts_live_path()[0] == '\0' || ts_sandboxed() || ts_process() != TS_SELF)
 		return false;
 	ts_lock(&lock);
 	changed = !ts_sandboxed() && follow();
@@ -179,7 +181,7 @@ bool ts_live_look(void)
 
 void ts_live_keep(void)
 {
-	if (ts_conf.map_path[0] == '\0')
+	if (ts_live_path()[0] == '\0')
 		return;
 	ts_lock(&lock);
 	follow();
@@ -189,11 +191,11 @@ void ts_live_keep(void)
 static void look_if_due(int64_t now)
 {
 	int64_t last = __atomic_load_n(&looked, __ATOMIC_RELAXED);
-	bool some = in_use() != NULL;
+	bool some = in_use() != NULL, gone = !some || __atomic_load_n(&last_error, __ATOMIC_RELAXED) != 0;
 
-	if (ts_live_within(now, last, some ? LOOK_NS : LOOK_MISSING_NS))
+	if (ts_live_within(now, last, gone ? LOOK_MISSING_NS : LOOK_NS))
 		return;
-	if (ts_conf.map_path[0] == '\0' || ts_sandboxed() || ts_process() != TS_SELF)
+	if (ts_live_path()[0] == '\0' || ts_sandboxed() || ts_process() != TS_SELF)
 		return;
 	/* One thread looks and the others go on with what there is; where there is none yet, they wait for it. */
 	if (some && !__atomic_compare_exchange_n(&looked, &last, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
@@ -209,11 +211,16 @@ static void look_if_due(int64_t now)
 
 int ts_live_error(void)
 {
+	int err = ts_live_path()[0] ? __atomic_load_n(&last_error, __ATOMIC_RELAXED) : -ENOENT, barred = ts_live_barred();
+
 	if (in_use())
 		return 0;
-	if (ts_conf.map_path[0] == '\0')
-		return -ENOENT;
-	return __atomic_load_n(&last_error, __ATOMIC_RELAXED);
+	return err == -ENOENT && barred ? barred : err;
+}
+
+bool ts_live_is_foreign(void)
+{
+	return in_use() && __atomic_load_n(&owner, __ATOMIC_RELAXED) != (uint32_t)ts_sys(SYS_geteuid);
 }
 
 int64_t ts_live_made(void)

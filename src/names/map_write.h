@@ -22,10 +22,12 @@ int ts_ranges_flatten(struct ts_ranges *r);
 void ts_ranges_free(struct ts_ranges *r);
 
 /*
- * Opens the directory that `path` (absolute) lies in, made 0700 where missing; *name is what follows. -EPERM where it
+ * Opens the directory that `path` (absolute) lies in, made where it is missing (ts_conf_folder_mode); *name is what follows. -EPERM where it
  * is a link, of another owner, or writable for group or others.
  */
 int ts_map_open_dir(const char *path, const char **name);
+/* As ts_map_install, for any file; `shared` false: mode 0600 in any case. */
+int ts_file_install(const char *path, bool shared, const uint8_t *data, size_t len);
 
 #define TS_OS_CACHE 8
 

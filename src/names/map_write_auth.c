@@ -37,7 +37,7 @@ int ts_credentials_install(const char *map_path, const struct ts_endpoint *list,
 	if ((size_t)snprintf(path, sizeof(path), "%s" TS_CREDENTIALS_SUFFIX, map_path) >= sizeof(path))
 		err = -ENAMETOOLONG;
 	else if (n)
-		err = ts_map_install(path, (const uint8_t *)all, n * sizeof(*all));
+		err = ts_file_install(path, false, (const uint8_t *)all, n * sizeof(*all));
 	else
 		err = unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
 	free(all);

@@ -14,13 +14,14 @@
 #include <unistd.h>
 
 #include "map_write.h"
+#include "tsproxy/conf.h"
 #include "tsproxy/sys.h"
 
-/* Makes the last two levels where they are missing: ~/.cache may not exist yet in a fresh home. */
+/* Makes the last two levels where they are missing: ~/.cache may not exist yet in a fresh home, nor /run/tsproxy. */
 static int make_dir(const char *dir)
 {
 	char parent[4096];
-	int err = ts_make_folder(dir);
+	int err = ts_make_folder(dir, ts_conf_folder_mode(dir));
 	char *slash;
 
 	if (err != -ENOENT)
@@ -30,8 +31,8 @@ static int make_dir(const char *dir)
 	if (!slash || slash == parent)
 		return -ENOENT;
 	*slash = '\0';
-	err = ts_make_folder(parent);
-	return err ? err : ts_make_folder(dir);
+	err = ts_make_folder(parent, ts_conf_folder_mode(parent));
+	return err ? err : ts_make_folder(dir, ts_conf_folder_mode(dir));
 }
 
 int ts_map_open_dir(const char *path, const char **name)
@@ -76,7 +77,7 @@ static int write_all(int fd, const uint8_t *p, size_t len)
 	return 0;
 }
 
-static int write_new(int dir_fd, const char *tmp, const uint8_t *data, size_t len)
+static int write_new(int dir_fd, const char *tmp, mode_t mode, const uint8_t *data, size_t len)
 {
 	int fd, err;
 
@@ -86,7 +87,7 @@ static int write_new(int dir_fd, const char *tmp, const uint8_t *data, size_t le
 	fd = openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	err = fchmod(fd, 0600) == 0 ? write_all(fd, data, len) : -errno;
+	err = fchmod(fd, mode) == 0 ? write_all(fd, data, len) : -errno;
 	/* A rename may reach the disk before the data does, and a machine that stops then would come back with a damaged map. */
 	if (!err && fdatasync(fd) != 0)
 		err = -errno;
@@ -97,7 +98,15 @@ static int write_new(int dir_fd, const char *tmp, const uint8_t *data, size_t le
 	return err;
 }
 
-int ts_map_install(const char *path, const uint8_t *data, size_t len)
+/* Root's files are everybody's to read in a folder that everybody may search. */
+static mode_t shared_mode(int dir_fd)
+{
+	struct stat st;
+
+	return geteuid() == 0 && fstat(dir_fd, &st) == 0 && st.st_mode & S_IXOTH ? 0644 : 0600;
+}
+
+int ts_file_install(const char *path, bool shared, const uint8_t *data, size_t len)
 {
 	const char *name;
 	char tmp[300];
@@ -106,16 +115,19 @@ int ts_map_install(const char *path, const uint8_t *data, size_t len)
 	dir_fd = ts_map_open_dir(path, &name);
 	if (dir_fd < 0)
 		return dir_fd;
-	if (len > TS_MAP_FILE_MAX)
-		err = -EFBIG;
-	else if ((size_t)snprintf(tmp, sizeof(tmp), "%s.new", name) >= sizeof(tmp))
+	if ((size_t)snprintf(tmp, sizeof(tmp), "%s.new", name) >= sizeof(tmp))
 		err = -ENAMETOOLONG;
 	else
-		err = write_new(dir_fd, tmp, data, len);
+		err = write_new(dir_fd, tmp, shared ? shared_mode(dir_fd) : 0600, data, len);
 	if (!err && renameat(dir_fd, tmp, dir_fd, name) != 0) {
 		err = -errno;
 		unlinkat(dir_fd, tmp, 0);
 	}
 	close(dir_fd);
 	return err;
+}
+
+int ts_map_install(const char *path, const uint8_t *data, size_t len)
+{
+	return len > TS_MAP_FILE_MAX ? -EFBIG : ts_file_install(path, true, data, len);
 }

@@ -5,7 +5,8 @@
  *
  * What the processes share is one file beside the map, MAP.refresh (refresh.h). A refresh has failed that is over and
  * was never said to be done: a map that is missing although it was done has been removed since, and is made again.
- * Where no such file can be made (a read-only home) only this process's own memory of its last attempt limits it.
+ * Where no such file can be made (a read-only home, a user without one) the map could not be made either: live_place.c finds another place.
+ * Root's map is root's alone to make anew: who has given up root goes on with it.
  * Where a watch (`tsproxy sync --watch`) keeps the map current there is nothing to do.
  *
  * What came from a stream, such as the launcher's standard input (TSPROXY_STATUS=-), cannot be asked again.
@@ -144,25 +145,40 @@ struct paths {
 	char helper[TS_BESIDE_PATH_MAX];
 };
 
+static bool lacks_descriptors(int err)
+{
+	return err == -EMFILE || err == -ENFILE;
+}
+
+/* A descriptor, or -errno. But for want of a descriptor, no map could be kept there either: then it is another place's turn. */
+static int open_refresh(char path[TS_BESIDE_PATH_MAX])
+{
+	int fd;
+
+	do {
+		fd = ts_beside_path(path, TS_REFRESH_SUFFIX) ? ts_beside_open(path, O_RDWR | O_CREAT, false) : -ENOENT;
+		if (fd >= 0 || lacks_descriptors(fd))
+			break;
+		ts_debug("refresh: %s: %e", path, -fd);
+	} while (!ts_live_made() && ts_live_move());
+	return fd;
+}
+
 static enum claim begin_in(struct paths *p)
 {
 	char *path = p->refresh;
-	enum claim whose = CLAIM_OURS;
+	enum claim whose;
 	struct flock l;
 	int fd;
 
-	if (from_stream() || !ts_conf.map_path[0] || !ts_beside_path(path, TS_REFRESH_SUFFIX) || watched(path) || !find_helper(p->helper) ||
-	    !ts_spawn_allowed())
+	if (from_stream() || (ts_beside_path(path, TS_REFRESH_SUFFIX) && watched(path)) || !find_helper(p->helper))
 		return CLAIM_NO;
-	fd = ts_beside_open(path, O_RDWR | O_CREAT);
-	if (fd >= 0)
-		whose = claim(fd);
-	else
-		ts_debug("refresh: %s: %e", path, -fd);
-	/* Not a private directory: tsproxy-sync would keep no map there either. */
-	if (fd == -EPERM)
+	fd = open_refresh(path);
+	if ((fd < 0 && !lacks_descriptors(fd)) || !ts_spawn_allowed())
 		whose = CLAIM_NO;
-	if (whose == CLAIM_OURS && ts_spawn_helper(p->helper, path) != 0)
+	else
+		whose = fd >= 0 ? claim(fd) : CLAIM_OURS;
+	if (whose == CLAIM_OURS && ts_spawn_helper(p->helper, path, ts_live_path()) != 0)
 		whose = CLAIM_NO;
 	if (fd >= 0) {
 		/* Said aloud, because a child that another thread makes meanwhile shares the description. */
@@ -181,11 +197,12 @@ static enum claim begin(void)
 	return whose;
 }
 
+/* Whether the refresh that this process has seen begin may still be running. Who has given up root meanwhile cannot tell that it is not. */
 static bool running(void)
 {
 	char *path = ts_scratch_get(TS_BESIDE_PATH_MAX);
-	int fd = path && ts_beside_path(path, TS_REFRESH_SUFFIX) ? ts_beside_open(path, O_RDWR | O_CREAT) : -1;
-	bool held = fd >= 0 && is_held(fd, TS_REFRESH_BEGINNING, TS_REFRESH_RUNNING + 1);
+	int fd = path && ts_beside_path(path, TS_REFRESH_SUFFIX) ? ts_beside_open(path, O_RDWR | O_CREAT, false) : -ENOENT;
+	bool held = fd >= 0 ? is_held(fd, TS_REFRESH_BEGINNING, TS_REFRESH_RUNNING + 1) : fd == -EPERM || fd == -EACCES;
 
 	if (fd >= 0)
 		ts_sys(SYS_close, fd);
@@ -259,7 +276,7 @@ static bool refresh(int64_t now, bool wait)
 		__atomic_store_n(&next_try, next, __ATOMIC_RELEASE);
 		return true;
 	}
-	whose = begin();
+	whose = ts_live_is_foreign() ? CLAIM_NO : begin();
 	__atomic_store_n(&next_try, whose == CLAIM_NO ? next : next | RUNNING, __ATOMIC_RELEASE);
 	return wait && whose != CLAIM_NO && await();
 }

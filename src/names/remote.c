@@ -2,7 +2,8 @@
 /*
  * Placeholders: see remote.h. The table is a file beside the map, remote.names, of slots of fixed size; a slot's number
  * makes the address. A name's slot is the first from its hash on that is its own or free; none is ever given back, so what was found
- * stays true and a search without a lock finds it. Who takes a free slot holds a record lock, which ends with its holder.
+ * stays true and a search without a lock finds it. Who takes a free slot holds a record lock on remote.lock, which ends with its
+ * holder.
  *
  * The file is read and written, not mapped: a full disk is then an error and no SIGBUS, and nothing of it lives in the
  * program. Each slot proves itself (magic, hash); one that is damaged is nobody's.
@@ -83,38 +84,46 @@ static int lock(int fd)
 	return (int)ret;
 }
 
+/* Said aloud, because a child that another thread makes meanwhile shares the description. */
+static void unlock(int fd)
+{
+	struct flock l = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	ts_sys(SYS_fcntl, fd, F_OFD_SETLK, &l);
+}
+
 /* Somebody may have been faster, with this name or with another in its slot. */
 static int take(int fd, const struct slot *wanted, unsigned *index)
 {
-	struct flock l = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
-	int ret = lock(fd);
+	int ret = search(fd, wanted, index);
 	long n;
 
-	if (ret)
-		return ret;
-	ret = search(fd, wanted, index);
 	if (ret == 0 && (*index + 1) * sizeof(*wanted) > ts_file_limit()) {
 		ret = -EFBIG;
 	} else if (ret == 0) {
 		n = ts_sys(SYS_pwrite64, fd, wanted, sizeof(*wanted), (off_t)(*index * sizeof(*wanted)));
 		ret = n == sizeof(*wanted) ? 1 : n < 0 ? (int)n : -ENOSPC;
 	}
-	ts_sys(SYS_fcntl, fd, F_OFD_SETLK, &l);
 	return ret;
+}
+
+static int open_file(const char *suffix, int flags, bool shared)
+{
+	char path[TS_BESIDE_PATH_MAX];
+
+	if (ts_sandboxed() || !ts_beside_folder_path(path, "remote", suffix))
+		return -ENOENT;
+	return ts_beside_open(path, flags, shared);
 }
 
 static int open_table(int flags)
 {
-	char path[TS_BESIDE_PATH_MAX];
-
-	if (ts_sandboxed() || !ts_beside_folder_path(path, "remote", ".names"))
-		return -ENOENT;
-	return ts_beside_open(path, flags);
+	return open_file(".names", flags, true);
 }
 
 static int find_or_take(const struct slot *wanted, unsigned *index)
 {
-	int fd = open_table(O_RDONLY), ret = fd == -ENOENT ? 0 : fd;
+	int fd = open_table(O_RDONLY), ret = fd == -ENOENT ? 0 : fd, lock_fd;
 
 	if (fd >= 0) {
 		ret = search(fd, wanted, index);
@@ -122,12 +131,18 @@ static int find_or_take(const struct slot *wanted, unsigned *index)
 	}
 	if (ret)
 		return ret;
-	fd = open_table(O_RDWR | O_CREAT);
-	if (fd < 0)
-		return fd;
-	ret = take(fd, wanted, index);
-	ts_sys(SYS_close, fd);
-	return ret;
+	lock_fd = open_file(".lock", O_RDWR | O_CREAT, false);
+	if (lock_fd < 0)
+		return lock_fd;
+	ret = lock(lock_fd);
+	fd = ret ? ret : open_table(O_RDWR | O_CREAT);
+	if (fd >= 0) {
+		ret = take(fd, wanted, index);
+		ts_sys(SYS_close, fd);
+	}
+	unlock(lock_fd);
+	ts_sys(SYS_close, lock_fd);
+	return fd < 0 ? fd : ret;
 }
 
 int ts_remote_address(const char *name, size_t len, uint8_t ip[16])

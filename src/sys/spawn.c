@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tsproxy/buf.h"
 #include "tsproxy/conf.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/log.h"
@@ -230,6 +231,8 @@ __asm__(".text\n.globl ts_spawn_clone\n.hidden ts_spawn_clone\n.type ts_spawn_cl
 struct job {
 	const char *path;
 	const char *lock_path;
+	char *env[ENV_COUNT + 2];
+	char map[sizeof("TSPROXY_MAP=") + TS_CONF_PATH_MAX];
 	bool wait;	/* the middle process awaits the helper's end */
 	int err;	/* written by the helper, in shared memory */
 };
@@ -294,7 +297,7 @@ static void helper(void *arg)
 		standard_descriptors(job->lock_path);
 		ts_sys(SYS_chdir, "/");
 		ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, sizeof(no_signals));
-		job->err = (int)ts_sys(SYS_execve, job->path, argv, env.list);
+		job->err = (int)ts_sys(SYS_execve, job->path, argv, job->env);
 	}
 	for (;;)
 		ts_sys(SYS_exit_group, 127);
@@ -325,7 +328,19 @@ static bool take(int *user, int pid)
 	return old != pid && __atomic_compare_exchange_n(user, &old, pid, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-int ts_spawn_helper(const char *path, const char *lock_path)
+/* What comes first counts. */
+static void fill_environment(struct job *job, const char *map)
+{
+	struct ts_wr w = ts_wr_over(job->map, sizeof(job->map));
+
+	ts_wr_str(&w, "TSPROXY_MAP=");
+	ts_wr_str(&w, map);
+	ts_wr_end(&w);
+	job->env[0] = job->map;
+	memcpy(job->env + 1, env.list, sizeof(env.list));
+}
+
+int ts_spawn_helper(const char *path, const char *lock_path, const char *map)
 {
 	static int user;
 	static struct job job;
@@ -336,7 +351,11 @@ int ts_spawn_helper(const char *path, const char *lock_path)
 	if (!take(&user, pid))
 		return -EBUSY;
 	ts_sys(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
-	job = (struct job){ .path = path, .lock_path = lock_path, .wait = pid == 1 || subreaper };
+	job.path = path;
+	job.lock_path = lock_path;
+	job.wait = pid == 1 || subreaper;
+	job.err = 0;
+	fill_environment(&job, map);
 	ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, &saved, sizeof(blocked));
 	child = ts_spawn_clone(CLONE_FLAGS, stacks[0] + STACK_SIZE, middle, &job);
 	if (child > 0)

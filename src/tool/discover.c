@@ -229,7 +229,7 @@ static void consider_usual(struct search *s, const struct ts_map *old, const cha
 		if (!is_local(&e) || e.flags & TS_PROXY_CONFIGURED)
 			continue;
 		if (e.flags & TS_PROXY_AUTH)
-			ts_credentials_find(map_path, &e);
+			ts_credentials_find(map_path, &e.addr, e.kind, e.user, e.pass);
 		consider(s, &e, false);
 	}
 	memset(&e, 0, sizeof(e));

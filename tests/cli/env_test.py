@@ -83,11 +83,11 @@ def env_takes_settings_along(w, name):
 def env_off_undoes_it(w, name):
     """What the user had set himself stays."""
     other = w.install(w.object, 'a.so')
-    before = {'LD_PRELOAD': other, 'TSPROXY_PROFILE': 'work', 'ASAN_OPTIONS': 'detect_leaks=0'}
+    before = {'LD_PRELOAD': other, 'TSPROXY_PROFILE': 'work', 'ASAN_OPTIONS': 'detect_leaks=0', 'TSPROXY_PLACE': w.env['TSPROXY_PLACE']}
     env = shell(w, name, evaluate(name, '--exit-node env', 'env --off'), before)
     same({k: v for k, v in env.items() if k in before or k.startswith('TSPROXY_')}, before)
     env = shell(w, name, evaluate(name, 'env', 'env --off', 'env --off'))
-    same([k for k in env if k.startswith(('TSPROXY_', 'LD_', 'ASAN_', 'tsproxy_'))], [])
+    same([k for k in env if k.startswith(('TSPROXY_', 'LD_', 'ASAN_', 'tsproxy_'))], ['TSPROXY_PLACE'])
 
 
 @in_every_shell
@@ -141,7 +141,7 @@ def env_in_a_folder_that_ld_preload_cannot_name(w):
     same((got, err), (0, ''))
     assert f"LD_PRELOAD='{w.run_dir}/tsproxy/lib-" in out, out
     os.rename(w.run_dir, w.path('a run'))
-    got, out, err = w.run('env', '--shell', 'sh', env={'XDG_RUNTIME_DIR': w.path('a run')})
+    got, out, err = w.run('env', '--shell', 'sh', env={'TSPROXY_PLACE': w.path('a run/tsproxy')})
     same((got, out), (1, ''))
     one_line(err, 'move tsproxy elsewhere')
 

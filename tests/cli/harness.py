@@ -36,7 +36,8 @@ class World:
         self.launcher = self.install(os.path.join(self.build, 'tsproxy'), 'bin/tsproxy')
         self.object = self.install(self.program('empty.so'), 'bin/libtsproxy.so')
         self.install(self.program('fake-sync'), 'bin/tsproxy-sync')
-        self.env = {'PATH': os.environ['PATH'], 'XDG_RUNTIME_DIR': self.run_dir, 'HOME': self.dir,
+        # Root's own place is the machine's, not the test's.
+        self.env = {'PATH': os.environ['PATH'], 'TSPROXY_PLACE': os.path.dirname(self.map), 'HOME': self.dir,
                     'FAKE_LOG': self.log, 'LC_ALL': 'C'}
 
     def program(self, name):

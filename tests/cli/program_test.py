@@ -172,7 +172,7 @@ def setuid_programs_are_refused(w):
     for name in ('./suid', './sgid'):
         refused(w, name, preexec_fn=as_nobody, parts=['set-user-ID'])
         # Root gains nothing by root's set-user-ID bit: the loader honours LD_PRELOAD there.
-        same(w.run(name, env={'FAKE_LOG': '/dev/null', 'XDG_RUNTIME_DIR': w.path('of-root')})[0], MARK)
+        same(w.run(name, env={'FAKE_LOG': '/dev/null', 'TSPROXY_PLACE': w.path('of-root')})[0], MARK)
     if shutil.which('setpriv'):
         p = subprocess.run(['setpriv', '--no-new-privs', '--reuid=65534', '--regid=65534', '--clear-groups', w.launcher,
                             './suid'], cwd=w.dir, env={**w.env, 'FAKE_LOG': '/dev/null'})

@@ -141,9 +141,9 @@ def as_pid_1(w):
 
 @test
 def without_a_place_for_maps_it_runs(w):
-    env = {k: v for k, v in w.env.items() if k not in ('HOME', 'XDG_RUNTIME_DIR')}
-    # /dev/shm and /tmp, where it would be kept instead, are closed: in mounts of this test's own.
-    script = (f'mount --bind {w.dir} /mnt && mount -t tmpfs -o ro none /dev/shm && mount -t tmpfs -o ro none /tmp && '
+    env = {k: v for k, v in w.env.items() if k not in ('HOME', 'TSPROXY_PLACE')}
+    # /run is closed, which has root's, and /dev/shm and /tmp, where it would be kept instead: in mounts of this test's own.
+    script = (f'mount --bind {w.dir} /mnt && for d in /run /dev/shm /tmp; do mount -t tmpfs -o ro none $d || exit; done; '
               'exec /mnt/bin/tsproxy echo x')
     p = subprocess.run(['unshare', *([] if os.getuid() == 0 else ['-r']), '-m', 'sh', '-c', script], env=env,
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -146,7 +146,7 @@ def no_name_for_the_object_at_all(w):
     os.rename(w.bin, w.path('my bin'))
     os.rename(w.run_dir, w.path('my run'))
     w.launcher = w.path('my bin/tsproxy')
-    status, out, err = w.run('echo', 'ran', env={'XDG_RUNTIME_DIR': w.path('my run')})
+    status, out, err = w.run('echo', 'ran', env={'TSPROXY_PLACE': w.path('my run/tsproxy')})
     same((status, out), (126, ''))
     one_line(err, 'space')
 

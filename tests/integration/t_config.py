@@ -103,7 +103,7 @@ def no_file(t):
         done = t.launcher("config")
         assert done.good() and word in done.err and done.err.count("\n") == 1 and f"{path}: " in done.err, done
         assert done.seconds < 5, done
-        done = t.tsproxy("echo", "ran", env={"XDG_RUNTIME_DIR": t.dir})
+        done = t.tsproxy("echo", "ran", env={"TSPROXY_PLACE": f"{t.dir}/tsproxy"})
         assert done.good() == "ran\n" and word in done.err, done
         os.unlink(f"{t.dir}/tsproxy/default.map")
     os.unlink(path)

@@ -61,14 +61,14 @@ def daemons(t):
     for options, check, level, *parts in ((["--state", "Stopped"], "login", "fail", "Stopped", "tsproxy up"),
                                           (["--state", "NeedsLogin"], "login", "fail", "not logged in"),
                                           (["--tun"], "mode", "note", "steps aside")):
-        shutil.rmtree("/run/user/0/tsproxy", ignore_errors=True)
+        shutil.rmtree("/run/tsproxy", ignore_errors=True)
         sim = t.tailnet(*options)
         found = findings(t, status=0 if level == "note" else 3)
         one(found, check, level, *parts)
         assert "connect" not in found, found
         sim.process.terminate()
         sim.process.wait()
-    shutil.rmtree("/run/user/0/tsproxy", ignore_errors=True)
+    shutil.rmtree("/run/tsproxy", ignore_errors=True)
     t.sim("--socks5", "0", api=API)
     one(findings(t, status=3), "carrier", "fail", "1055", "tsproxy up")
 

@@ -71,7 +71,7 @@ def states(t):
                "print(errno.errorcode.get(socket.socket().connect_ex((sys.argv[1], 3000))))")
     for options, text in ((["--state", "Stopped"], "tsproxy up"), (["--state", "NeedsLogin"], "tsproxy up"),
                           (["--tun"], "steps aside")):
-        shutil.rmtree("/run/user/0/tsproxy", ignore_errors=True)
+        shutil.rmtree("/run/tsproxy", ignore_errors=True)
         sim = t.tailnet(*options)
         done = t.tsproxy(sys.executable, "-c", program, NODE1)
         assert done.good().strip() == "ENETUNREACH", done
@@ -90,7 +90,7 @@ def no_proxy(t):
     done = t.tsproxy("curl", "-sS", f"http://{NODE1}:3000/", options=["--socks5", "127.0.0.1:9", "--log", "debug"])
     assert done.bad("127.0.0.1:9", "ECONNREFUSED").status == 7, done
     t.page(1080)
-    shutil.rmtree("/run/user/0/tsproxy", ignore_errors=True)
+    shutil.rmtree("/run/tsproxy", ignore_errors=True)
     done = t.tsproxy("curl", "-sS", f"http://{NODE1}:3000/")
     assert done.bad("127.0.0.1:1080").status == 7, done
 
@@ -184,7 +184,7 @@ def damaged_map(t):
     t.need("curl")
     t.tailnet()
     t.page(3000)
-    folder = "/run/user/0/tsproxy"
+    folder = "/run/tsproxy"
     path = f"{folder}/default.map"
 
     def cut():
@@ -213,7 +213,7 @@ def damaged_map(t):
             until(lambda: "tsproxy-sync" not in commands(), "end of the last refresh")
             shutil.rmtree(folder, ignore_errors=True)
             t.launcher("sync").good()
-            assert os.stat(path).st_mode & 0o777 == 0o600 and os.stat(folder).st_mode & 0o777 == 0o700
+            assert os.stat(path).st_mode & 0o777 == 0o644 and os.stat(folder).st_mode & 0o777 == 0o755
             damage()
             done = run("curl", "-sS", f"http://{NAME1}:3000/", env={"TSPROXY_LOG": "warn"})
             done.good("a page")

@@ -91,7 +91,7 @@ def alone(t):
             (["::", 3128], "127.0.0.1:3128"), (["::ffff:127.0.0.1", 1055], "127.0.0.1:1055"):
         with open(met, "wb") as out:
             p = t.spawn(as_user(["python3", program, *words]), lambda: listening(words[1]) or listening(words[1], "::"), stdout=out)
-        shutil.rmtree("/run/user/0/tsproxy", ignore_errors=True)
+        shutil.rmtree("/run/tsproxy", ignore_errors=True)
         done = t.launcher("sync")
         done.bad(f"{says} belongs to user {MALLORY}, another user, so it is not used", f"--socks5 {says}", status=1)
         assert done.err.count("\n") == 1, done
@@ -118,7 +118,7 @@ def named(t):
     met = stranger(t, theirs, "--socks5", "1055")
     t.page(3000)
     for env in {"TSPROXY_SOCKS5": "127.0.0.1:1055"}, {"ALL_PROXY": "socks5://127.0.0.1:1055"}:
-        shutil.rmtree("/run/user/0/tsproxy", ignore_errors=True)
+        shutil.rmtree("/run/tsproxy", ignore_errors=True)
         done = t.tsproxy("curl", "-sS", "--noproxy", "*", f"http://{NAME1}:3000/", env=env)
         done.good("a page")
         assert done.err == f"tsproxy: warning: the proxy at 127.0.0.1:1055 belongs to user {MALLORY}, another user, who can " \

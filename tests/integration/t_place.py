@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Where the map is kept when its own place cannot be had."""
+import glob
 import json
 import os
 import subprocess
 
-from harness import NAME1, NODE1, SUFFIX, test, whole_user_namespace
+from harness import API, NAME1, NODE1, SUFFIX, Skip, test, whole_user_namespace
+
+ROOTS = "/run/tsproxy"
 
 
 def mount(path, *options):
@@ -13,87 +16,116 @@ def mount(path, *options):
 
 
 def prepare(t):
-    """A tailnet, and memory of this test's own to fall back to."""
+    """A tailnet, and memory of this test's own to fall back to. Returns where that is for a user who is not root."""
     mount("/dev/shm", "-o", "mode=1777")
     t.tailnet()
     t.dns()
+    return f"/dev/shm/tsproxy-{65534 if whole_user_namespace() else 1000}"
 
 
-def works(t, where, *said, options=(), **env):
-    """The name resolves, by a map in `where` that nobody else can write to; then once more, by the same map."""
+def give(path):
+    """To the user who is not root."""
+    if whole_user_namespace():
+        os.chown(path, 65534, 65534)
+
+
+def as_user(t, *argv, **env):
+    return t.run(t.unprivileged(argv), env=env)
+
+
+def works(run, where, *said, modes=(0o700, 0o600)):
+    """run(COMMAND...): the name resolves, by a map in `where` that nobody else can write to; then once more, by the same map."""
     inodes = set()
     for _ in range(2):
-        done = t.tsproxy("sh", "-c", f"getent ahostsv4 {NAME1}; echo $TSPROXY_PLACE", options=options, env=env)
+        done = run("sh", "-c", f"getent ahostsv4 {NAME1}; echo $TSPROXY_PLACE")
         done.good(NODE1)
         path = os.path.join(done.out.split()[-1], "default.map")
         assert os.path.dirname(path) == where, done
-        assert (os.stat(where).st_mode & 0o777, os.stat(path).st_mode & 0o777) == (0o700, 0o600)
+        assert (os.stat(where).st_mode & 0o777, os.stat(path).st_mode & 0o777) == modes
         assert all(word in done.err for word in said) and (said or not done.err), done
         inodes.add(os.stat(path).st_ino)
     assert len(inodes) == 1, "the map was made twice"
     return path
 
 
-def alone(t, **env):
-    """With LD_PRELOAD alone there is nobody to find another place: no map, no tailnet, and no harm."""
-    t.preload("getent", "hosts", NAME1, env=env).bad(status=2)
-    t.preload("sh", "-c", "echo fine", env=env).good("fine\n")
+def works_as_user(t, where, *said, **env):
+    return works(lambda *argv: as_user(t, t.build("tsproxy"), "--", *argv, **env), where, *said)
+
+
+def alone(t, where, **env):
+    """With LD_PRELOAD alone the map is made there, too, by the program's first question."""
+    env["LD_PRELOAD"] = t.build("libtsproxy.so")
+    as_user(t, "sh", "-c", "echo fine", **env).good("fine\n")
+    assert not os.path.isdir(where) or not os.listdir(where), "a program that asked nothing made something"
+    done = as_user(t, "getent", "ahostsv4", NAME1, **env)
+    assert NODE1 in done.good() and not done.err, done
+    assert os.stat(where).st_mode & 0o777 == 0o700 and os.path.exists(f"{where}/default.map")
+    subprocess.run(["rm", "-r", where], check=True)
+
+
+def none_alone(t, **env):
+    """Nor is there one: no map, no tailnet, and no harm."""
+    env["LD_PRELOAD"] = t.build("libtsproxy.so")
+    as_user(t, "getent", "hosts", NAME1, **env).bad(status=2)
+    as_user(t, "sh", "-c", "echo fine", **env).good("fine\n")
 
 
 @test("no home at all: the map is in memory, and there for the programs below")
 def no_home(t):
-    prepare(t)
+    memory, tsproxy = prepare(t), t.build("tsproxy")
     env = {"HOME": None, "XDG_RUNTIME_DIR": None}
-    alone(t, **env)
-    works(t, "/dev/shm/tsproxy-0", **env)
+    alone(t, memory, **env)
+    works_as_user(t, memory, **env)
     # What the launcher tells reaches the programs below it, which refresh the map there.
-    t.tsproxy(t.build("tsproxy"), "--", "getent", "ahostsv4", NAME1, env=env).good(NODE1)
+    as_user(t, tsproxy, "--", tsproxy, "--", "getent", "ahostsv4", NAME1, **env).good(NODE1)
 
 
 @test("a read-only home: the map is in memory")
 def read_only_home(t):
-    prepare(t)
-    home = os.path.join(t.dir, "sealed")
+    memory, home = prepare(t), os.path.join(t.dir, "sealed")
     mount(home, "-o", "ro")
     env = {"HOME": home, "XDG_RUNTIME_DIR": None}
-    alone(t, **env)
-    works(t, "/dev/shm/tsproxy-0", **env)
+    alone(t, memory, **env)
+    works_as_user(t, memory, **env)
 
 
 @test("a full disk: the map is in memory")
 def full_disk(t):
-    prepare(t)
-    run = os.path.join(t.dir, "full")
+    memory, run = prepare(t), os.path.join(t.dir, "full")
     mount(run, "-o", "size=64k,mode=700")
+    give(run)
     with open(os.path.join(run, "filler"), "wb", buffering=0) as f:
         try:
             while f.write(bytes(4096)):
                 pass
         except OSError:
             pass
-    alone(t, XDG_RUNTIME_DIR=run)
-    works(t, "/dev/shm/tsproxy-0", XDG_RUNTIME_DIR=run)
+    none_alone(t, XDG_RUNTIME_DIR=run)
+    works_as_user(t, memory, XDG_RUNTIME_DIR=run)
 
 
 @test("the sub-commands look at the map that a program gets")
 def sub_commands(t):
-    prepare(t)
+    memory, tsproxy = prepare(t), t.build("tsproxy")
     env = {"HOME": None, "XDG_RUNTIME_DIR": None}
-    path = works(t, "/dev/shm/tsproxy-0", **env)
+
+    def command(*words):
+        return as_user(t, tsproxy, *words, **env)
+    path = works_as_user(t, memory, **env)
     inode = os.stat(path).st_ino
-    assert json.loads(t.launcher("status", "--json", env=env).good())["map"] == path
-    t.launcher("resolve", NAME1, env=env).good(NODE1)
-    t.launcher("explain", "true", env=env).good(path)
+    assert json.loads(command("status", "--json").good())["map"] == path
+    command("resolve", NAME1).good(NODE1)
+    command("explain", "true").good(path)
     assert os.stat(path).st_ino == inode, "the map was made again"
-    t.launcher("sync", env=env).good()
+    command("sync").good()
     assert os.stat(path).st_ino != inode
-    found = {check["check"]: check for check in json.loads(t.launcher("doctor", "--json", env=env).out)["checks"]}
+    found = {check["check"]: check for check in json.loads(command("doctor", "--json").out)["checks"]}
     assert path in found["map"]["text"], found
-    words = t.launcher("env", "--shell", "sh", env=env).good()
-    t.run(["sh", "-c", f"{words}\ngetent ahostsv4 {NAME1}"], env=env).good(NODE1)
+    words = command("env", "--shell", "sh").good()
+    as_user(t, "sh", "-c", f"{words}\ngetent ahostsv4 {NAME1}", **env).good(NODE1)
     # Another profile's map lies beside it, wherever its option stands.
-    t.launcher("status", "-p", "work", env=env).good(NAME1)
-    assert os.path.exists("/dev/shm/tsproxy-0/work.map")
+    command("status", "-p", "work").good(NAME1)
+    assert os.path.exists(f"{memory}/work.map")
 
 
 def nested(t, **env):
@@ -115,42 +147,74 @@ def profiles_nested(t):
     settings = t.file("etc/tsproxy/tsproxy.conf", text)
     env = {"XDG_CONFIG_HOME": os.path.dirname(os.path.dirname(settings))}
     nested(t, **env)
+    assert {"a.map", "b.map"} <= set(os.listdir(ROOTS))
+    subprocess.run(["rm", "-r", ROOTS], check=True)
+    mount(ROOTS, "-o", "ro")
     nested(t, **env, HOME=None, XDG_RUNTIME_DIR=None)
     assert {"a.map", "b.map"} <= set(os.listdir("/dev/shm/tsproxy-0"))
 
 
 @test("a directory that somebody else planted is refused, with a line, wherever it is")
 def planted(t):
-    prepare(t)
-    run = os.path.join(t.dir, "run")
+    if not whole_user_namespace():
+        raise Skip("takes more than one user")
+    memory, run = prepare(t), os.path.join(t.dir, "run")
     os.makedirs(os.path.join(run, "tsproxy"))
+    give(run)
+    give(os.path.join(run, "tsproxy"))
     os.chmod(os.path.join(run, "tsproxy"), 0o777)
-    alone(t, XDG_RUNTIME_DIR=run)
-    works(t, "/dev/shm/tsproxy-0", "is not a private directory", XDG_RUNTIME_DIR=run)
+    alone(t, memory, XDG_RUNTIME_DIR=run)
+    works_as_user(t, memory, "is not a private directory", XDG_RUNTIME_DIR=run)
     assert os.listdir(os.path.join(run, "tsproxy")) == []
     # One that only its owner may write to, but the owner is somebody else.
-    if whole_user_namespace():
-        os.chmod(os.path.join(run, "tsproxy"), 0o700)
-        os.chown(os.path.join(run, "tsproxy"), 12345, 12345)
-        alone(t, XDG_RUNTIME_DIR=run)
-        works(t, "/dev/shm/tsproxy-0", "is not a private directory", XDG_RUNTIME_DIR=run)
-        assert os.listdir(os.path.join(run, "tsproxy")) == []
-    subprocess.run(["rm", "-r", "/dev/shm/tsproxy-0"], check=True)
-    mount("/tmp/tsproxy-0", "-o", "mode=700")
-    plants = [lambda: os.mkdir("/dev/shm/tsproxy-0", 0o700), lambda: os.chmod("/dev/shm/tsproxy-0", 0o777),
-              lambda: os.rmdir("/dev/shm/tsproxy-0") or os.symlink(run, "/dev/shm/tsproxy-0")]
-    if whole_user_namespace():
-        plants.append(lambda: os.unlink("/dev/shm/tsproxy-0") or os.mkdir("/dev/shm/tsproxy-0", 0o700)
-                      or os.chown("/dev/shm/tsproxy-0", 12345, 12345))
+    os.chmod(os.path.join(run, "tsproxy"), 0o700)
+    os.chown(os.path.join(run, "tsproxy"), 12345, 12345)
+    subprocess.run(["rm", "-r", memory], check=True)
+    alone(t, memory, XDG_RUNTIME_DIR=run)
+    works_as_user(t, memory, XDG_RUNTIME_DIR=run)
+    assert os.listdir(os.path.join(run, "tsproxy")) == []
+    subprocess.run(["rm", "-r", memory], check=True)
+    other = memory.replace("/dev/shm", "/tmp")
+    mount(other, "-o", "mode=700,uid=65534")
+    plants = [lambda: os.mkdir(memory, 0o700) or give(memory), lambda: os.chmod(memory, 0o777),
+              lambda: os.rmdir(memory) or os.symlink(run, memory),
+              lambda: os.unlink(memory) or os.mkdir(memory, 0o700) or os.chown(memory, 12345, 12345)]
     for i, plant in enumerate(plants):
         plant()
-        works(t, "/dev/shm/tsproxy-0" if i == 0 else "/tmp/tsproxy-0", HOME=None, XDG_RUNTIME_DIR=None)
+        works_as_user(t, memory if i == 0 else other, HOME=None, XDG_RUNTIME_DIR=None)
         if i == 0:
-            for name in os.listdir("/dev/shm/tsproxy-0"):
-                os.unlink(os.path.join("/dev/shm/tsproxy-0", name))
+            for name in os.listdir(memory):
+                os.unlink(os.path.join(memory, name))
     assert os.listdir(run) == ["tsproxy"]
-    subprocess.run(["umount", "/tmp/tsproxy-0"], check=True)
-    os.rmdir("/tmp/tsproxy-0")
+    for name in os.listdir(other):
+        os.unlink(os.path.join(other, name))
+    os.chmod(other, 0o777)
+    none_alone(t, HOME=None, XDG_RUNTIME_DIR=None)
+    subprocess.run(["umount", other], check=True)
+    os.rmdir(other)
+
+
+@test("root's place: where it cannot be had another one is as open, and root of a user namespace has the user's")
+def roots(t):
+    prepare(t)
+    public = {"modes": (0o755, 0o644)}
+    works(t.tsproxy, ROOTS, **public)
+    # Of another XDG_RUNTIME_DIR, another map.
+    path = t.tsproxy("sh", "-c", "echo $TSPROXY_PLACE", env={"XDG_RUNTIME_DIR": f"{t.dir}/own"}).good().strip()
+    assert os.path.dirname(path) == ROOTS and os.stat(path).st_mode & 0o777 == 0o755 and os.listdir(path), path
+    subprocess.run(["rm", "-r", ROOTS], check=True)
+    mount(ROOTS, "-o", "ro")
+    works(lambda *argv: t.tsproxy(*argv, env={"XDG_RUNTIME_DIR": "/dev/null"}), "/dev/shm/tsproxy-0", **public)
+    if whole_user_namespace():
+        home = t.unprivileged_dir("home")
+        give(home)
+        inside = t.unprivileged(["unshare", "--user", "--map-root-user", t.build("tsproxy"), "--socket", API,
+                                 "--socks5", "127.0.0.1:1080", "--", "sh", "-c",
+                                 f"getent ahostsv4 {NAME1}; echo $TSPROXY_PLACE"])
+        done = t.run(inside, env={"HOME": home, "XDG_RUNTIME_DIR": home})
+        assert done.good(NODE1).endswith(f"{home}/tsproxy\n") and not done.err, done
+        path, = glob.glob(f"{home}/tsproxy/*.map")
+        assert os.stat(path).st_mode & 0o777 == 0o600
 
 
 @test("limits of the shell: a file's length ends no program, a umask closes no folder, and where nothing can be started that is said")
@@ -159,16 +223,16 @@ def limits(t):
     t.need("bash", "setpriv")
     tsproxy = t.build("tsproxy")
     for limit in "0", "1", "100":
-        run = os.path.join(t.dir, f"limit-{limit}")
-        os.mkdir(run, 0o700)
-        done = t.run(["bash", "-c", f"ulimit -f {limit}; exec {tsproxy} -- getent ahostsv4 {NAME1}"], env={"XDG_RUNTIME_DIR": run})
+        place = os.path.join(t.dir, f"limit-{limit}")
+        env = {"TSPROXY_PLACE": place}
+        done = t.run(["bash", "-c", f"ulimit -f {limit}; exec {tsproxy} -- getent ahostsv4 {NAME1}"], env=env)
         done.bad("File too large", status=2) if limit == "0" else done.good(NODE1)
         # A map that is old, a library that would have it made anew, and placeholders, whose table is long.
-        t.tsproxy("true", env={"XDG_RUNTIME_DIR": run}).good()
-        os.utime(os.path.join(run, "tsproxy", "default.map"), (1, 1))
+        t.tsproxy("true", env=env).good()
+        os.utime(os.path.join(place, "default.map"), (1, 1))
         program = (f"ulimit -f {limit}; getent ahostsv4 {NAME1} && getent hosts missing.{SUFFIX}; for i in 1 2 3 4 5 6 7 8 9; do "
                    "getent hosts $i.far.example > /dev/null; [ $? -lt 128 ] || echo killed; done; echo end")
-        done = t.preload("bash", "-c", program, env={"XDG_RUNTIME_DIR": run, "TSPROXY_REMOTE_NAME": "far.example"})
+        done = t.preload("bash", "-c", program, env={**env, "TSPROXY_REMOTE_NAME": "far.example"})
         assert "killed" not in done.out and done.good("end\n"), done
     if whole_user_namespace():
         # A umask that leaves folders closed to their owner, who is not root.
@@ -180,3 +244,7 @@ def limits(t):
         done = t.run(["bash", "-c", f"ulimit -u 1; exec setpriv --reuid 65533 --clear-groups {tsproxy} -- echo fine"],
                      env={"HOME": None, "XDG_RUNTIME_DIR": None})
         assert done.good("fine\n") and "tsproxy-sync cannot be started: Resource temporarily unavailable" in done.err, done
+    # Nor does one close root's place to others.
+    subprocess.run(["rm", "-rf", ROOTS], check=True)
+    t.run(["sh", "-c", f"umask 077; exec {tsproxy} -- getent ahostsv4 {NAME1}"]).good(NODE1)
+    assert (os.stat(ROOTS).st_mode & 0o777, os.stat(f"{ROOTS}/default.map").st_mode & 0o777) == (0o755, 0o644)

@@ -6,7 +6,7 @@ import time
 
 from harness import test
 
-MAPS = "/run/user/0/tsproxy"
+MAPS = "/run/tsproxy"
 
 
 def other(t):

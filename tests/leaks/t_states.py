@@ -235,7 +235,7 @@ def out_of_reach(t):
                     but=["connect-inherited", "datagram-inherited"] if limit == "4" else [])
         root = os.path.join(t.dir, "root")
         os.mkdir(root)
-        w.tried("chroot", t.preload, ALL, ["-c", root], PROGRAMS[:1])
+        w.tried("chroot", t.preload, KNOWN, ["-c", root], PROGRAMS[:1])
         forget()
         w.tried("chroot, nothing before", t.preload, ALL, ["-c", root], PROGRAMS[:1])
         t.launcher("sync", env={"TSPROXY_STATUS": t.status_file("--node", "me,100.127.0.1,self", "--many", "4000"), "TSPROXY_MAP": MAP})

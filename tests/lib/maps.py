@@ -4,7 +4,7 @@ import os
 import socket
 import struct
 
-FOLDER = "/run/user/0/tsproxy"
+FOLDER = "/run/tsproxy"     # root's
 MAP = f"{FOLDER}/default.map"
 HEADER_LEN, DATA_LEN, MADE, STRINGS = 12, 16, 48, 96     # where the header has them
 WORD = (1 << 64) - 1

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tsproxy/addr.h"
 #include "tsproxy/conf.h"
@@ -154,8 +155,6 @@ START_TEST(conf_environment)
 {
 	char *env[] = { "HOME=/home/u", "TSPROXY_SOCKS5=user:pa:ss@127.0.0.1:1055", "TSPROXY_ROUTE=10.0.0.0/8,fd00::/8",
 			"TSPROXY_EXCLUDE=10.1.0.0/16,nonsense", "TSPROXY_SHORT_NAMES=0", NULL };
-	char *plain[] = { "HOME=/home/u", "XDG_RUNTIME_DIR=/run/user/7", "TSPROXY_PROFILE=work", NULL };
-	char *planted[] = { "HOME=/home/u", "XDG_RUNTIME_DIR=/run/user/7", "TSPROXY_PROFILE=../../etc/x", NULL };
 	char *off[] = { "TSPROXY_DISABLE=1", "HOME=/home/u", NULL };
 	struct ts_conf c;
 
@@ -166,13 +165,86 @@ START_TEST(conf_environment)
 	ck_assert_uint_eq(c.route_count, 2);
 	ck_assert_uint_eq(c.exclude_count, 1);
 	ck_assert(c.bad_list && !c.short_names && c.overridden);
-	ck_assert_msg(strncmp(c.map_path, "/home/u/.cache/tsproxy/default-", 31) == 0, "%s", c.map_path);
-	ts_conf_load(&c, plain);
-	ck_assert_str_eq(c.map_path, "/run/user/7/tsproxy/work.map");
-	ts_conf_load(&c, planted);
-	ck_assert_str_eq(c.map_path, "/run/user/7/tsproxy/default.map");
 	ts_conf_load(&c, off);
 	ck_assert(c.disable && c.map_path[0] == '\0');
+}
+END_TEST
+
+#define RUN "XDG_RUNTIME_DIR=/run/user/7"
+#define OWN "TSPROXY_SOCKS5=127.0.0.1:1"
+
+/* Where the map of a user is, and that of root; an '*' stands for 16 hex digits, a '%' for the host. "": there is no place. */
+static const struct {
+	const char *env[3], *user, *root;
+} places[] = {
+	{ { RUN }, "/run/user/7/tsproxy/default.map", "/run/tsproxy/*/default.map" },
+	{ { "XDG_RUNTIME_DIR=/run/user/0" }, "/run/user/0/tsproxy/default.map", "/run/tsproxy/default.map" },
+	{ { "XDG_RUNTIME_DIR=run" }, "", "/run/tsproxy/default.map" },
+	{ { "HOME=/home/u" }, "/home/u/.cache/tsproxy/default@%.map", "/run/tsproxy/default.map" },
+	{ { "HOME=/home/u", OWN }, "/home/u/.cache/tsproxy/default-*@%.map", "/run/tsproxy/default-*.map" },
+	{ { "HOME=/home/u", RUN, "TSPROXY_PROFILE=work" }, "/run/user/7/tsproxy/work.map", "/run/tsproxy/*/work.map" },
+	{ { RUN, "TSPROXY_PROFILE=../../etc/x" }, "/run/user/7/tsproxy/default.map", "/run/tsproxy/*/default.map" },
+	{ { NULL }, "", "/run/tsproxy/default.map" },
+	{ { RUN, "TSPROXY_STATUS=relative" }, "", "" },
+};
+
+static bool is_like(const char *text, const char *pattern)
+{
+	char host[256] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	for (; *pattern; pattern++) {
+		size_t n = *pattern == '*' ? strspn(text, "0123456789abcdef") : *pattern == '%' ? strlen(host) : 1;
+
+		if (*pattern == '*' ? n != 16 : *pattern == '%' ? strncmp(text, host, n) != 0 : *text != *pattern)
+			return false;
+		text += n;
+	}
+	return !*text;
+}
+
+START_TEST(map_places)
+{
+	char *env[] = { (char *)places[_i].env[0], (char *)places[_i].env[1], (char *)places[_i].env[2], NULL };
+	bool root = geteuid() == 0;
+	struct ts_conf c;
+	char other[TS_CONF_PATH_MAX] = "";
+
+	ts_conf_load(&c, env);
+	ck_assert_msg(is_like(c.map_path, root ? places[_i].root : places[_i].user), "%s", c.map_path);
+	ck_assert_int_eq(ts_conf_other_map(env, other, sizeof(other)), (root ? places[_i].user : places[_i].root)[0] != '\0');
+	ck_assert_msg(is_like(other, root ? places[_i].user : places[_i].root), "%s", other);
+}
+END_TEST
+
+START_TEST(named_places)
+{
+	char *map[] = { "HOME=/home/u", "TSPROXY_MAP=/m/x", "TSPROXY_PLACE=/p", NULL };
+	char *place[] = { "HOME=/home/u", RUN, "TSPROXY_PLACE=/p", NULL };
+	char *home[] = { "TSPROXY_PLACE=/p/@other", "TSPROXY_PROFILE=work", NULL };
+	char other[TS_CONF_PATH_MAX];
+	struct ts_conf c;
+
+	ts_conf_load(&c, map);
+	ck_assert_str_eq(c.map_path, "/m/x");
+	ck_assert(!ts_conf_other_map(map, other, sizeof(other)));
+	ts_conf_load(&c, place);
+	ck_assert_str_eq(c.map_path, "/p/default.map");
+	ck_assert(!ts_conf_other_map(place, other, sizeof(other)));
+	ts_conf_load(&c, home);
+	ck_assert_str_eq(c.map_path, "/p/work@other.map");
+}
+END_TEST
+
+START_TEST(folder_modes)
+{
+	ck_assert_uint_eq(ts_conf_folder_mode("/run/tsproxy"), 0755);
+	ck_assert_uint_eq(ts_conf_folder_mode("/run/tsproxy/0123456789abcdef"), 0755);
+	ck_assert_uint_eq(ts_conf_folder_mode("/dev/shm/tsproxy-0"), 0755);
+	ck_assert_uint_eq(ts_conf_folder_mode("/dev/shm/tsproxy-01"), 0700);
+	ck_assert_uint_eq(ts_conf_folder_mode("/run/tsproxy2"), 0700);
+	ck_assert_uint_eq(ts_conf_folder_mode("/run"), 0700);
+	ck_assert_uint_eq(ts_conf_folder_mode(""), 0700);
 }
 END_TEST
 
@@ -192,6 +264,9 @@ int main(void)
 	tcase_add_test(t, copy_out_cuts_as_the_kernel_does);
 	tcase_add_test(t, scopes);
 	tcase_add_test(t, conf_environment);
+	tcase_add_loop_test(t, map_places, 0, sizeof(places) / sizeof(*places));
+	tcase_add_test(t, named_places);
+	tcase_add_test(t, folder_modes);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

@@ -243,7 +243,7 @@ static void setup(void)
 	unit_dir_make();
 	setenv("HOME", unit_dir, 1);
 	setenv("PATH", unit_dir, 1);
-	setenv("XDG_RUNTIME_DIR", unit_dir, 1);
+	setenv("TSPROXY_PLACE", unit_path("tsproxy"), 1);
 	setenv("TSPROXY_STATUS", unit_file("status.json", status, sizeof(status) - 1), 1);
 }
 
@@ -431,7 +431,7 @@ START_TEST(proxies_of_the_environment)
 	ck_assert_int_eq(sync_now(&said), 0);
 	ck_assert(endpoint(0, &e));
 	ck_assert_uint_eq(e.addr.port, socks);
-	ck_assert_int_eq(ts_credentials_find(conf.map_path, &e), 1);
+	ck_assert_int_eq(ts_credentials_find(conf.map_path, &e.addr, e.kind, e.user, e.pass), 1);
 	ck_assert(strcmp(e.user, "user") == 0 && strcmp(e.pass, "pw") == 0);
 	ck_assert_int_eq(stat(strcat(strcpy(path, conf.map_path), TS_CREDENTIALS_SUFFIX), &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0600);
@@ -626,10 +626,10 @@ START_TEST(places_that_are_refused)
 	ck_assert_int_eq(symlink("/tmp", unit_path("tsproxy")), 0);
 	ck_assert_int_eq(sync_now(&said), 1);
 	ck_assert(strstr(said, "is not a private directory of yours") != NULL);
-	unsetenv("XDG_RUNTIME_DIR");
-	unsetenv("HOME");
+	unsetenv("TSPROXY_PLACE");
+	setenv("TSPROXY_STATUS", "relative", 1);
 	ck_assert_int_eq(sync_now(&said), 1);
-	ck_assert(strstr(said, "no place for the map") != NULL);
+	ck_assert_msg(strstr(said, "no place for the map") != NULL, "%s", said);
 }
 END_TEST
 
