@@ -128,6 +128,9 @@ enum ts_probe_result {
  * Tries e->addr as e->kind by a CONNECT to a listener of our own; sets flags but for TS_PROXY_CONFIGURED, which stays.
  */
 enum ts_probe_result ts_probe(struct ts_endpoint *e);
+/* Whether a proxy on another host takes connections: TS_PROBE_OK, TS_PROBE_NOBODY or TS_PROBE_TIMEOUT. */
+enum ts_probe_result ts_probe_far(const struct ts_endpoint *e);
+#define TS_PROBE_FAR_MS 600 /* and the most that it takes; the launcher waits for a second */
 /* A listener on 127.0.0.1 that does not block, at a port that the kernel chose: its descriptor, or -errno. */
 int ts_listen_loopback(struct ts_addr *at);
 /*

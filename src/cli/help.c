@@ -24,6 +24,7 @@ static const char help_text[] =
 	"  --exit-node             also carry what the selected exit node's route covers\n"
 	"  --mode auto|preload     how a program is reached;  --dry-run: only say it\n"
 	"  --log LEVEL[:FILE]      error, warn, info or debug, to standard error or FILE\n"
+	"  --require  fail where nothing leads to the tailnet;  -v  say what does\n"
 	"  --json  where a sub-command prints      -h, --help      -V, --version\n"
 	"Sub-commands (beside run, help, version; after -- a first word is a program):\n"
 	"  up, down a daemon without root      logs, tailscale  its log, its own program\n"

@@ -37,6 +37,7 @@ static const struct setting settings[] = {
 	{ "remote-name", "REMOTE_NAME", K_SUFFIXES, false, true },
 	{ "dns-route", "DNS_ROUTE", K_DNS_ROUTES, false, true },
 	{ "exit-node", "EXIT_NODE", K_ON, true, false },
+	{ "require", "REQUIRE", K_ON, true, false },
 	{ "inbound", "INBOUND", K_LATER, true, false },
 	{ "mode", "MODE", K_MODE, false, false },
 	{ "log", "LOG", K_LOG, false, false },
@@ -105,6 +106,8 @@ static bool plain_option(const char *arg, struct ts_options *opt)
 		opt->json = true;
 	else if (strcmp(arg, "--dry-run") == 0)
 		opt->dry_run = true;
+	else if (strcmp(arg, "-v") == 0 || strcmp(arg, "--verbose") == 0)
+		opt->verbose = true;
 	else
 		return false;
 	return true;

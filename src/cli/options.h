@@ -11,7 +11,7 @@
 #include "environ.h"
 
 struct ts_options {
-	bool help, version, json, dry_run;
+	bool help, version, json, dry_run, verbose;
 	bool literal;		/* -- ended the options: what follows is a program */
 	char **words;		/* what follows the options; ends with a null pointer */
 };

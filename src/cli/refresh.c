@@ -34,6 +34,7 @@
 #include "help.h"
 #include "parts.h"
 #include "place.h"
+#include "way.h"
 #include "tsproxy/buf.h"
 #include "tsproxy/map.h"
 #include "tsproxy/refresh.h"
@@ -55,8 +56,8 @@ static int64_t clock_ns(clockid_t clock)
 }
 
 /*
- * When the map was made; 0 where there is none that readers would take, as far as its first bytes tell. *down: the
- * daemon was stopped then, or about to start.
+ * When the map was made; 0 where there is none that readers would take, as far as its first bytes tell. *down: nothing
+ * led to the tailnet: the daemon was stopped then, or about to start, or had no proxy.
  */
 static int64_t made_ns(const char *path, bool *down)
 {
@@ -72,7 +73,8 @@ static int64_t made_ns(const char *path, bool *down)
 	    pread(fd, &h, sizeof(h), 0) == sizeof(h) && memcmp(h.magic, TS_MAP_MAGIC, sizeof(h.magic)) == 0 &&
 	    h.version == TS_MAP_VERSION && h.header_len == sizeof(h))
 		made = h.made_ns;
-	*down = made && (h.state == TS_STATE_STOPPED || h.state == TS_STATE_NEEDS_LOGIN);
+	*down = made && !(h.flags & TS_MAP_TUN) &&
+		(h.state == TS_STATE_STOPPED || h.state == TS_STATE_NEEDS_LOGIN || !h.endpoints.count);
 	close(fd);
 	return made;
 }
@@ -102,6 +104,7 @@ static bool is_watched(const char *path)
 static enum age age_of(const char *path, const char *source, const struct ts_environ *env)
 {
 	int64_t now = clock_ns(CLOCK_REALTIME), made;
+	struct ts_way way;
 	bool down;
 
 	made = made_ns(path, &down);
@@ -110,7 +113,11 @@ static enum age age_of(const char *path, const char *source, const struct ts_env
 		return AGE_MISSING;
 	if (ts_conf_files_newer(env->v, made))
 		return AGE_MISSING;
-	return (made <= now && now - made <= OLD_NS) || is_watched(path) ? AGE_FRESH : AGE_OLD;
+	if ((made <= now && now - made <= OLD_NS) || is_watched(path))
+		return AGE_FRESH;
+	/* Where the proxy has gone, the command waits to be told so, or for another to be found. */
+	ts_way_find(path, &way);
+	return way.kind == TS_WAY_GONE ? AGE_MISSING : AGE_OLD;
 }
 
 static void close_all(void)

@@ -19,6 +19,7 @@
 #include "place.h"
 #include "program.h"
 #include "refresh.h"
+#include "way.h"
 #include "tsproxy/conf.h"
 
 #define OBJECT_NAME "libtsproxy.so"
@@ -166,6 +167,21 @@ static int become(const char *file, char **words, struct ts_environ *env)
 	return TS_EXIT_NOT_RUN;
 }
 
+/* What leads to the tailnet, told where -v asks for it, and required by --require. 0 or the exit status. */
+static int look_at_way(const struct ts_conf *conf, bool verbose, const struct ts_environ *env)
+{
+	const char *require = ts_env_get(env->v, "TSPROXY_REQUIRE"), *map = ts_env_get(env->v, "TSPROXY_MAP");
+	bool required = require && *require && strcmp(require, "0") != 0;
+	struct ts_way way;
+
+	if (!verbose && !required)
+		return 0;
+	ts_way_find(map && *map ? map : conf->map_path, &way);
+	if (verbose || way.kind < TS_WAY_PROXY)
+		ts_way_say(&way);
+	return required && way.kind < TS_WAY_PROXY ? TS_EXIT_NOT_RUN : 0;
+}
+
 static int prepare_map(struct ts_conf *conf, struct ts_environ *env)
 {
 	if (ts_refresh_is_stream(env) && !ts_env_get(env->v, "TSPROXY_MAP"))
@@ -193,6 +209,8 @@ int ts_run(const struct ts_options *opt, struct ts_environ *env)
 		ret = preload(&conf, env);
 	if (ret == 0)
 		ret = prepare_map(&conf, env);
+	if (ret == 0)
+		ret = look_at_way(&conf, opt->verbose, env);
 	if (ret == 0)
 		ts_place_tell(&conf, env);
 	return ret ? ret : become(file, opt->words, env);

@@ -8,7 +8,7 @@
  *
  * ALL_PROXY with a SOCKS proxy on another host counts as named, but only where nothing on this machine answers.
  * http_proxy on another host never does: it mostly is a company's way to the web, which must not be asked for tailnet
- * addresses. A proxy on another host is not tried.
+ * addresses. Of a proxy on another host it is only tried whether it takes connections.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -59,7 +59,7 @@ static void say_failure(const struct ts_endpoint *e, enum ts_probe_result r, voi
 	ts_addr_format(&e->addr, at);
 	other.kind = e->kind == TS_PROXY_HTTP ? TS_PROXY_SOCKS5 : TS_PROXY_HTTP;
 	/* An HTTP server that is spoken to in SOCKS5 mostly stays silent. */
-	if ((r == TS_PROBE_OTHER || r == TS_PROBE_TIMEOUT) && ts_probe(&other) == TS_PROBE_OK) {
+	if (is_local(e) && (r == TS_PROBE_OTHER || r == TS_PROBE_TIMEOUT) && ts_probe(&other) == TS_PROBE_OK) {
 		say("the proxy at %s speaks %s, not %s: name it with %s instead", at,
 		    other.kind == TS_PROXY_HTTP ? "HTTP" : "SOCKS5", what,
 		    other.kind == TS_PROXY_HTTP ? "--http-proxy" : "--socks5");
@@ -67,12 +67,15 @@ static void say_failure(const struct ts_endpoint *e, enum ts_probe_result r, voi
 	}
 	switch (r) {
 	case TS_PROBE_NOBODY:
-		say("no proxy listens at %s: start tailscaled with %s=%s, or correct %s", at,
-		    e->kind == TS_PROXY_HTTP ? "--outbound-http-proxy-listen" : "--socks5-server", at, option);
+		if (is_local(e))
+			say("no proxy listens at %s: start tailscaled with %s=%s, or correct %s", at,
+			    e->kind == TS_PROXY_HTTP ? "--outbound-http-proxy-listen" : "--socks5-server", at, option);
+		else
+			say("no proxy listens at %s: start it, or correct %s", at, option);
 		break;
 	case TS_PROBE_TIMEOUT:
-		say("the proxy at %s did not say a word within %d ms: is it %s proxy, and not overloaded?", at,
-		    TS_PROBE_MS, e->kind == TS_PROXY_HTTP ? "an HTTP" : "a SOCKS5");
+		say("the proxy at %s does not answer within %d ms: is it %s proxy, and not overloaded?", at,
+		    is_local(e) ? TS_PROBE_MS : TS_PROBE_FAR_MS, e->kind == TS_PROXY_HTTP ? "an HTTP" : "a SOCKS5");
 		break;
 	case TS_PROBE_AUTH:
 		say(e->user[0] ? "the proxy at %s refuses that user and password: correct %s"
@@ -121,8 +124,8 @@ static int read_configured(const struct ts_map_settings *set, struct configured 
 			return -EINVAL;
 		}
 		if (!ts_proxy_parse(text[i], i == 0 ? TS_PROXY_SOCKS5 : TS_PROXY_HTTP, &out[n].e)) {
-			ts_tool_error("%s %s: not of the form [USER:PASSWORD@]HOST:PORT, or a host that is not known",
-				      option[i], text[i]);
+			ts_tool_error("%s %s: the host's name does not resolve, or it is not of the form"
+				      " [USER:PASSWORD@]HOST:PORT", option[i], text[i]);
 			return -EINVAL;
 		}
 		out[n++].e.flags = TS_PROXY_CONFIGURED;
@@ -137,7 +140,7 @@ static int use_configured(struct ts_map_settings *set, struct configured *c, int
 
 	for (int i = 0; i < n; i++) {
 		warn_of_stranger(&c[i].e, daemon);
-		c[i].result = is_local(&c[i].e) ? probe(&c[i].e, old) : TS_PROBE_OK;
+		c[i].result = is_local(&c[i].e) ? probe(&c[i].e, old) : ts_probe_far(&c[i].e);
 		good += c[i].result == TS_PROBE_OK;
 	}
 	for (int pass = 0; pass < 2; pass++)

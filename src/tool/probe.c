@@ -283,3 +283,17 @@ enum ts_probe_result ts_probe(struct ts_endpoint *e)
 	e->flags &= TS_PROXY_CONFIGURED;
 	return e->kind == TS_PROXY_HTTP ? probe_http(e, deadline) : probe_socks5(e, deadline);
 }
+
+enum ts_probe_result ts_probe_far(const struct ts_endpoint *e)
+{
+	struct talk t = { .deadline = now_ms() + TS_PROBE_FAR_MS };
+	int fd = dial(&t, &e->addr);
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	enum ts_probe_result ret;
+
+	if (fd < 0)
+		return TS_PROBE_NOBODY;
+	ret = poll(&p, 1, 0) > 0 ? TS_PROBE_OK : TS_PROBE_TIMEOUT;
+	close(fd);
+	return ret;
+}

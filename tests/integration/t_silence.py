@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Where nothing can be carried that is said in one line at once, and --require does not run the command."""
+import shutil
+
+from harness import API, test
+from maps import MAP, age
+
+
+def said(done, *texts, status=0):
+    lines = [line for line in done.err.splitlines() if line.startswith("tsproxy:")]
+    assert done.status == status and len(lines) == 1 and all(text in lines[0] for text in texts), done
+
+
+@test("no daemon: one line at once, each time, whatever programs there are; --require ends with 126 instead of the command")
+def nothing(t):
+    t.file("bin/tailscale", "#!/bin/sh\nsleep 9\n", 0o755)
+    t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
+    for _ in 1, 2:
+        done = t.tsproxy("echo", "ran")
+        said(done, "tsproxy up starts one")
+        assert done.out == "ran\n" and done.seconds < 1, done
+    for options, env in (["--require"], {}), ([], {"TSPROXY_REQUIRE": "1"}):
+        done = t.launcher(*options, "--", "echo", "ran", env=env).bad("nothing leads to the tailnet", status=126)
+        assert not done.out, done
+    said(t.launcher("--", "true", env={"TSPROXY_REQUIRE": "0"}), "tsproxy up starts one")
+    for words, status in (["status"], 1), (["down"], 0), (["doctor"], 3), (["up"], 1):
+        done = t.launcher(*words, env={"PATH": f"{t.dir}/bin:/usr/bin:/bin"})
+        assert done.status == status and done.seconds < 1, done
+
+
+@test("a proxy that went away, or a daemon without one: said each time, not only while the map is made")
+def gone(t):
+    sim = t.sim("--socks5", "1080", api=API)
+    done = t.tsproxy("true", options=["--require", "-v"])
+    said(done, "connections to the tailnet go through socks5 127.0.0.1:1080")
+    assert not t.tsproxy("true", options=["--require"]).err
+    sim.process.terminate()
+    sim.process.wait()
+    for _ in 1, 2:
+        age(MAP, 20)
+        said(t.tsproxy("true"), "tsproxy up starts one")
+    t.tsproxy("true", options=["--require"]).bad("no proxy listens at 127.0.0.1:1080", status=126)
+    shutil.rmtree("/run/user/0/tsproxy")
+    t.sim("--socks5", "0", api=API)
+    for _ in 1, 2:
+        age(MAP, 1) if _ == 2 else None
+        said(t.tsproxy("true"), "no SOCKS5 port found")
+    t.tsproxy("true", options=["--require"]).bad("tailscaled has no proxy", status=126)
+
+
+@test("a daemon that is stopped: --require says so and does not run; where the kernel routes it runs")
+def states(t):
+    for options, text, status in ((["--state", "Stopped"], "stopped or logged out", 126), (["--tun"], "the kernel routes", 0)):
+        sim = t.tailnet(*options)
+        done = t.tsproxy("true", options=["--require", "-v"])
+        assert done.status == status and text in done.err, done
+        sim.process.terminate()
+        sim.process.wait()
+        shutil.rmtree("/run/user/0/tsproxy")
+
+
+@test("a proxy on another host that takes no connections, or whose name does not resolve, is told as one on this machine is")
+def elsewhere(t):
+    t.sim("--socks5", "0", api=API)
+    done = t.tsproxy("true", options=["--socks5", "192.0.2.1:1055"])
+    said(done, "no proxy listens at 192.0.2.1:1055", "--socks5")
+    done = t.tsproxy("true", options=["--socks5", "sidecar.invalid:1055"])
+    said(done, "does not resolve")
+    done.good()
