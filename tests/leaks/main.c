@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ways [-c FOLDER] [-d] [-o WAY] ADDRESS|NAME...: tries every way (or one) at each address or name, each in a process of its own, all at once.
+ * ways [-c FOLDER] [-d] [-o WAY] ADDRESS|NAME...: tries every way (or one) at each address or name, each in a process of its own, AT_ONCE at once.
  * Of a name that begins with '*' that stands for "wNNN". -d: reverse lookups ask for an address of their own each.
  * -c: in a chroot(2), which it enters itself.
- * Prints the number of tries, then "unavailable WAY" for each that cannot be tried here, and "killed WAY" for each that ended by a signal
- * or took more than LIMIT_S. -l lists the ways: name, families, and "silent" where natively nothing leaves.
+ * Prints "unavailable WAY" for each that cannot be tried here, "killed WAY" for each that ended by a signal or took more than LIMIT_S,
+ * and "tried N". -l lists the ways: name, families, and "silent" where natively nothing leaves.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,10 +19,10 @@
 #include "ways.h"
 
 #define LIMIT_S 20
-#define TRIES_MAX 2048
+#define AT_ONCE 64
 
 static const struct way *const lists[] = { tcp_ways, udp_ways, name_ways };
-static struct { pid_t pid; const char *name; } tries[TRIES_MAX];
+static struct { pid_t pid; const char *name; } tries[AT_ONCE];
 static int try_count;
 static bool distinct;
 
@@ -98,34 +98,37 @@ static void try_it(const char *text, int number)
 	_exit(0);
 }
 
+/* Waits for the process in that place, if there is one, and says how it ended. */
+static void finish(int place)
+{
+	pid_t pid = tries[place].pid;
+	int status;
+
+	tries[place].pid = 0;
+	if (!pid || waitpid(pid, &status, 0) != pid)
+		return;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == UNAVAILABLE)
+		printf("unavailable %s\n", tries[place].name);
+	else if (WIFSIGNALED(status))
+		printf("killed %s\n", tries[place].name);
+}
+
 static void begin(const char *text, int number)
 {
 	const struct way *w = way_number(number);
+	int place = try_count % AT_ONCE;
 	struct target t;
 
 	set_address(&t, text, number);
-	if (!fits(w, &t) || try_count == TRIES_MAX)
+	if (!fits(w, &t))
 		return;
-	tries[try_count].name = w->name;
-	tries[try_count].pid = fork();
-	if (tries[try_count].pid == 0)
+	finish(place);
+	fflush(stdout);
+	tries[place].name = w->name;
+	tries[place].pid = fork();
+	if (tries[place].pid == 0)
 		try_it(text, number);
 	try_count++;
-}
-
-static void finish(void)
-{
-	printf("%d\n", try_count);
-	for (int i = 0; i < try_count; i++) {
-		int status;
-
-		if (waitpid(tries[i].pid, &status, 0) != tries[i].pid)
-			continue;
-		if (WIFEXITED(status) && WEXITSTATUS(status) == UNAVAILABLE)
-			printf("unavailable %s\n", tries[i].name);
-		else if (WIFSIGNALED(status))
-			printf("killed %s\n", tries[i].name);
-	}
 }
 
 /* What again() left for this process, in its constructor or in main. */
@@ -195,6 +198,8 @@ int main(int argc, char **argv)
 	for (; optind < argc; optind++)
 		for (int n = only ? number_of(only) : 0; way_number(n) && (!only || n == number_of(only)); n++)
 			begin(argv[optind], n);
-	finish();
+	for (int i = 0; i < AT_ONCE; i++)
+		finish((try_count + i) % AT_ONCE);
+	printf("tried %d\n", try_count);
 	return 0;
 }

@@ -47,7 +47,8 @@ class Watch:
         sent, said = [], []
         for program in programs:
             done = run(*wrap, program, *options, *targets, timeout=60, **more)
-            tries, *notes = done.good().splitlines()
+            *notes, last = done.good().splitlines()
+            tries = last.removeprefix("tried ")
             packets = self.wire.take()
             sent += packets
             said += notes
