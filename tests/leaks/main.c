@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ways [-c FOLDER] [-d] [-o WAY] ADDRESS|NAME...: tries every way (or one) at each address or name, each in a process of its own, AT_ONCE at once.
+ * ways [-c FOLDER] [-s] [-d] [-o WAY] ADDRESS|NAME...: tries every way (or one) at each address or name, each in a process of its own, AT_ONCE at once.
  * Of a name that begins with '*' that stands for "wNNN". -d: reverse lookups ask for an address of their own each.
- * -c: in a chroot(2), which it enters itself.
+ * -c: in a chroot(2), which it enters itself; -s: in a seccomp(2) sandbox, whose filter forbids nothing.
  * Prints "unavailable WAY" for each that cannot be tried here, "killed WAY" for each that ended by a signal or took more than LIMIT_S,
  * and "tried N". -l lists the ways: name, families, and "silent" where natively nothing leaves.
  */
@@ -13,15 +13,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#if __has_include(<linux/filter.h>)
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#endif
 
 #include "ways.h"
 
 #define LIMIT_S 20
 #define AT_ONCE 64
 
-static const struct way *const lists[] = { tcp_ways, udp_ways, name_ways };
+static const struct way *const lists[] = { tcp_ways, udp_ways, connected_ways, packet_ways, context_ways, name_ways };
 static struct { pid_t pid; const char *name; } tries[AT_ONCE];
 static int try_count;
 static bool distinct;
@@ -93,6 +98,7 @@ static void try_it(const char *text, int number)
 	}
 	if (w->families == 'r' && distinct)
 		give_own_address(&t, number);
+	t.type = w->type;
 	alarm(LIMIT_S);
 	w->run(&t);
 	_exit(0);
@@ -142,30 +148,14 @@ static void go_on(const char *how)
 	if (!given || sscanf(given, "%15s %d %d", want, &number, &fd) != 3 || strcmp(want, how) != 0 || !set_address(&t, address, number))
 		return;
 	alarm(LIMIT_S);
-	if (strncmp(way_number(number)->name, "datagram-", strlen("datagram-")) == 0)
-		send_datagram(fd < 0 ? new_socket(&t, SOCK_DGRAM, 0) : fd, &t);
-	else
-		connect(fd < 0 ? new_socket(&t, SOCK_STREAM, 0) : fd, to(&t), t.len);
+	t.type = way_number(number)->type;
+	reach(fd < 0 ? new_socket(&t, t.type, 0) : fd, &t);
 	_exit(0);
 }
 
 __attribute__((constructor)) static void early(void)
 {
 	go_on("early");
-}
-
-void again(const struct target *t, const char *how, int fd)
-{
-	char given[64], address[INET6_ADDRSTRLEN];
-	int number = atoi(t->payload + strlen("way-"));
-	const void *ip = t->addr.ss_family == AF_INET ? (const void *)&((const struct sockaddr_in *)&t->addr)->sin_addr :
-						       (const void *)&((const struct sockaddr_in6 *)&t->addr)->sin6_addr;
-
-	snprintf(given, sizeof(given), "%s %d %d", how, number, fd);
-	setenv("WAYS", given, 1);
-	setenv("WAYS_TO", inet_ntop(t->addr.ss_family, ip, address, sizeof(address)), 1);
-	execl("/proc/self/exe", "ways", (char *)NULL);
-	_exit(1);
 }
 
 static void list(void)
@@ -176,6 +166,18 @@ static void list(void)
 		printf("%s %c %s\n", w->name, w->families, w->silent ? "silent" : "");
 }
 
+static bool sandbox(void)
+{
+#ifdef SECCOMP_MODE_FILTER
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog filter = { 1, &allow };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+#else
+	return false;
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	const char *only = NULL;
@@ -183,16 +185,18 @@ int main(int argc, char **argv)
 
 	go_on("late");
 	signal(SIGPIPE, SIG_IGN);
-	while ((c = getopt(argc, argv, "c:ldo:")) != -1) {
+	while ((c = getopt(argc, argv, "c:sldo:")) != -1) {
 		if (c == 'l')
 			return list(), 0;
 		if (c == 'c' && (chroot(optarg) || chdir("/")))
 			return perror("chroot"), 1;
+		if (c == 's' && !sandbox())
+			return perror("seccomp"), 1;
 		if (c == 'd')
 			distinct = true;
 		else if (c == 'o')
 			only = optarg;
-		else if (c != 'c')
+		else if (c != 'c' && c != 's')
 			return 2;
 	}
 	for (; optind < argc; optind++)

@@ -249,6 +249,20 @@ def out_of_reach(t):
             w.tried("another user", t.preload, ALL, wrap=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
 
 
+@test("a program that has sandboxed itself before it asked anything")
+def sandboxed(t):
+    with Watch(t) as w:
+        # Another program starts there as anywhere else, and nothing tells it of a tailnet.
+        other = [f"{kind}-{how}" for kind in ("connect", "datagram") for how in ("inherited", "in-constructor")]
+        w.tried("a sandbox, nothing known", t.preload, ALL, ["-s"], PROGRAMS[:1], but=other)
+        w.tried("a sandbox, under the launcher", t.tsproxy, ALL, ["-s"], PROGRAMS[:1])
+        forget()
+        t.tailnet()
+        w.tried("a sandbox, no map yet", t.preload, KNOWN, ["-s"], PROGRAMS[:1])
+        t.launcher("sync").good()
+        w.tried("a sandbox and a map", t.preload, KNOWN, ["-s"], PROGRAMS[:1])
+
+
 @test("settings that lead nowhere")
 def settings(t):
     nowhere = "/run/no/such/folder"

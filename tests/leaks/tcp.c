@@ -6,8 +6,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +14,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #if __has_include(<linux/io_uring.h>)
 #include <linux/io_uring.h>
@@ -68,27 +65,6 @@ struct target mapped(const struct target *t)
 	memcpy(&m.addr, &in6, sizeof(in6));
 	m.len = sizeof(in6);
 	return m;
-}
-
-int passed(int fd)
-{
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { .head = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
-	char byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof(control.room) };
-	int pair[2];
-
-	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) || sendmsg(pair[0], &msg, 0) != 1)
-		unavailable();
-	close(fd);
-	if (recvmsg(pair[1], &msg, 0) != 1)
-		unavailable();
-	memcpy(&fd, CMSG_DATA(&control.head), sizeof(fd));
-	return fd;
 }
 
 static void dial(int fd, const struct target *t)
@@ -192,12 +168,6 @@ static void fast_sendto(const struct target *t)
 	sendto(new_socket(t, SOCK_STREAM, 0), t->payload, sizeof(t->payload), MSG_FASTOPEN, to(t), t->len);
 }
 
-static struct msghdr message(const struct target *t, struct iovec *iov)
-{
-	*iov = (struct iovec){ (void *)t->payload, sizeof(t->payload) };
-	return (struct msghdr){ .msg_name = (void *)&t->addr, .msg_namelen = t->len, .msg_iov = iov, .msg_iovlen = 1 };
-}
-
 static void fast_sendmsg(const struct target *t)
 {
 	struct iovec iov;
@@ -247,108 +217,6 @@ static void multipath(const struct target *t)
 static void multipath_fast(const struct target *t)
 {
 	sendto(new_socket(t, SOCK_STREAM, IPPROTO_MPTCP), t->payload, sizeof(t->payload), MSG_FASTOPEN, to(t), t->len);
-}
-
-static void sctp_stream(const struct target *t)
-{
-	int fd = new_socket(t, SOCK_STREAM, IPPROTO_SCTP);
-
-	sendto(fd, t->payload, sizeof(t->payload), 0, to(t), t->len);
-	dial(fd, t);
-}
-
-static void sctp_packets(const struct target *t)
-{
-	int fd = new_socket(t, SOCK_SEQPACKET, IPPROTO_SCTP);
-
-	sendto(fd, t->payload, sizeof(t->payload), 0, to(t), t->len);
-	dial(fd, t);
-}
-
-static void dccp(const struct target *t)
-{
-	dial(new_socket(t, SOCK_DCCP, IPPROTO_DCCP), t);
-}
-
-static void raw_tcp(const struct target *t)
-{
-	struct tcphdr syn = { .source = htons(9), .dest = ((const struct sockaddr_in *)&t->addr)->sin_port, .doff = 5, .syn = 1 };
-	struct target portless = *t;
-
-	((struct sockaddr_in *)&portless.addr)->sin_port = 0;	/* sin6_port lies in the same place */
-	sendto(new_socket(t, SOCK_RAW, IPPROTO_TCP), &syn, sizeof(syn), 0, to(&portless), t->len);
-}
-
-static void duplicated(const struct target *t)
-{
-	dial(dup(new_socket(t, SOCK_STREAM, 0)), t);
-}
-
-static void handed_over(const struct target *t)
-{
-	dial(passed(new_socket(t, SOCK_STREAM, 0)), t);
-}
-
-static void inherited(const struct target *t)
-{
-	again(t, "late", new_socket(t, SOCK_STREAM, 0));
-}
-
-static void in_constructor(const struct target *t)
-{
-	again(t, "early", -1);
-}
-
-static void in_fork(const struct target *t)
-{
-	int fd = new_socket(t, SOCK_STREAM, 0);
-
-	if (fork() == 0) {
-		dial(fd, t);
-		_exit(0);
-	}
-	wait(NULL);
-}
-
-static void in_vfork(const struct target *t)
-{
-	int fd = new_socket(t, SOCK_STREAM, 0);
-
-	if (vfork() == 0) {
-		connect(fd, to(t), t->len);
-		_exit(0);
-	}
-	wait(NULL);
-}
-
-static void *thread(void *arg)
-{
-	blocking(arg);
-	return NULL;
-}
-
-static void in_thread(const struct target *t)
-{
-	pthread_t id;
-
-	if (pthread_create(&id, NULL, thread, (void *)t))
-		unavailable();
-	pthread_join(id, NULL);
-}
-
-static const struct target *handlers;
-
-static void handler(int sig)
-{
-	(void)sig;
-	blocking(handlers);
-}
-
-static void in_handler(const struct target *t)
-{
-	handlers = t;
-	signal(SIGUSR1, handler);
-	raise(SIGUSR1);
 }
 
 /* Past the program's own symbols, as ctypes and JNA do. */
@@ -413,41 +281,29 @@ void by_io_uring(int opcode, int fd, const void *addr, unsigned len, unsigned lo
 #endif
 
 const struct way tcp_ways[] = {
-	{ "connect", 'b', false, blocking },
-	{ "connect-nonblocking", 'b', false, nonblocking },
-	{ "connect-epoll", 'b', false, epoll },
-	{ "connect-by-number", 'b', false, by_number },
-	{ "connect-mapped", '4', false, to_mapped },
-	{ "connect-scoped", '6', false, scoped },
-	{ "connect-short", '6', false, short_form },
-	{ "connect-long", 'b', false, long_form },
-	{ "connect-after-unspec", 'b', false, disconnected },
-	{ "connect-bound", 'b', false, bound },
-	{ "connect-bound-to-wire", 'b', false, bound_to_wire },
-	{ "connect-by-device", 'b', false, by_device },
-	{ "connect-dup", 'b', false, duplicated },
-	{ "connect-handed-over", 'b', false, handed_over },
-	{ "connect-inherited", 'b', false, inherited },
-	{ "connect-in-constructor", 'b', false, in_constructor },
-	{ "connect-in-fork", 'b', false, in_fork },
-	{ "connect-in-vfork", 'b', false, in_vfork },
-	{ "connect-in-thread", 'b', false, in_thread },
-	{ "connect-in-handler", 'b', false, in_handler },
-	{ "connect-by-handle", 'b', false, by_handle },
-	{ "connect-underscored", 'b', false, underscored },
-	{ "connect-io-uring", 'b', false, ring },
-	{ "fastopen-sendto", 'b', false, fast_sendto },
-	{ "fastopen-sendmsg", 'b', false, fast_sendmsg },
-	{ "fastopen-sendmmsg", 'b', false, fast_sendmmsg },
-	{ "fastopen-nonblocking", 'b', false, fast_nonblocking },
-	{ "fastopen-by-number", 'b', false, fast_by_number },
-	{ "fastopen-connect", 'b', false, fast_connect },
-	{ "sendto-unconnected", 'b', true, sendto_unconnected },
-	{ "multipath", 'b', false, multipath },
-	{ "multipath-fastopen", 'b', false, multipath_fast },
-	{ "sctp-stream", 'b', false, sctp_stream },
-	{ "sctp-packets", 'b', false, sctp_packets },
-	{ "dccp", 'b', false, dccp },
-	{ "raw-tcp", 'b', false, raw_tcp },
-	{ NULL, 0, false, NULL },
+	{ "connect", 'b', false, blocking, 0 },
+	{ "connect-nonblocking", 'b', false, nonblocking, 0 },
+	{ "connect-epoll", 'b', false, epoll, 0 },
+	{ "connect-by-number", 'b', false, by_number, 0 },
+	{ "connect-mapped", '4', false, to_mapped, 0 },
+	{ "connect-scoped", '6', false, scoped, 0 },
+	{ "connect-short", '6', false, short_form, 0 },
+	{ "connect-long", 'b', false, long_form, 0 },
+	{ "connect-after-unspec", 'b', false, disconnected, 0 },
+	{ "connect-bound", 'b', false, bound, 0 },
+	{ "connect-bound-to-wire", 'b', false, bound_to_wire, 0 },
+	{ "connect-by-device", 'b', false, by_device, 0 },
+	{ "connect-by-handle", 'b', false, by_handle, 0 },
+	{ "connect-underscored", 'b', false, underscored, 0 },
+	{ "connect-io-uring", 'b', false, ring, 0 },
+	{ "fastopen-sendto", 'b', false, fast_sendto, 0 },
+	{ "fastopen-sendmsg", 'b', false, fast_sendmsg, 0 },
+	{ "fastopen-sendmmsg", 'b', false, fast_sendmmsg, 0 },
+	{ "fastopen-nonblocking", 'b', false, fast_nonblocking, 0 },
+	{ "fastopen-by-number", 'b', false, fast_by_number, 0 },
+	{ "fastopen-connect", 'b', false, fast_connect, 0 },
+	{ "sendto-unconnected", 'b', true, sendto_unconnected, 0 },
+	{ "multipath", 'b', false, multipath, 0 },
+	{ "multipath-fastopen", 'b', false, multipath_fast, 0 },
+	{ NULL, 0, false, NULL, 0 },
 };

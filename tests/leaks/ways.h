@@ -17,6 +17,7 @@ struct target {
 	struct sockaddr_storage addr;
 	socklen_t len;
 	const char *name;	/* a name's way: what to look up, else null */
+	int type;		/* of the socket, where the way is one for any: the way's */
 	char payload[16];	/* "way-NNN" */
 };
 
@@ -25,6 +26,7 @@ struct way {
 	char families;		/* '4', '6', 'b' for both, 'n' for a name, 'r' for a reverse lookup of either family */
 	bool silent;		/* natively nothing leaves: only here to see that it is no way */
 	void (*run)(const struct target *t);
+	int type;
 };
 
 /* The destination as a sockaddr. */
@@ -38,17 +40,20 @@ int new_socket(const struct target *t, int type, int protocol);
 /* Limits how long a descriptor's connects and sends wait. */
 void be_brief(int fd);
 _Noreturn void unavailable(void);
-void send_datagram(int fd, const struct target *t);
+/* A datagram socket that is connected to the target, if it lets itself be. */
+int connected_udp(const struct target *t);
+/* The IPv4 target under AF_UNSPEC, which Linux takes for AF_INET. */
+struct target unspecific(const struct target *t);
+/* The payload as a message with the target's address, of which `iov` is the only piece. */
+struct msghdr message(const struct target *t, struct iovec *iov);
+/* Connects a stream socket to the target; sends it a datagram by any other. */
+void reach(int fd, const struct target *t);
 /* The IPv4 target as an IPv4-mapped one. */
 struct target mapped(const struct target *t);
-/* Runs this program again for one way, in an inherited process; `fd` is -1, or a socket to use. */
-_Noreturn void again(const struct target *t, const char *how, int fd);
-/* The socket as another process gets it: by SCM_RIGHTS. */
-int passed(int fd);
 /* One io_uring request, of a ring set up through syscall(2). */
 struct io_uring_sqe;
 void by_io_uring(int opcode, int fd, const void *addr, unsigned len, unsigned long long off);
 
-extern const struct way tcp_ways[], udp_ways[], name_ways[];	/* each ends with a null name */
+extern const struct way tcp_ways[], udp_ways[], connected_ways[], packet_ways[], context_ways[], name_ways[];	/* each ends with a null name */
 
 #endif
