@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <wchar.h>
@@ -118,12 +119,44 @@ static const char *state_colour(uint32_t flags)
 	return flags & TS_NODE_ONLINE ? "\033[32m" : "\033[2m";
 }
 
+static const struct ts_map *sorting;
+
+/* This node first, the others by name. */
+static int compare(const void *a, const void *b)
+{
+	struct ts_map_node n[2];
+	struct row r[2];
+
+	if (!ts_walk_node(sorting, *(const uint32_t *)a, &n[0]) || !ts_walk_node(sorting, *(const uint32_t *)b, &n[1]))
+		return 0;
+	if ((n[0].flags ^ n[1].flags) & TS_NODE_SELF)
+		return n[0].flags & TS_NODE_SELF ? -1 : 1;
+	for (int i = 0; i < 2; i++)
+		make_row(sorting, &n[i], &r[i]);
+	return strcmp(r[0].name, r[1].name);
+}
+
+/* The nodes' numbers in the order in which they are shown. The caller's. */
+static uint32_t *sorted(const struct ts_map *m, uint32_t *count)
+{
+	uint32_t *order = calloc(ts_map_header(m).nodes.count + 1, sizeof(*order));
+
+	*count = order ? ts_map_header(m).nodes.count : 0;
+	for (uint32_t i = 0; i < *count; i++)
+		order[i] = i;
+	sorting = m;
+	if (order)
+		qsort(order, *count, sizeof(*order), compare);
+	return order;
+}
+
 static void print_table(const struct ts_map *m)
 {
 	static const char *const titles[] = { "ADDRESS", "NAME", "OS", "STATE" };
 	char carrier[TS_ADDR_TEXT_MAX + 16];
 	const char *through = via(m, carrier, sizeof(carrier));
 	bool colour = ts_tool_colours();
+	uint32_t *order, count;
 	int wide[4];
 	struct ts_map_node n;
 	struct row r;
@@ -141,7 +174,8 @@ static void print_table(const struct ts_map *m)
 	for (int c = 0; c < 4; c++)
 		cell(titles[c], wide[c]);
 	printf("VIA%s\n", colour ? PLAIN : "");
-	for (uint32_t i = 0; ts_walk_node(m, i, &n); i++) {
+	order = sorted(m, &count);
+	for (uint32_t i = 0; i < count && ts_walk_node(m, order[i], &n); i++) {
 		make_row(m, &n, &r);
 		for (int c = 0; c < 3; c++)
 			cell(cells[c], wide[c]);
@@ -149,6 +183,7 @@ static void print_table(const struct ts_map *m)
 		cell(cells[3], wide[3]);
 		printf("%s%s\n", colour ? PLAIN : "", n.flags & TS_NODE_EXPIRED ? "-" : through);
 	}
+	free(order);
 }
 
 static double age_s(const struct ts_map *m)
@@ -279,7 +314,7 @@ static json_t *ranges_json(const struct ts_map *m)
 	return list;
 }
 
-static void print_json(const struct ts_map *m, const char *path, uint32_t daemon)
+static void print_json(const struct ts_map *m, const char *path, uint32_t daemon, bool up)
 {
 	struct ts_map_header h = ts_map_header(m);
 	json_t *nodes = json_array(), *endpoints = json_array(), *root;
@@ -292,13 +327,44 @@ static void print_json(const struct ts_map *m, const char *path, uint32_t daemon
 	for (unsigned i = 0; ts_map_endpoint(m, i, &e) == 1; i++)
 		json_array_append_new(endpoints, endpoint_json(&e, daemon));
 	ts_map_suffix(m, suffix);
-	root = json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:s, s:f}", "state", ts_walk_state(h.state), "suffix", suffix,
+	root = json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:s, s:f}", "state", ts_walk_state(h.state), "connected", up, "suffix", suffix,
 			 "tun", (h.flags & TS_MAP_TUN) != 0, "accept-routes",
 			 (h.flags & TS_MAP_REFUSES_ROUTES) == 0, "carriers", endpoints, "nodes", nodes, "ranges",
 			 ranges_json(m), "map", path, "age", age_s(m));
 	json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 	putchar('\n');
 	json_decref(root);
+}
+
+/* Makes the map now, where it can be asked for again, and loads it; *old: it could not be made. 0 or an exit status. */
+static int load(const struct ts_conf *conf, struct ts_map *map, bool *old)
+{
+	const char *status = getenv("TSPROXY_STATUS");
+	struct timespec now;
+	int ret;
+
+	*old = false;
+	if ((status && ts_conf_stream(status) >= 0) || !conf->map_path[0])
+		return ts_sync_load(conf, map);
+	clock_gettime(CLOCK_REALTIME, &now);
+	ret = ts_sync(conf);
+	if (ret == 2 || ts_map_load(conf->map_path, map) != 0)
+		return ret ? ret : 1;
+	*old = ret && ts_map_header(map).made_ns < now.tv_sec * 1000000000ll + now.tv_nsec;
+	return 0;
+}
+
+/* Whether the tailnet is there now; where not, the first line of all says so. */
+static bool is_up(const struct ts_map *m, bool old, bool json)
+{
+	uint32_t state = ts_map_header(m).state;
+	const char *what = old ? "tailscaled does not answer; below is what it last said" :
+			   state == TS_STATE_STOPPED ? "tailscaled is stopped" :
+			   state == TS_STATE_NEEDS_LOGIN ? "tailscaled is logged out, or waits for approval" : NULL;
+
+	if (what && !json)
+		printf("# Not connected: %s. To connect: tsproxy up\n", what);
+	return !what;
 }
 
 /* The user that is trusted besides root and us. */
@@ -315,7 +381,7 @@ int main(int argc, char **argv)
 {
 	struct ts_conf conf;
 	struct ts_map map;
-	bool json = false;
+	bool json = false, old, up;
 	uint32_t daemon;
 	int ret;
 
@@ -328,18 +394,19 @@ int main(int argc, char **argv)
 		ts_tool_error("status takes no arguments; see --help");
 		return 2;
 	}
-	ret = ts_sync_load(&conf, &map);
+	ret = load(&conf, &map, &old);
 	if (ret)
 		return ret;
 	ts_tool_quiet(); /* making the map has warned */
 	daemon = daemon_user();
 	setlocale(LC_CTYPE, "C.UTF-8");	/* names are UTF-8, whatever the user's locale is */
+	up = is_up(&map, old, json);
 	if (json) {
-		print_json(&map, conf.map_path, daemon);
+		print_json(&map, conf.map_path, daemon, up);
 	} else {
 		print_table(&map);
 		print_rest(&map, conf.map_path, daemon);
 	}
 	ts_map_unload(&map);
-	return ts_tool_flush();
+	return ts_tool_flush() || !up;
 }

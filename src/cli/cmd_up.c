@@ -27,8 +27,7 @@ static const char usage[] =
 	"  --ephemeral           keep no state: the node goes with the daemon\n"
 	"  --systemd             under systemd's user manager, from each login on\n"
 	"  --foreground          do not return: for a container's entry point\n"
-	"  --timeout TIME        give up after that (90s, 2m)\n"
-	"  --no-login            only start the daemon\n";
+	"  --timeout TIME        give up after that (90s, 2m);  --no-login  log in later\n";
 
 struct words {
 	bool own, systemd, foreground, no_login;

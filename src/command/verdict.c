@@ -8,10 +8,11 @@ static const char *const why[][2] = {
 	[TS_PROGRAM_NO_INTERPRETER] = { "is the interpreter that the script names, and is not there", "install it, or correct"
 					" the first line of the script" },
 	[TS_PROGRAM_FOREIGN] = { "is for another kind of processor than libtsproxy.so", "install tsproxy for it too" },
-	[TS_PROGRAM_STATIC] = { "is a static program, which loads no library: tsproxy cannot serve it yet, and does"
-				" not start it", "use a dynamic build, or its own proxy settings" },
-	[TS_PROGRAM_GO] = { "is a Go program, whose system calls pass by every library: tsproxy cannot serve it yet,"
-			    " and does not start it", "most Go programs read HTTPS_PROXY or ALL_PROXY" },
+	[TS_PROGRAM_STATIC] = { "is a static program, which loads no library: tsproxy cannot reach it yet, and does"
+				" not start it", "use a dynamic build, or its own proxy settings; ssh has ProxyCommand" },
+	[TS_PROGRAM_GO] = { "is a Go program, whose system calls pass by every library: tsproxy cannot reach it yet,"
+			    " and does not start it", "HTTPS_PROXY=socks5://HOST:PORT works for those that speak HTTP"
+			    " (net/http, as kubectl and gh use it)" },
 	[TS_PROGRAM_PRIVILEGED] = { "is set-user-ID, set-group-ID or has capabilities: the loader leaves every"
 				    " preloaded library out", "start tsproxy from inside it (sudo tsproxy -- ...)" },
 	[TS_PROGRAM_UNREADABLE] = { "cannot be read: whether it can be served is not known", "" },

@@ -48,7 +48,7 @@ def stranger(t, sim, *options, port=1055, uid=MALLORY):
 
 
 def carriers(t, **more):
-    return json.loads(t.launcher("status", "--json", **more).good())["carriers"]
+    return json.loads(t.launcher("status", "--json", **more).out)["carriers"]
 
 
 def fetches(t, sim, **more):
@@ -276,11 +276,11 @@ def people(t):
     runs(64002)
     runs(64005)     # no account
     assert told() is None
-    assert "other users" not in t.launcher("up").good()
+    assert "ther users" not in t.launcher("up").good()
     runs(64001)
     assert told().startswith("alice uses this machine, and every user of it can reach the tailnet as this node, by the proxy at "
                              "127.0.0.1:1080")
-    assert "\nother users of this machine (alice) can reach the tailnet" in t.launcher("up").good()
+    assert "\nOther users of this machine (alice) can reach the tailnet" in t.launcher("up").good()
     assert told(env={"SUDO_UID": "64001"}) is None
     # A session tells where processes are hidden.
     os.makedirs("/run/systemd/users")

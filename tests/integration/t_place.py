@@ -112,8 +112,8 @@ def sub_commands(t):
     def command(*words):
         return as_user(t, tsproxy, *words, **env)
     path = works_as_user(t, memory, **env)
-    inode = os.stat(path).st_ino
     assert json.loads(command("status", "--json").good())["map"] == path
+    inode = os.stat(path).st_ino
     command("resolve", NAME1).good(NODE1)
     command("explain", "true").good(path)
     assert os.stat(path).st_ino == inode, "the map was made again"

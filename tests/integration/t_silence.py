@@ -3,7 +3,7 @@
 import shutil
 
 from harness import API, test
-from maps import MAP, age
+from maps import FOLDER, MAP, age
 
 
 def said(done, *texts, status=0):
@@ -40,7 +40,7 @@ def gone(t):
         age(MAP, 20)
         said(t.tsproxy("true"), "tsproxy up starts one")
     t.tsproxy("true", options=["--require"]).bad("no proxy listens at 127.0.0.1:1080", status=126)
-    shutil.rmtree("/run/user/0/tsproxy")
+    shutil.rmtree(FOLDER)
     t.sim("--socks5", "0", api=API)
     for _ in 1, 2:
         age(MAP, 1) if _ == 2 else None
@@ -56,7 +56,24 @@ def states(t):
         assert done.status == status and text in done.err, done
         sim.process.terminate()
         sim.process.wait()
-        shutil.rmtree("/run/user/0/tsproxy")
+        shutil.rmtree(FOLDER)
+
+
+@test("status is of now: a daemon that went away, is stopped or logged out is said in the first line, and by status 1; nodes are sorted")
+def status(t):
+    for options, text in ([], ""), (["--state", "Stopped"], "is stopped"), (["--state", "NeedsLogin"], "is logged out"):
+        sim = t.tailnet(*options, "--node", "zulu,100.64.0.7", "--node", "alpha,100.64.0.8")
+        done = t.launcher("status")
+        first = done.out.splitlines()[0]
+        assert done.status == (1 if text else 0) and text in first and ("ADDRESS" in first) == (not text), done
+        assert t.launcher("status", "--json").status == done.status
+        names = [line.split()[1] for line in done.out.splitlines() if line.startswith("100.")]
+        assert names[1:] == sorted(names[1:]), names
+        sim.process.terminate()
+        sim.process.wait()
+        done = t.launcher("status")
+        assert done.status == 1 and "does not answer" in done.out.splitlines()[0], done
+        assert all(name in done.out for name in names), done
 
 
 @test("a proxy on another host that takes no connections, or whose name does not resolve, is told as one on this machine is")
