@@ -8,8 +8,12 @@
  * record lock (fcntl(2), F_SETLK) on the socket: it needs no descriptor or file, keeps any two processes apart, and goes
  * with its owner. Flows that never leave their process know nothing of all this.
  *
- * How the other side learns of it: a new program by a variable in its environment, which it takes out again; a receiver of
- * descriptors by looking at each; a fork's two sides by suspecting every socket that could be connected by the other.
+ * How the other side learns of it: a new program by a variable in its environment, which it takes out again; a fork's two sides by
+ * suspecting every socket that could be connected by the other, once either of them carries anything (family.h).
+ *
+ * Who receives descriptors looks at each if it, or a relative by fork, has carried something. Others mark them, and look when something is
+ * asked that the kernel does not know of a carried connection. So that they need not know of a connect under way, a message to strangers
+ * waits until it is decided.
  *
  * ts_fdtab_lock is held unless said otherwise.
  */
@@ -57,8 +61,14 @@ void ts_cross_staying(void);
 #define TS_CROSS_NOTE "TSPROXY_PENDING=1"
 /* At the start of a program that was told. */
 void ts_cross_arrive(void);
-/* A message with descriptors leaves, or has arrived. */
-void ts_cross_sending(const struct msghdr *msg);
+/*
+ * A message with descriptors is about to leave by `by`; `flags` are the call's. 0, or -errno where a connect under way would have to be waited
+ * for: -EAGAIN, -EINTR.
+ */
+int ts_cross_sending(int by, const struct msghdr *msg, int flags);
+/* One has arrived. */
 void ts_cross_received(const struct msghdr *msg);
+/* Before a descriptor is asked about that came so: looks at what it is, once. Without the lock. */
+void ts_cross_look(int fd);
 
 #endif

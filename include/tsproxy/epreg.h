@@ -32,6 +32,9 @@ int ts_epreg_ctl_tracked(int epfd, int op, int fd, const struct epoll_event *ev)
 /* The same on a descriptor of a pending flow: the kernel gets a tag that fires on `wake` (EPOLLIN or EPOLLOUT). */
 int ts_epreg_ctl_pending(int epfd, int op, int fd, const struct epoll_event *ev, uint32_t wake);
 
+/* The same where the kernel has done it already, and knows no tag yet. */
+void ts_epreg_done(int epfd, int op, int fd, const struct epoll_event *ev, uint32_t wake);
+
 /* Turns every registration of `fd` into a tag that fires on `wake`: before its connect leaves, and when what it waits for changes. */
 void ts_epreg_tag(int fd, uint32_t wake);
 /* Puts the program's own registrations of `fd` back. They stay known. */

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tsproxy/family.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/handshake.h"
 #include "tsproxy/route.h"
@@ -28,19 +29,26 @@ enum ts_fd_flag {
 	TS_FD_FLOW = 8,		/* belongs to a flow */
 	TS_FD_TAGGED_SET = 32,	/* an epoll set that holds, or held, tags (epreg.h) */
 	TS_FD_WAKER = 16,	/* an eventfd of ours (wait.c) */
-	TS_FD_SUSPECT = 64,	/* with TS_FD_FLOW: another process may have begun a connect on it (cross.h) */
+	TS_FD_SUSPECT = 64,	/* not connected here: a relative by fork may have begun a connect on it, if it carries anything (family.h) */
 	TS_FD_UDP = 128,	/* a datagram socket with an association (udp.h) */
 	TS_FD_DATAGRAM = 256,	/* a UDP socket made here */
 	TS_FD_IDLE = 2048,	/* a TCP socket that is not connected as far as we know; without NEW and TRACKED */
 	TS_FD_TRACED = 1024,	/* a carried connection whose end is to be told (trace.h) */
 	TS_FD_DUPLICATED = 4096, /* with TS_FD_DATAGRAM: other descriptors of this process may be the same socket */
 	TS_FD_KEYED = 8192,	/* the program may have set TCP_FASTOPEN_KEY (note.h) */
+	/*
+	 * The socket holds what the kernel does not know of: an identity (identity.h), because its last connection was carried or it is bound
+	 * to an own address; with TS_FD_DATAGRAM a record in its filter (udp_record.c).
+	 */
+	TS_FD_CARRIED = 16384,
+	TS_FD_ARRIVED = 32768,	/* came by SCM_RIGHTS, and nobody has looked yet at what it is (cross.h) */
 	TS_FD_ALL = 0xffff,
 	TS_FD_SHARED = 512,	/* with either of these: another process of the same family by fork has it, too */
 };
 
 extern uint16_t ts_fd_flags[TS_FD_MAX];
-extern _Atomic int ts_flow_count;	/* descriptors with TS_FD_FLOW in this process */
+extern _Atomic int ts_flow_count;	/* descriptors with TS_FD_FLOW or TS_FD_SUSPECT in this process */
+extern _Atomic int ts_carried_count;	/* with TS_FD_CARRIED */
 extern _Atomic bool ts_fd_datagrams;	/* TS_FD_DATAGRAM was set on one, once */
 extern struct ts_lock ts_fdtab_lock;
 
@@ -76,7 +84,7 @@ struct ts_flow {
 	struct ts_handshake hs;
 };
 
-/* One bit a descriptor, set where the flags have TS_FD_FLOW or TS_FD_TAGGED_SET: to be held against select's sets. */
+/* One bit a descriptor, set where the flags have TS_FD_FLOW, TS_FD_SUSPECT or TS_FD_TAGGED_SET: to be held against select's sets. */
 extern unsigned long ts_fd_waits[TS_FD_MAX / (8 * sizeof(long))];
 
 static inline unsigned ts_fd_get_flags(int fd)
@@ -84,16 +92,28 @@ static inline unsigned ts_fd_get_flags(int fd)
 	return (unsigned)fd < TS_FD_MAX ? __atomic_load_n(&ts_fd_flags[fd], __ATOMIC_RELAXED) : 0;
 }
 
-/* True where the descriptor may belong to a flow. Two loads; no lock. */
+/* True where a descriptor with these flags may belong to a flow. */
+static inline bool ts_flags_have_flow(unsigned flags)
+{
+	return flags & TS_FD_FLOW || (flags & TS_FD_SUSPECT && ts_family_carries());
+}
+
+/* The same of a descriptor. Two loads; no lock. */
 static inline bool ts_fd_has_flow(int fd)
 {
-	return __builtin_expect(ts_flow_count != 0, 0) && ts_fd_get_flags(fd) & TS_FD_FLOW;
+	return __builtin_expect(ts_flow_count != 0, 0) && ts_flags_have_flow(ts_fd_get_flags(fd));
 }
 
 /* True where reading and writing may concern us: a flow, or datagrams through a relay. */
 static inline bool ts_fd_is_carried(int fd)
 {
-	return __builtin_expect(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_UDP | TS_FD_SHARED), 0);
+	return __builtin_expect(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_SUSPECT | TS_FD_UDP | TS_FD_SHARED), 0);
+}
+
+/* True where tables lead to the descriptor's socket, or its end is told. */
+static inline bool ts_fd_is_kept(int fd)
+{
+	return ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_TAGGED_SET | TS_FD_WAKER | TS_FD_UDP | TS_FD_TRACED);
 }
 
 /* A new flow for `fd`, its first alias; its cookie set. Null where memory or slots ran out. */
@@ -105,7 +125,7 @@ void ts_flow_found_alias(int fd, void *flow);
 /* The flow of this process whose socket has this cookie, or null. Writes nothing: a vfork child may ask, without the lock. */
 struct ts_flow *ts_flow_with_cookie(uint64_t cookie);
 uint64_t ts_socket_cookie(int fd);
-/* Marks a descriptor TS_FD_SUSPECT that has no flow; no other mark stays. */
+/* Marks a descriptor TS_FD_SUSPECT that has no flow; no other mark stays. Needs no lock. */
 void ts_flow_suspect(int fd);
 /* The next descriptor of the flow that `fd` belongs to: iterate from ts_flow_first until -1. */
 int ts_flow_first(const struct ts_flow *f);
@@ -134,6 +154,8 @@ void ts_fd_set_flags(int fd, unsigned set, unsigned clear);
 bool ts_fd_clear_plain(int fd);
 /* Another number than `fd` names its socket, too: whoever connects it must ask the kernel for those and where they are registered. */
 void ts_fd_untrack(int fd);
+/* The same for one that has no flow, without the lock. */
+void ts_fd_untrack_plain(int fd);
 
 /* Zero-filled memory, `sharing` MAP_PRIVATE or MAP_SHARED, that costs only where it is touched; null where there is none. */
 void *ts_zero_pages(size_t bytes, int sharing);

@@ -53,6 +53,7 @@ bool ts_live_first(void);
 void ts_live_keep(void);
 
 /*
+ * For a question that is about the tailnet; who asks of other things has no part in keeping the map fresh, and starts no program.
  * Asks for a fresher map in the background where the one in use is older than 10 s or missing, at most once per 2 s
  * and not within 60 s of a failure, unless a daemon has started since. Does not wait for it. `wait`: a name missed, and the map is older than 2 s: waits for that refresh, 1 s
  * at most, and says whether it is worth looking again.

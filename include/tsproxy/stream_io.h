@@ -11,5 +11,7 @@
  */
 void ts_stream_io_take(void);
 extern _Atomic bool ts_stream_io_taken;
+/* A socket that was not connected yet got a stream: with the first connect through a proxy streams are to be taken. */
+extern _Atomic bool ts_stream_io_wanted;
 
 #endif

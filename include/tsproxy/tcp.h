@@ -65,10 +65,13 @@ bool ts_tcp_get_lowat(int fd, int *value);
 /* Descriptors of sockets of ours come and go. */
 void ts_tcp_fd_closing(int fd);			/* before close, or before `fd` is replaced */
 void ts_tcp_fd_duplicated(int from, int to);	/* after dup and the like */
+void ts_tcp_fd_listens(int fd);
 bool ts_tcp_same(int fd, int to);		/* they name one pending socket: to replace one by the other changes nothing */
 
 /* Calls the program's own epoll_ctl on a descriptor with flags; 0 or -errno; 1: not ours, make the real call. */
 struct epoll_event;
 int ts_tcp_epoll_ctl(int epfd, int op, int fd, const struct epoll_event *ev);
+/* The program's epoll_ctl succeeded on a TCP socket that was not connected yet. */
+void ts_tcp_epoll_done(int epfd, int op, int fd, const struct epoll_event *ev);
 
 #endif

@@ -42,15 +42,31 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags);
 int ts_udp_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
 int ts_udp_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout);
 
+/* recvmsg(2) has taken a datagram, of which `n` is the result, and the socket has an association that it had not when the call began. */
+ssize_t ts_udp_turned(int fd, struct msghdr *msg, int flags, size_t n);
+
 /*
- * True where a call that begins to wait for a datagram now may find the socket turned to the tailnet when one comes: by another thread, or
- * by another process of the family.
+ * Whether a call that begins to wait for a datagram now may find the socket turned to the tailnet when one comes: by another thread, or
+ * by another process of the family. Where any of these carries something already, the call is made so that it can take what comes then;
+ * else it is left to the kernel, as all that has nothing to do with a tailnet is, and what comes is looked at (ts_udp_turned). So it is in a
+ * sandbox, whatever the socket is.
  */
-static inline bool ts_udp_may_turn(int fd, int flags)
+/* How many threads are in calls that were left to the kernel so. */
+extern _Atomic int ts_udp_unprepared;
+
+enum ts_udp_turn { TS_UDP_STAYS, TS_UDP_MAY_BEGIN, TS_UDP_MAY_TURN };
+
+static inline enum ts_udp_turn ts_udp_turn(int fd, int flags)
 {
 	unsigned f = ts_fd_get_flags(fd);
 
-	return __builtin_expect(f & TS_FD_DATAGRAM, 0) && !(flags & MSG_DONTWAIT) && (f & TS_FD_SHARED || !ts_single_threaded());
+	if (__builtin_expect(!(f & (TS_FD_DATAGRAM | TS_FD_UDP)), 1))
+		return TS_UDP_STAYS;
+	if (ts_sandboxed())
+		return TS_UDP_MAY_BEGIN;
+	if (!(f & TS_FD_DATAGRAM) || flags & MSG_DONTWAIT || !(f & TS_FD_SHARED || !ts_single_threaded()))
+		return TS_UDP_STAYS;
+	return ts_family_carries() ? TS_UDP_MAY_TURN : TS_UDP_MAY_BEGIN;
 }
 
 /*
@@ -150,6 +166,8 @@ void ts_udp_forking(int fd);
 void ts_udp_passed(int fd);
 /* A socket came from another program: goes on with the association that it brings. ts_fdtab_lock held. */
 void ts_udp_arrived(int fd);
+/* Whether its filter holds anything of ours, be it no more than that the program locked it. Likewise. */
+bool ts_udp_has_note(int fd);
 /* Whether the socket has an association, whichever process made it. Asks the socket alone; no lock. */
 bool ts_udp_has_record(int fd);
 

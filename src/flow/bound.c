@@ -17,7 +17,7 @@ static bool is_own(const struct ts_addr *a)
 {
 	struct ts_addr own;
 
-	return ts_live_own_addr(ts_addr_is4(a) ? AF_INET : AF_INET6, &own) == 1 && memcmp(own.ip, a->ip, sizeof(own.ip)) == 0;
+	return ts_ip_is_tailscale(a->ip) && ts_live_own_addr(ts_addr_is4(a) ? AF_INET : AF_INET6, &own) == 1 && memcmp(own.ip, a->ip, sizeof(own.ip)) == 0;
 }
 
 /* Where the proxy is on another host, loopback would not lead there. */
@@ -64,6 +64,8 @@ int ts_bound_bind(int fd, const struct sockaddr *sa, socklen_t len)
 		return err;
 	ts_debug("fd %d: bound to %a, as %a", fd, &id.local, &stand);
 	ts_identity_write(fd, &id);
+	ts_fd_set_flags(fd, TS_FD_CARRIED, 0);
+	ts_family_carry();
 	return 0;
 }
 

@@ -22,6 +22,7 @@
 #include "tsproxy/buf.h"
 #include "tsproxy/endpoint.h"
 #include "tsproxy/epreg.h"
+#include "tsproxy/epwatch.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/log.h"
@@ -286,6 +287,7 @@ static bool adopt(int fd)
 bool ts_cross_resolve(int fd)
 {
 	int state = ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff;
+	struct ts_identity id;
 	struct record r;
 
 	if (adopt(fd))
@@ -294,19 +296,64 @@ bool ts_cross_resolve(int fd)
 	if (state == TCP_CLOSE || (read_record(fd, &r) && !r.kernel_port))
 		return false;
 	ts_flow_drop_alias(fd);
+	if (ts_identity_read_any(fd, &id))
+		ts_fd_set_flags(fd, TS_FD_CARRIED, 0);
 	return false;
 }
 
 /* Where a socket that came from elsewhere is not what was known by its number. */
 void ts_cross_arrived(int fd)
 {
+	int protocol = ts_sock_get_int(fd, SOL_SOCKET, SO_PROTOCOL);
+	struct ts_identity id;
+
 	ts_flow_drop_alias(fd);
+	ts_epwatch_forget(fd);
 	ts_epreg_forget(fd);
 	ts_fd_set_flags(fd, 0, TS_FD_ALL);
-	if (!adopt(fd) && (ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) == TCP_CLOSE)
-		ts_flow_suspect(fd);
-	ts_udp_passed(fd);
-	ts_udp_arrived(fd);
+	if (protocol == IPPROTO_UDP) {
+		ts_udp_passed(fd);
+		ts_fd_set_flags(fd, ts_udp_has_note(fd) ? TS_FD_CARRIED : 0, 0);
+		ts_udp_arrived(fd);
+	} else if (protocol == IPPROTO_TCP && !adopt(fd)) {
+		if ((ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) == TCP_CLOSE)
+			ts_flow_suspect(fd);
+		if (ts_identity_read_any(fd, &id))
+			ts_fd_set_flags(fd, TS_FD_CARRIED, 0);
+	}
+	if (ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_UDP | TS_FD_CARRIED))
+		ts_family_carry();
+}
+
+/* Whether there is anything of ours in the socket. Two questions to the kernel at most: most of what is passed on is not the tailnet's. */
+static bool has_note(int fd)
+{
+	uint8_t note[SIZE];
+
+	switch (ts_sock_get_int(fd, SOL_SOCKET, SO_PROTOCOL)) {
+	case IPPROTO_TCP:
+		return ts_note_read(fd, note);
+	case IPPROTO_UDP:
+		return ts_udp_has_note(fd);
+	default:
+		return false;
+	}
+}
+
+void ts_cross_look(int fd)
+{
+	if (!(ts_fd_get_flags(fd) & TS_FD_ARRIVED) || ts_sandboxed())
+		return;
+	if (!has_note(fd)) {
+		ts_fd_set_flags(fd, 0, TS_FD_ARRIVED);
+		return;
+	}
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	if (ts_fd_get_flags(fd) & TS_FD_ARRIVED)
+		ts_cross_arrived(fd);
+	ts_unlock(&ts_fdtab_lock);
 }
 
 static void noticed(int fd, void *unused)

@@ -1,47 +1,60 @@
 /* SPDX-License-Identifier: MIT */
 /* The ways by which a socket leaves this process or is shared with another: see cross.h. */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 
 #include "tcp.h"
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
+#include "tsproxy/epwatch.h"
 #include "tsproxy/fdtab.h"
+#include "tsproxy/identity.h"
 #include "tsproxy/sys.h"
+#include "tsproxy/tcp.h"
 #include "tsproxy/udp.h"
+#include "tsproxy/wait.h"
 
 /* Not connected, as far as this process knows. */
 #define UNCONNECTED (TS_FD_NEW | TS_FD_TRACKED | TS_FD_IDLE)
 
-/* Another process may connect it. */
-static void suspect_unconnected(int fd)
+/* What is pending or associated: a child may go on with it. */
+static void share_carried(void)
 {
-	ts_epreg_forget(fd);
-	ts_fd_set_flags(fd, 0, UNCONNECTED);
-	if ((ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) == TCP_CLOSE)
-		ts_flow_suspect(fd);
-}
-
-void ts_cross_forking(void)
-{
-	if (ts_fd_highest() < 0 || ts_process() != TS_SELF)
+	if (ts_process() != TS_SELF)
 		return;
 	ts_lock(&ts_fdtab_lock);
 	for (int fd = 0; fd <= ts_fd_highest(); fd++) {
 		unsigned flags = ts_fd_get_flags(fd);
-		struct ts_flow *f = flags & TS_FD_FLOW ? ts_flow_of(fd) : NULL;
+		struct ts_flow *f = ts_flags_have_flow(flags) ? ts_flow_of(fd) : NULL;
 
 		if (f)
 			f->forked = true;
 		else if (flags & UNCONNECTED)
-			suspect_unconnected(fd);
+			ts_epreg_forget(fd);
+	}
+	ts_unlock(&ts_fdtab_lock);
+}
+
+void ts_cross_forking(void)
+{
+	if (!ts_enabled() || ts_sandboxed())
+		return;
+	ts_family_begin();
+	if (ts_carries)
+		share_carried();
+	for (int fd = 0; fd <= ts_fd_highest(); fd++) {
+		unsigned flags = ts_fd_get_flags(fd);
+
+		if (flags & UNCONNECTED && !ts_flags_have_flow(flags)) {
+			ts_epwatch_forget(fd);
+			ts_flow_suspect(fd);
+		}
 		if (flags & (TS_FD_UDP | TS_FD_DATAGRAM))
 			ts_udp_forking(fd);
 	}
-	ts_unlock(&ts_fdtab_lock);
 }
 
 static bool stays_open(int fd)
@@ -57,12 +70,12 @@ static bool publish_own(bool all)
 
 	ts_lock(&ts_fdtab_lock);
 	for (int fd = 0; fd <= ts_fd_highest(); fd++) {
-		struct ts_flow *f = ts_fd_get_flags(fd) & TS_FD_FLOW ? ts_flow_of(fd) : NULL;
+		struct ts_flow *f = ts_fd_has_flow(fd) ? ts_flow_of(fd) : NULL;
 
 		if (f && (all || stays_open(fd))) {
 			ts_cross_publish(f, fd);
 			told = true;
-		} else if (ts_fd_get_flags(fd) & TS_FD_UDP && (all || stays_open(fd))) {
+		} else if (ts_fd_get_flags(fd) & (TS_FD_UDP | TS_FD_CARRIED) && (all || stays_open(fd))) {
 			told = true;
 		}
 	}
@@ -76,6 +89,7 @@ static bool publish_own(bool all)
  */
 static void publish_borrowed(int fd, void *arg)
 {
+	struct ts_identity id;
 	struct ts_flow *f;
 	bool *told = arg;
 
@@ -84,7 +98,7 @@ static void publish_borrowed(int fd, void *arg)
 	if ((f = ts_flow_with_cookie(ts_socket_cookie(fd))))
 		*told |= ts_cross_publish_borrowed(f, fd);
 	else
-		*told |= ts_udp_has_record(fd);
+		*told |= ts_udp_has_note(fd) || ts_identity_read_any(fd, &id);
 }
 
 bool ts_cross_exec(bool all)
@@ -104,7 +118,7 @@ static void registrations(void (*each)(int fd, const struct ts_flow *f))
 		return;
 	ts_lock(&ts_fdtab_lock);
 	for (int fd = 0; fd <= ts_fd_highest(); fd++) {
-		struct ts_flow *f = ts_fd_get_flags(fd) & TS_FD_FLOW ? ts_flow_of(fd) : NULL;
+		struct ts_flow *f = ts_fd_has_flow(fd) ? ts_flow_of(fd) : NULL;
 
 		if (f && f->owner_pid == (int)ts_sys(SYS_getpid))
 			each(fd, f);
@@ -135,64 +149,108 @@ void ts_cross_staying(void)
 
 /* --- SCM_RIGHTS --- */
 
-/*
- * Calls `each` (may be null) for every descriptor in the message's control data; false where there is none. The macros of cmsg(3)
- * trust that data; the program's is not to be trusted.
- */
-static bool each_right(const struct msghdr *msg, void (*each)(int fd))
+/* Goes through the descriptors in a message's control data. The macros of cmsg(3) trust that data; the program's is not to be trusted. */
+struct rights {
+	const uint8_t *at, *end;	/* the next header, and the data's end */
+	const uint8_t *fd, *fd_end;	/* the next descriptor of this header's */
+};
+
+static struct rights rights_of(const struct msghdr *msg)
 {
-	bool any = false;
-	const uint8_t *at = msg->msg_control, *end = at + msg->msg_controllen;
+	const uint8_t *at = msg->msg_control;
+
+	if (!ts_plausible(at) || msg->msg_controllen > INT_MAX)
+		return (struct rights){ .at = NULL };	/* ENOBUFS, ____sys_sendmsg */
+	return (struct rights){ .at = at, .end = at + msg->msg_controllen };
+}
+
+static bool next_right(struct rights *r, int *fd)
+{
 	struct cmsghdr c;
 
-	if (msg->msg_controllen > INT_MAX)
-		return false;	/* ENOBUFS, ____sys_sendmsg */
-	while (ts_plausible(at) && (size_t)(end - at) >= sizeof(c)) {
-		memcpy(&c, at, sizeof(c));
-		if (c.cmsg_len < sizeof(c) || c.cmsg_len > (size_t)(end - at))
-			break;
-		if (c.cmsg_level == SOL_SOCKET && c.cmsg_type == SCM_RIGHTS)
-			for (const uint8_t *p = at + CMSG_LEN(0); p + sizeof(int) <= at + c.cmsg_len; p += sizeof(int)) {
-				int fd;
-
-				memcpy(&fd, p, sizeof(fd));
-				if (each)
-					each(fd);
-				any = true;
-			}
-		if (CMSG_ALIGN(c.cmsg_len) >= (size_t)(end - at))
-			break;
-		at += CMSG_ALIGN(c.cmsg_len);
+	while (r->fd + sizeof(int) > r->fd_end) {
+		if ((size_t)(r->end - r->at) < sizeof(c))
+			return false;
+		memcpy(&c, r->at, sizeof(c));
+		if (c.cmsg_len < sizeof(c) || c.cmsg_len > (size_t)(r->end - r->at))
+			return false;
+		r->fd = r->at + CMSG_LEN(0);
+		r->fd_end = c.cmsg_level == SOL_SOCKET && c.cmsg_type == SCM_RIGHTS ? r->at + c.cmsg_len : r->fd;
+		r->at = CMSG_ALIGN(c.cmsg_len) < (size_t)(r->end - r->at) ? r->at + CMSG_ALIGN(c.cmsg_len) : r->end;
 	}
-	return any;
+	memcpy(fd, r->fd, sizeof(*fd));
+	r->fd += sizeof(*fd);
+	return true;
 }
 
-static void sending(int fd)
+/* The socket may be used by another number, or by another process, from here on. */
+static void sent(int fd)
 {
-	struct ts_flow *f = ts_fd_has_flow(fd) ? ts_flow_of(fd) : NULL;
+	struct ts_flow *f;
 
-	if (f)
-		ts_cross_publish(f, fd);
-	else if (ts_fd_get_flags(fd) & (TS_FD_UDP | TS_FD_DATAGRAM))
-		ts_udp_passed(fd);
-	else if (ts_fd_get_flags(fd) & UNCONNECTED)
-		suspect_unconnected(fd);
-}
-
-void ts_cross_sending(const struct msghdr *msg)
-{
-	if (!each_right(msg, NULL) || ts_process() != TS_SELF)
+	if (ts_fd_get_flags(fd) & (TS_FD_UDP | TS_FD_DATAGRAM))
+		ts_fd_set_flags(fd, TS_FD_DUPLICATED, 0);
+	if (!ts_fd_has_flow(fd) || !(f = ts_flow_lock(fd)))
 		return;
-	ts_lock(&ts_fdtab_lock);
-	each_right(msg, sending);
+	ts_cross_publish(f, fd);
 	ts_unlock(&ts_fdtab_lock);
+}
+
+/* By a pair of sockets that this process made: who has the other end is related to it (family.h), and looks at what it gets. */
+static bool leads_to_family(int by)
+{
+	struct ucred peer = { .pid = 0 };
+	socklen_t len = sizeof(peer);
+
+	return ts_sys(SYS_getsockopt, by, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.pid == (pid_t)ts_sys(SYS_getpid);
+}
+
+/* Waits until the connect is decided: who receives it need not know of any then. 0 or -errno. */
+static int decide(int by, int fd, int flags)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	bool at_once = ts_sock_is_at_once(by, flags);
+
+	if (leads_to_family(by))
+		return 0;
+	while (ts_fd_has_flow(fd) && ts_tcp_check(fd) == TS_TCP_PENDING)
+		if (at_once)
+			return -EAGAIN;
+		else if (ts_wait_poll(&p, 1, NULL, NULL) < 0)
+			return -ts_errno;
+	return 0;
+}
+
+int ts_cross_sending(int by, const struct msghdr *msg, int flags)
+{
+	struct rights r;
+	int fd, err = 0, saved = ts_errno;
+
+	if (ts_sandboxed())
+		return 0;
+	for (r = rights_of(msg); !err && next_right(&r, &fd);)
+		if (ts_fd_has_flow(fd))
+			err = decide(by, fd, flags);
+	for (r = rights_of(msg); !err && next_right(&r, &fd);)
+		sent(fd);
+	ts_errno = saved;
+	return err;
 }
 
 void ts_cross_received(const struct msghdr *msg)
 {
-	if (!each_right(msg, NULL) || ts_process() != TS_SELF)
-		return;
-	ts_lock(&ts_fdtab_lock);
-	each_right(msg, ts_cross_arrived);
-	ts_unlock(&ts_fdtab_lock);
+	struct rights r = rights_of(msg);
+	int fd;
+
+	while (next_right(&r, &fd)) {
+		if (ts_sandboxed() || !ts_family_carries() || ts_process() != TS_SELF) {
+			ts_epwatch_forget(fd);
+			if (ts_fd_clear_plain(fd))
+				ts_fd_set_flags(fd, TS_FD_ARRIVED, 0);
+			continue;
+		}
+		ts_lock(&ts_fdtab_lock);
+		ts_cross_arrived(fd);
+		ts_unlock(&ts_fdtab_lock);
+	}
 }

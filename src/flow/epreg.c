@@ -233,6 +233,24 @@ int ts_epreg_ctl_pending(int epfd, int op, int fd, const struct epoll_event *ev,
 	return err;
 }
 
+void ts_epreg_done(int epfd, int op, int fd, const struct epoll_event *ev, uint32_t wake)
+{
+	struct reg *r = find(epfd, fd);
+
+	if (op == EPOLL_CTL_DEL) {
+		if (r)
+			drop(r);
+		return;
+	}
+	if (!r && !(r = add(epfd, fd, ev)))
+		return;
+	r->events = ev->events;
+	r->data = ev->data.u64;
+	set_tagged(r, true);
+	if (kernel_set(r, tag_events(r, wake), tag_of(r)) != 0)
+		drop(r);
+}
+
 /* A one-shot registration that fired is disarmed until the program modifies it: it stays as it is. */
 static bool has_fired(const struct reg *r)
 {

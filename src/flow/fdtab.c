@@ -14,6 +14,7 @@
 
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
+#include "tsproxy/epwatch.h"
 #include "tsproxy/log.h"
 #include "tsproxy/real.h"
 #include "tsproxy/stream_io.h"
@@ -23,7 +24,7 @@
 
 uint16_t ts_fd_flags[TS_FD_MAX];
 unsigned long ts_fd_waits[TS_FD_MAX / BITS];
-TS_EVERY_START _Atomic int ts_flow_count;
+TS_EVERY_START _Atomic int ts_flow_count, ts_carried_count;
 TS_EVERY_START _Atomic bool ts_fd_datagrams;
 struct ts_lock ts_fdtab_lock;
 
@@ -92,8 +93,9 @@ static void mark_waits(int fd, bool on)
 		__atomic_fetch_and(word, ~bit, __ATOMIC_RELAXED);
 }
 
-#define WAITS (TS_FD_FLOW | TS_FD_TAGGED_SET)
-#define LOCKED (WAITS | TS_FD_WAKER | TS_FD_UDP)
+#define COUNTED (TS_FD_FLOW | TS_FD_SUSPECT)
+#define WAITS (COUNTED | TS_FD_TAGGED_SET)
+#define LOCKED (TS_FD_FLOW | TS_FD_TAGGED_SET | TS_FD_WAKER | TS_FD_UDP)
 
 /* Other threads change other flags of the same number meanwhile. False, and nothing is changed, where one of `unless` is set. */
 static bool change_flags(int fd, unsigned set, unsigned clear, unsigned unless)
@@ -106,23 +108,31 @@ static bool change_flags(int fd, unsigned set, unsigned clear, unsigned unless)
 		after = (uint16_t)((before & ~clear) | set);
 	} while (after != before &&
 		 !__atomic_compare_exchange_n(&ts_fd_flags[fd], &before, after, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
-	if ((before ^ after) & TS_FD_FLOW)
-		ts_flow_count += after & TS_FD_FLOW ? 1 : -1;
+	if (!(before & COUNTED) != !(after & COUNTED))
+		ts_flow_count += after & COUNTED ? 1 : -1;
+	if ((before ^ after) & TS_FD_CARRIED)
+		ts_carried_count += after & TS_FD_CARRIED ? 1 : -1;
 	if (!(before & WAITS) != !(after & WAITS))
 		mark_waits(fd, after & WAITS);
 	return true;
 }
 
-void ts_fd_set_flags(int fd, unsigned set, unsigned clear)
+static void note_highest(int fd)
 {
 	int seen = ts_fd_highest();
 
+	while (fd > seen && !__atomic_compare_exchange_n(&highest, &seen, fd, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+void ts_fd_set_flags(int fd, unsigned set, unsigned clear)
+{
 	if ((unsigned)fd >= TS_FD_MAX)
 		return;
 	if (set & TS_FD_DATAGRAM && !ts_fd_datagrams)
 		ts_fd_datagrams = true;
-	while (set && fd > seen && !__atomic_compare_exchange_n(&highest, &seen, fd, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
+	if (set)
+		note_highest(fd);
 	change_flags(fd, set, clear, 0);
 }
 
@@ -133,9 +143,17 @@ bool ts_fd_clear_plain(int fd)
 
 void ts_fd_untrack(int fd)
 {
+	ts_epwatch_forget(fd);
 	ts_epreg_forget(fd);
 	if (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED))
 		ts_fd_set_flags(fd, TS_FD_IDLE, TS_FD_NEW | TS_FD_TRACKED);
+}
+
+void ts_fd_untrack_plain(int fd)
+{
+	ts_epwatch_forget(fd);
+	if ((unsigned)fd < TS_FD_MAX && ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED))
+		change_flags(fd, TS_FD_IDLE, TS_FD_NEW | TS_FD_TRACKED, LOCKED);
 }
 
 static bool pool_get(void)
@@ -201,14 +219,15 @@ static void clear_suspect(int fd)
 {
 	if (!(ts_fd_get_flags(fd) & TS_FD_SUSPECT))
 		return;
-	ts_fd_set_flags(fd, 0, TS_FD_FLOW | TS_FD_SUSPECT);
+	ts_fd_set_flags(fd, 0, TS_FD_SUSPECT);
 }
 
 void ts_flow_suspect(int fd)
 {
-	if ((unsigned)fd >= TS_FD_MAX || ts_fd_get_flags(fd) & TS_FD_FLOW)
+	if ((unsigned)fd >= TS_FD_MAX)
 		return;
-	ts_fd_set_flags(fd, TS_FD_FLOW | TS_FD_SUSPECT, TS_FD_ALL);
+	note_highest(fd);
+	change_flags(fd, TS_FD_SUSPECT, TS_FD_ALL, LOCKED);
 }
 
 void ts_flow_add_alias(struct ts_flow *f, int fd)
@@ -217,8 +236,8 @@ void ts_flow_add_alias(struct ts_flow *f, int fd)
 
 	if ((unsigned)fd >= TS_FD_MAX)
 		return;
-	if (fd <= 2)
-		ts_stream_io_take();	/* the standard streams' */
+	if (fd <= 2 || ts_stream_io_wanted)
+		ts_stream_io_take();	/* the standard streams', or one that the program made */
 	clear_suspect(fd);
 	tables->slot_of[fd] = slot;
 	tables->next_alias[fd] = tables->view[slot].first;
@@ -228,7 +247,7 @@ void ts_flow_add_alias(struct ts_flow *f, int fd)
 
 void ts_flow_found_alias(int fd, void *flow)
 {
-	if ((ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_SUSPECT)) != TS_FD_FLOW)
+	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
 		ts_flow_add_alias(flow, fd);
 }
 
@@ -244,6 +263,7 @@ struct ts_flow *ts_flow_new(int fd)
 	memset(f, 0, sizeof(*f));
 	f->gen = gen;
 	f->lock.shared = 1;
+	ts_family_carry();
 	f->owner_pid = (int)ts_sys(SYS_getpid);
 	f->cookie = ts_socket_cookie(fd);
 	f->start_ms = ts_now_ms();
@@ -292,12 +312,11 @@ void ts_flow_drop_alias(int fd)
 
 struct ts_flow *ts_flow_of(int fd)
 {
+	unsigned flags = ts_fd_get_flags(fd);
 	struct ts_flow *f;
 	bool over;
 
-	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
-		return NULL;
-	if (ts_fd_get_flags(fd) & TS_FD_SUSPECT && !ts_cross_resolve(fd))
+	if (!ts_flags_have_flow(flags) || (!(flags & TS_FD_FLOW) && !ts_cross_resolve(fd)))
 		return NULL;
 	f = &pool->flow[tables->slot_of[fd]];
 	over = f->gen != tables->view[tables->slot_of[fd]].gen || f->state == TS_FLOW_OVER;
@@ -310,7 +329,7 @@ struct ts_flow *ts_flow_of(int fd)
 	/* Otherwise closed behind our back (raw system call), and the number reused. */
 	ts_flow_drop_alias(fd);
 	ts_epreg_forget(fd);
-	ts_fd_set_flags(fd, over ? TS_FD_IDLE : 0, TS_FD_ALL);
+	ts_fd_set_flags(fd, over ? TS_FD_IDLE | TS_FD_CARRIED : 0, TS_FD_ALL);
 	return NULL;
 }
 
@@ -320,7 +339,7 @@ struct ts_flow *ts_flow_with_cookie(uint64_t cookie)
 		struct ts_flow *f;
 		uint32_t slot;
 
-		if ((ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_SUSPECT)) != TS_FD_FLOW)
+		if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
 			continue;
 		slot = __atomic_load_n(&tables->slot_of[fd], __ATOMIC_RELAXED);
 		f = &pool->flow[slot];
@@ -350,6 +369,7 @@ void ts_flow_end(struct ts_flow *f)
 
 	while ((first = tables->view[slot].first)) {
 		unlink_alias(first - 1);
+		ts_fd_set_flags(first - 1, TS_FD_CARRIED, 0);
 		/* From here on nobody follows which numbers the socket has. */
 		if (several)
 			ts_fd_untrack(first - 1);

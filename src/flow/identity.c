@@ -33,8 +33,6 @@ static const struct { const uint8_t *prefix; uint8_t prefix_len; } forms[] = {
 	{ mapped_prefix, 12 }, { tailnet_prefix, 10 }, { tailnet_prefix, 6 }, { tailnet_prefix, 0 },
 };
 
-struct ts_plain ts_plain[TS_PLAIN_MAX];
-
 static unsigned form_of(const uint8_t ip[16])
 {
 	unsigned form = 0;
@@ -122,17 +120,12 @@ bool ts_identity_read(int fd, struct ts_identity *id)
 	       id->peer.port;
 }
 
-bool ts_identity_read_any(int fd, struct ts_identity *id, bool *other)
+bool ts_identity_read_any(int fd, struct ts_identity *id)
 {
 	struct ts_addr kernel;
 
-	if (ts_sock_name(fd, SYS_getpeername, &kernel)) {
-		bool ours = ts_route_is_proxy(&kernel);
-
-		if (other)
-			*other = !ours;
-		return ours && read_record(fd, id) && !id->failed && id->peer.port;
-	}
+	if (ts_sock_name(fd, SYS_getpeername, &kernel))
+		return ts_route_is_proxy(&kernel) && read_record(fd, id) && !id->failed && id->peer.port;
 	/* Failed, bound, or ended by both sides: a socket keeps its local address then, and loses it only when it is disconnected. */
 	return read_record(fd, id) &&
 	       (id->failed || !id->peer.port || (ts_sock_name(fd, SYS_getsockname, &kernel) && !ts_ip_is_any(kernel.ip)));

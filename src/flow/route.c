@@ -133,13 +133,12 @@ static struct ts_decision decide_by_map(const struct ts_addr *to, const struct k
 		return pass;
 	if (!k->is_node && ts_ip_is_tailscale_service(to->ip))
 		return deny(to, EHOSTUNREACH, "the daemon's own service address is not reachable through a proxy");
-	if (!k->is_node && !k->range) {
-		/* A daemon that has logged out lists no nodes: theirs are among these, and may not be met in the clear. */
-		if (!ts_ip_is_tailscale(to->ip) || (running && ts_ip_is4(to->ip)))
-			return pass;
-		if (running)
-			return deny(to, EHOSTUNREACH, "no node has this address");
-	}
+	if (!k->is_node && !k->range && !ts_ip_is_tailscale(to->ip))
+		return pass;
+	ts_live_refresh(false);
+	/* A daemon that has logged out lists no nodes: theirs are among these, and may not be met in the clear. */
+	if (!k->is_node && !k->range && running)
+		return ts_ip_is4(to->ip) ? pass : deny(to, EHOSTUNREACH, "no node has this address");
 	if (!running)
 		return deny(to, ENETUNREACH, "the daemon is stopped or logged out");
 	return carry(k->away);
@@ -187,9 +186,15 @@ static void keep_passed(const uint8_t ip[16], unsigned version)
 	ts_seq_changed(&p->seq);
 }
 
+/* Addresses that are this machine's or its link's in any case: nothing need be asked, the map least of all. */
+static bool is_local(const uint8_t ip[16])
+{
+	return (ts_ip_is_loopback(ip) || ts_ip_is_local_scope(ip)) && !in_list(ts_conf.route, ts_conf.route_count, ip);
+}
+
 bool ts_route_has_passed(const struct ts_addr *to)
 {
-	return has_passed(to->ip, ts_live_version());
+	return is_local(to->ip) || has_passed(to->ip, ts_live_version());
 }
 
 static struct ts_decision decide_placeholder(const struct ts_addr *to)
@@ -211,8 +216,6 @@ static struct ts_decision decide_anew(const struct ts_addr *to)
 	int err;
 	bool routed = in_list(ts_conf.route, ts_conf.route_count, to->ip);
 
-	if (!routed && (ts_ip_is_loopback(to->ip) || ts_ip_is_local_scope(to->ip)))
-		return d;
 	if (in_list(ts_conf.exclude, ts_conf.exclude_count, to->ip))
 		return d;
 	if (routed) {
@@ -236,7 +239,7 @@ struct ts_decision ts_route_decide(const struct ts_addr *to)
 	struct ts_decision d = { .verdict = TS_PASS };
 	unsigned version;
 
-	if (ts_ip_is_loopback(to->ip) && !ts_conf.route_count)
+	if (is_local(to->ip))
 		return d;
 	version = ts_live_version();
 	if (has_passed(to->ip, version))

@@ -10,7 +10,7 @@
 #include "tsproxy/tcp.h"
 #include "tsproxy/udp.h"
 
-_Atomic bool ts_stream_io_taken;
+_Atomic bool ts_stream_io_taken, ts_stream_io_wanted;
 static struct ts_streams libc;
 static _Atomic bool late;	/* libc writes what is left in its streams after all destructors */
 
@@ -58,7 +58,7 @@ static ssize_t read_stream(FILE *f, void *to, ssize_t len)
 
 	if (len <= 0)
 		return libc.read(f, to, len);
-	if (ts_fd_is_udp(fd) || ts_udp_may_turn(fd, 0)) {
+	if (ts_fd_is_udp(fd) || ts_udp_turn(fd, 0) == TS_UDP_MAY_TURN) {
 		n = read_datagram(fd, to, len);
 		err = n < 0 ? (int)n : 0;
 	} else if (!(err = settle(fd, SO_RCVTIMEO)) && (n = libc.read(f, to, len)) < 0) {

@@ -16,6 +16,7 @@
 #include "tsproxy/bound.h"
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
+#include "tsproxy/epwatch.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/log.h"
 #include "tsproxy/map.h"
@@ -68,6 +69,8 @@ static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, 
 {
 	unsigned flags = ts_fd_get_flags(fd);
 	struct ts_flow *f = ts_flow_new(fd);
+	struct epoll_event ev;
+	int epfd;
 
 	if (!f)
 		return NULL;
@@ -87,9 +90,10 @@ static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, 
 	f->v6only = v6only;
 	if (!(flags & TS_FD_TRACKED))
 		ts_epreg_discover(fd, ts_flow_found_alias, f);
+	while (ts_epwatch_take(fd, &epfd, &ev))
+		ts_epreg_adopt(epfd, fd, &ev);
 	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias)) {
 		ts_fd_set_flags(alias, TS_FD_TRACKED | (flags & TS_FD_NEW ? 0 : TS_FD_KEYED), TS_FD_NEW | TS_FD_IDLE);
-		ts_plain_forget(alias);
 		ts_epreg_tag(alias, EPOLLOUT);
 	}
 	ts_cross_store(f, fd);
@@ -169,7 +173,7 @@ static bool read_chosen(int fd, const struct ts_addr *to, uint16_t *port, bool *
 {
 	struct ts_identity id;
 	struct ts_addr local;
-	bool noted = ts_identity_read_any(fd, &id, NULL) && (id.failed || !id.peer.port);
+	bool noted = ts_identity_read_any(fd, &id) && (id.failed || !id.peer.port);
 
 	*v6only |= noted && id.v6only;
 	*port = noted ? id.local.port : 0;

@@ -9,6 +9,7 @@
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/identity.h"
+#include "tsproxy/epwatch.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/trace.h"
 #include "tsproxy/udp.h"
@@ -38,7 +39,7 @@ enum ts_tcp_status ts_tcp_check_wake(int fd, short *wake, bool *forked)
 	enum ts_tcp_status status = TS_TCP_NONE;
 	struct ts_flow *f;
 
-	if (ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
+	if (!ts_fd_has_flow(fd) || ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
 		return TS_TCP_NONE;
 	if (ts_drive(f, fd)) {
 		status = TS_TCP_PENDING;
@@ -118,11 +119,13 @@ void ts_tcp_fd_closing(int fd)
 {
 	bool datagrams;
 
-	if (__builtin_expect(ts_trace_on, 0)) {
+	if (__builtin_expect(ts_trace_on || ts_fd_get_flags(fd) & TS_FD_CARRIED, 0)) {
 		if (ts_process() != TS_SELF)
 			return;
-		ts_trace_closing(fd);
+		if (ts_trace_on)
+			ts_trace_closing(fd);
 	}
+	ts_epwatch_forget(fd);
 	if ((!ts_epreg_any(fd) && ts_fd_clear_plain(fd)) || ts_process() != TS_SELF)
 		return;
 	ts_lock(&ts_fdtab_lock);
@@ -139,11 +142,27 @@ void ts_tcp_fd_closing(int fd)
 		ts_udp_fd_closing(fd);
 }
 
+/* A socket that is neither pending nor traced: nothing but flags. False where it has become so by another thread's call meanwhile. */
+static bool duplicate_plain(int from, int to)
+{
+	unsigned flags = ts_fd_get_flags(from);
+
+	if (ts_flags_have_flow(flags) || flags & TS_FD_TRACED || ts_epreg_any(from))
+		return false;
+	if (flags & TS_FD_SUSPECT) {
+		ts_flow_suspect(to);
+	} else {
+		ts_fd_untrack_plain(from);
+		ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_OPTIONS | TS_FD_KEYED | TS_FD_IDLE | TS_FD_CARRIED | TS_FD_ARRIVED), 0);
+	}
+	return !(ts_fd_get_flags(from) & TS_FD_FLOW);
+}
+
 void ts_tcp_fd_duplicated(int from, int to)
 {
 	struct ts_flow *f;
 
-	if (ts_process() != TS_SELF)
+	if (duplicate_plain(from, to) || ts_process() != TS_SELF)
 		return;
 	ts_lock(&ts_fdtab_lock);
 	f = ts_flow_of(from);
@@ -154,11 +173,18 @@ void ts_tcp_fd_duplicated(int from, int to)
 		ts_flow_suspect(to);
 	} else {
 		ts_fd_untrack(from);
-		ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_OPTIONS | TS_FD_KEYED | TS_FD_IDLE), 0);
+		ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_OPTIONS | TS_FD_KEYED | TS_FD_IDLE | TS_FD_CARRIED), 0);
 		if (ts_fd_get_flags(from) & TS_FD_TRACED)
 			ts_trace_duplicated(from, to);
 	}
 	ts_unlock(&ts_fdtab_lock);
+}
+
+void ts_tcp_fd_listens(int fd)
+{
+	ts_epwatch_forget(fd);
+	if (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED | TS_FD_IDLE | TS_FD_SUSPECT | TS_FD_OPTIONS))
+		ts_fd_set_flags(fd, 0, TS_FD_NEW | TS_FD_TRACKED | TS_FD_IDLE | TS_FD_SUSPECT | TS_FD_OPTIONS);
 }
 
 bool ts_tcp_same(int fd, int to)
@@ -188,4 +214,25 @@ int ts_tcp_epoll_ctl(int epfd, int op, int fd, const struct epoll_event *ev)
 		r = ts_epreg_ctl_tracked(epfd, op, fd, ev);
 	ts_unlock(&ts_fdtab_lock);
 	return r;
+}
+
+/* The registration was made past the table: the flow, which another thread has begun meanwhile, takes it over. */
+static void take_over(int epfd, int op, int fd, const struct epoll_event *ev)
+{
+	struct ts_flow *f;
+
+	if (ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
+		return;
+	ts_epwatch_forget(fd);
+	if (f->state != TS_FLOW_FAILED)
+		ts_epreg_done(epfd, op, fd, ev, ts_flow_wake_events(f));
+	ts_unlock(&ts_fdtab_lock);
+}
+
+void ts_tcp_epoll_done(int epfd, int op, int fd, const struct epoll_event *ev)
+{
+	if (!ts_epwatch_note(epfd, op, fd, ev))
+		ts_fd_untrack_plain(fd);
+	if (__builtin_expect(ts_fd_get_flags(fd) & TS_FD_FLOW, 0))
+		take_over(epfd, op, fd, ev);
 }

@@ -173,7 +173,7 @@ static void tell_given_up(int fd)
 {
 	struct ts_flow *f;
 
-	if ((ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_SUSPECT)) != TS_FD_FLOW)
+	if (!(ts_fd_get_flags(fd) & TS_FD_FLOW))
 		return;
 	ts_lock(&ts_fdtab_lock);
 	f = ts_flow_of(fd);

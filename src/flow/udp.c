@@ -198,6 +198,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 
 	if ((unsigned)fd >= TS_FD_MAX || !(u = take_slot()))
 		return -ENOBUFS;
+	ts_family_carry();
 	view.gso = ts_sock_get_int(fd, IPPROTO_UDP, UDP_SEGMENT);
 	ts_udp_name_set(&view.name, &view.name_len, &v->relay, v->family);
 	ts_udp_set_view(u, &view);
@@ -258,6 +259,8 @@ int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only)
 		ts_udp_link_close(link);
 	else if ((err = ts_udp_mark(fd, &v)))
 		ts_udp_forget_socket(ts_udp_of(fd));
+	else
+		ts_udp_wake_unprepared(fd, ts_udp_of(fd));
 	ts_unlock(&ts_fdtab_lock);
 	return err;
 }
@@ -405,12 +408,14 @@ void ts_udp_fd_duplicated(int from, int to)
 {
 	unsigned was = ts_fd_get_flags(from);
 
-	if (ts_process() != TS_SELF || (unsigned)to >= TS_FD_MAX)
+	if ((unsigned)to >= TS_FD_MAX)
+		return;
+	ts_fd_set_flags(from, TS_FD_DUPLICATED, 0);
+	ts_fd_set_flags(to, (was & (TS_FD_DATAGRAM | TS_FD_SHARED | TS_FD_CARRIED)) | TS_FD_DUPLICATED, 0);
+	/* Whoever makes an association after this looks for both. */
+	if (!((ts_fd_get_flags(from) | ts_fd_get_flags(to)) & TS_FD_UDP) || ts_process() != TS_SELF)
 		return;
 	ts_lock(&ts_fdtab_lock);
-	if ((was | ts_fd_get_flags(to)) & TS_FD_UDP)
-		lead_as(from, to);
-	ts_fd_set_flags(from, TS_FD_DUPLICATED, 0);
-	ts_fd_set_flags(to, (was & (TS_FD_DATAGRAM | TS_FD_SHARED)) | TS_FD_DUPLICATED, 0);
+	lead_as(from, to);
 	ts_unlock(&ts_fdtab_lock);
 }

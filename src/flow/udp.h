@@ -212,6 +212,13 @@ void ts_udp_stand_on(const struct ts_udp_attempt *a);
 void ts_udp_stand_down(const struct ts_udp_attempt *a);
 /* Gives the socket a port, as sending does, and wakes who is asleep on it. `is4`: the family that leads to the proxy. */
 void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake);
+/*
+ * The socket has just got an association: wakes a thread that waits for a datagram in a call that was left to the kernel (ts_udp_turn), so
+ * that it waits on in one that is prepared. Lock held.
+ */
+void ts_udp_wake_unprepared(int fd, struct ts_udp *u);
+/* Whether no other process or socket would get the datagram that wakes. */
+bool ts_udp_is_alone(int fd);
 /* Takes out what woke them. False where it is not what comes next. */
 bool ts_udp_hush(int fd, struct ts_udp *u);
 /* Somebody took it out. */

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "tsproxy/cross.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/sys.h"
 
@@ -73,7 +74,11 @@ static bool lock_unassociated(int fd, struct ts_udp_filter *f, const struct ts_u
 {
 	struct ts_proxy proxy;
 
-	return !ts_sock_get_int(fd, SOL_SOCKET, SO_LOCK_FILTER) && ts_route_socks5(false, false, &proxy) && lock_it(fd, f, v, true) == 0;
+	if (ts_sock_get_int(fd, SOL_SOCKET, SO_LOCK_FILTER) || !ts_route_socks5(false, false, &proxy) || lock_it(fd, f, v, true) != 0)
+		return false;
+	ts_fd_set_flags(fd, TS_FD_CARRIED, 0);
+	ts_family_carry();
+	return true;
 }
 
 /* 1: done. 0: the real call. Else -errno. */
@@ -104,6 +109,21 @@ static int set(int fd, int name, const void *value, socklen_t len)
 	return err;
 }
 
+/*
+ * Whether there may be anything to do for a socket. Of a UDP socket made here that never had to do with a proxy the filter is the kernel's
+ * alone, until it is to be locked.
+ */
+static bool may_concern(int fd, int name)
+{
+	unsigned flags = ts_fd_get_flags(fd);
+
+	if (ts_sandboxed() || !(flags & (TS_FD_UDP | TS_FD_DATAGRAM | TS_FD_ARRIVED)))
+		return false;
+	ts_cross_look(fd);
+	flags = ts_fd_get_flags(fd);
+	return flags & (TS_FD_UDP | TS_FD_CARRIED) || name == SO_LOCK_FILTER || (flags & TS_FD_SHARED && ts_family_carries());
+}
+
 static bool is_udp(int fd)
 {
 	int domain = ts_sock_get_int(fd, SOL_SOCKET, SO_DOMAIN);
@@ -115,7 +135,7 @@ int ts_udp_set_filter(int fd, int name, const void *value, socklen_t len)
 {
 	int done;
 
-	if (!ts_enabled() || !is_udp(fd))
+	if (!may_concern(fd, name) || !ts_enabled() || !is_udp(fd))
 		return 0;
 	ts_udp_filter_lock();
 	done = set(fd, name, value, len);
@@ -130,7 +150,7 @@ int ts_udp_get_filter(int fd, void *value, socklen_t *len)
 	struct msghdr all = { .msg_iov = &to, .msg_iovlen = 1 };
 	int room, err;
 
-	if (!ts_enabled() || !is_udp(fd))
+	if (!may_concern(fd, SO_GET_FILTER) || !is_udp(fd))
 		return 0;
 	err = ts_udp_filter_read(fd, &f);
 	if (err || !f.record) {
@@ -156,7 +176,7 @@ bool ts_udp_filter_is_locked(int fd)
 	struct ts_udp_filter f;
 	bool locked;
 
-	if (!ts_enabled() || !is_udp(fd))
+	if (!may_concern(fd, SO_GET_FILTER) || !is_udp(fd))
 		return false;
 	locked = ts_udp_filter_read(fd, &f) == 0 && ts_udp_filter_locked(&f);
 	ts_udp_filter_done(&f);

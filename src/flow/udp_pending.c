@@ -99,16 +99,20 @@ void ts_udp_pending_free(struct ts_udp_pending *p)
 	ts_sys(SYS_munmap, p, sizeof(*p));
 }
 
+/* Who has the socket in another process, or another socket with its port, would take the datagram that wakes for one of its own. */
+bool ts_udp_is_alone(int fd)
+{
+	return (ts_fd_get_flags(fd) & (TS_FD_DATAGRAM | TS_FD_SHARED)) == TS_FD_DATAGRAM &&
+	       !ts_sock_get_int(fd, SOL_SOCKET, SO_REUSEADDR) && !ts_sock_get_int(fd, SOL_SOCKET, SO_REUSEPORT);
+}
+
 void ts_udp_pending_begun(int fd, struct ts_udp *u)
 {
 	struct ts_udp_pending *p = u->pending;
 	const struct ts_udp_attempt *a = &p->attempt;
 	bool others = !ts_single_threaded(), in_set = others && ts_udp_stand_in_all(u, a);
-	/* Who has the socket in another process, or another socket with its port, would take the datagram that wakes for one of its own. */
-	bool alone = (ts_fd_get_flags(fd) & (TS_FD_DATAGRAM | TS_FD_SHARED)) == TS_FD_DATAGRAM &&
-		     !ts_sock_get_int(fd, SOL_SOCKET, SO_REUSEADDR) && !ts_sock_get_int(fd, SOL_SOCKET, SO_REUSEPORT);
 
-	p->nudges = others && alone && (!in_set || ts_udp_has_sleepers(u));
+	p->nudges = others && ts_udp_is_alone(fd) && (!in_set || ts_udp_has_sleepers(u));
 	ts_udp_nudge(fd, u, ts_addr_is4(&a->proxy.addr), p->nudges);
 }
 
@@ -282,6 +286,7 @@ static int settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, str
 	ts_udp_set_view(u, &v);
 	if (u->view.connected)
 		ts_sys(SYS_connect, fd, &u->view.name, u->view.name_len);
+	ts_udp_wake_unprepared(fd, u);
 	send_queue(fd, u, p);
 	unlink_it(p);
 	ts_sys(SYS_munmap, p, sizeof(*p));

@@ -160,17 +160,16 @@ void ts_udp_filter_unlock(void)
 		ts_unlock(&lock);
 }
 
-/* Another process of the family has a look when this changes. */
-static _Atomic unsigned *_Atomic changes;
+/* Another process of the family has a look when its count of changes is not the one that was seen last. */
 static _Atomic unsigned seen;
 
 static void tell(void)
 {
 	unsigned was;
 
-	if (!changes)
+	if (!ts_family)
 		return;
-	was = atomic_fetch_add(changes, 1);
+	was = atomic_fetch_add(&ts_family->changes, 1);
 	atomic_compare_exchange_strong(&seen, &was, was + 1);
 }
 
@@ -240,6 +239,15 @@ bool ts_udp_record(int fd, struct ts_udp_view *v)
 	return has;
 }
 
+bool ts_udp_has_note(int fd)
+{
+	struct ts_udp_filter f;
+	bool has = ts_udp_filter_read(fd, &f) == 0 && f.record;
+
+	ts_udp_filter_done(&f);
+	return has;
+}
+
 bool ts_udp_has_record(int fd)
 {
 	struct ts_udp_view v;
@@ -259,18 +267,19 @@ void ts_udp_arrived(int fd)
 
 void ts_udp_forking(int fd)
 {
-	if (!changes)
-		changes = ts_zero_pages(sizeof(*changes), MAP_SHARED);
-	if (changes)
+	if (ts_family)
 		ts_fd_set_flags(fd, TS_FD_SHARED, 0);
 }
 
 void ts_udp_passed(int fd)
 {
-	if (ts_sock_get_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
-		return;
 	ts_udp_forking(fd);
 	ts_fd_set_flags(fd, TS_FD_DATAGRAM | TS_FD_DUPLICATED, 0);
+}
+
+static unsigned changes(void)
+{
+	return ts_family ? ts_family->changes : seen;
 }
 
 static void look_at_all(void)
@@ -278,7 +287,7 @@ static void look_at_all(void)
 	unsigned now;
 
 	ts_lock(&ts_fdtab_lock);
-	now = *changes;
+	now = changes();
 	for (int fd = 0; now != seen && fd <= ts_fd_highest(); fd++)
 		if (ts_fd_get_flags(fd) & TS_FD_SHARED)
 			ts_udp_arrived(fd);
@@ -288,7 +297,7 @@ static void look_at_all(void)
 
 bool ts_udp_shared(int fd)
 {
-	if (*changes != seen && ts_process() == TS_SELF)
+	if (changes() != seen && !ts_sandboxed() && ts_process() == TS_SELF)
 		look_at_all();
 	return ts_fd_get_flags(fd) & TS_FD_UDP;
 }

@@ -23,6 +23,7 @@
 #define SETS_MAX 32
 
 _Atomic unsigned ts_udp_nudges, ts_udp_hushes;
+_Atomic int ts_udp_unprepared;
 
 /* --- epoll --- */
 
@@ -132,6 +133,20 @@ static bool sleeps_in_select(const struct ts_udp *u, uint64_t n, uint64_t set)
 	return false;
 }
 
+static bool receives_on(const struct ts_call *call, void *arg)
+{
+	switch (call->number) {
+	case SYS_read:
+	case SYS_readv:
+	case SYS_preadv2:
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_recvmmsg:
+		return ts_udp_leads_to((int)call->arg[0], arg);
+	}
+	return false;
+}
+
 static bool sleeps_on(const struct ts_call *call, void *arg)
 {
 	const struct ts_udp *u = arg;
@@ -147,14 +162,8 @@ static bool sleeps_on(const struct ts_call *call, void *arg)
 #endif
 	case SYS_pselect6:
 		return sleeps_in_select(u, call->arg[0], call->arg[1]);
-	case SYS_read:
-	case SYS_readv:
-	case SYS_recvfrom:
-	case SYS_recvmsg:
-	case SYS_recvmmsg:
-		return ts_udp_leads_to((int)call->arg[0], u);
 	}
-	return false;
+	return receives_on(call, arg);
 }
 
 bool ts_udp_has_sleepers(const struct ts_udp *u)
@@ -186,6 +195,13 @@ void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake)
 		ts_sys(SYS_sendto, near, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &name, len);
 	}
 	ts_sys(SYS_close, near);
+}
+
+void ts_udp_wake_unprepared(int fd, struct ts_udp *u)
+{
+	if (ts_udp_unprepared && !ts_sandboxed() && ts_udp_is_alone(fd) && !u->view.connected &&
+	    ts_threads_sleep_in(receives_on, u))
+		ts_udp_nudge(fd, u, ts_addr_is4(&u->view.relay), true);
 }
 
 bool ts_udp_nudge_is_next(int fd, struct ts_udp *u)

@@ -92,18 +92,25 @@ static nfds_t most_descriptors(void)
 	return limit.rlim_cur < TS_FD_MAX ? limit.rlim_cur : TS_FD_MAX;
 }
 
+static bool concerns_waits(int fd)
+{
+	unsigned flags = ts_fd_get_flags(fd);
+
+	return flags & TS_FD_TAGGED_SET || ts_flags_have_flow(flags);
+}
+
 bool ts_wait_poll_concerns(const struct pollfd *fds, nfds_t n)
 {
 	bool pending = ts_udp_any_pending();
 
-	if ((!pending && ts_flow_count == 0) || !ts_plausible(fds))
+	if ((!pending && (ts_flow_count == 0 || !ts_family_carries())) || !ts_plausible(fds))
 		return false;
 	if (n > FD_SETSIZE && n > most_descriptors())
 		return false;	/* EINVAL, poll(2) */
 	if (pending)
 		return true;
 	for (nfds_t i = 0; i < n; i++)
-		if (ts_fd_get_flags(fds[i].fd) & (TS_FD_FLOW | TS_FD_TAGGED_SET))
+		if (concerns_waits(fds[i].fd))
 			return true;
 	return false;
 }
@@ -293,8 +300,10 @@ bool ts_wait_select_concerns(int n, const fd_set *r, const fd_set *w, const fd_s
 
 		for (int i = 0; i < 3; i++)
 			asked |= sets[i] ? ((const unsigned long *)sets[i])[at / BITS] : 0;
-		if (asked & below & __atomic_load_n(&ts_fd_waits[at / BITS], __ATOMIC_RELAXED))
-			return true;
+		asked &= below & __atomic_load_n(&ts_fd_waits[at / BITS], __ATOMIC_RELAXED);
+		for (; __builtin_expect(asked != 0, 0); asked &= asked - 1)
+			if (concerns_waits(at + __builtin_ctzl(asked)))
+				return true;
 	}
 	return false;
 }

@@ -90,3 +90,13 @@ int bind(int fd, const struct sockaddr *addr, socklen_t len)
 		ts_fd_set_flags(fd, TS_FD_OPTIONS, 0);
 	return r;
 }
+
+/* It will not be connected: nothing need be kept, or suspected after a fork, of a socket on which a program waits for others. */
+int listen(int fd, int backlog)
+{
+	int r = ts_real()->listen(fd, backlog);
+
+	if (r == 0)
+		ts_tcp_fd_listens(fd);
+	return r;
+}

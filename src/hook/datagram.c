@@ -95,3 +95,30 @@ int ts_datagram_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, st
 		return ts_real()->recvmmsg(fd, msgs, n, flags, timeout);
 	return ts_result(ts_udp_recvmmsg(fd, msgs, n, flags, timeout));
 }
+
+ssize_t ts_datagram_turned_msg(int fd, ssize_t r, struct msghdr *msg, int flags)
+{
+	return result(ts_udp_turned(fd, msg, flags, (size_t)r));
+}
+
+ssize_t ts_datagram_turned(int fd, ssize_t r, const struct iovec *iov, int n, int flags, struct sockaddr *addr, socklen_t *addr_len)
+{
+	struct msghdr msg = { .msg_name = addr, .msg_namelen = addr ? *addr_len : 0, .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+
+	r = ts_datagram_turned_msg(fd, r, &msg, flags);
+	if (r >= 0 && addr)
+		*addr_len = msg.msg_namelen;
+	return r;
+}
+
+int ts_datagram_turned_many(int fd, int got, struct mmsghdr *msgs, int flags)
+{
+	for (int i = 0; i < got; i++) {
+		ssize_t n = ts_udp_turned(fd, &msgs[i].msg_hdr, flags | MSG_DONTWAIT, msgs[i].msg_len);
+
+		if (n < 0)
+			return i ? i : ts_result((int)n);
+		msgs[i].msg_len = (unsigned)n;
+	}
+	return got;
+}

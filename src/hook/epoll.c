@@ -15,12 +15,19 @@
 
 int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
+	unsigned flags = ts_fd_get_flags(fd);
 	int r;
 
-	if (__builtin_expect(!(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_TRACKED)), 1)) {
+	if (__builtin_expect(!(flags & TS_FD_TRACKED) && !ts_flags_have_flow(flags), 1)) {
 		if (ts_udp_any_pending() && op == EPOLL_CTL_ADD && ts_fd_is_udp(fd))
 			ts_udp_watched(epfd, fd);
 		return ts_real()->epoll_ctl(epfd, op, fd, event);
+	}
+	if (flags & TS_FD_NEW && !(flags & TS_FD_FLOW)) {
+		r = ts_real()->epoll_ctl(epfd, op, fd, event);
+		if (r == 0)
+			ts_tcp_epoll_done(epfd, op, fd, event);
+		return r;
 	}
 	r = ts_tcp_epoll_ctl(epfd, op, fd, event);
 	return r == 1 ? ts_real()->epoll_ctl(epfd, op, fd, event) : ts_result(r);

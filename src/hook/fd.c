@@ -61,7 +61,8 @@ static bool replaced(int fd, int to)
 		return false;
 	if (ts_fd_has_flow(fd) && ts_fd_has_flow(to) && ts_tcp_same(fd, to))
 		return false;	/* its registrations in epoll sets go on, too */
-	if (!ts_fd_get_flags(to) || ts_sys(SYS_fcntl, fd, F_GETFD) < 0)
+	/* Where no table leads to the socket, what is known of it is forgotten afterwards. */
+	if (!ts_fd_is_kept(to) || ts_sys(SYS_fcntl, fd, F_GETFD) < 0)
 		return true;
 	if (both_datagrams(ts_fd_get_flags(fd), ts_fd_get_flags(to)))
 		ts_udp_fd_replacing(to);

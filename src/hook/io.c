@@ -44,39 +44,53 @@ static bool at_once(int fd, const void *list, int flags)
 	return (!ts_plausible(list) || flags & (MSG_OOB | MSG_ERRQUEUE)) && !ts_fd_is_udp(fd);
 }
 
-/* The same for those that receive. */
-#define RECEIVED(fd, flags, call, datagram) \
+/* The same for those that receive. `turned`: what becomes of the real call's result `r_` on a socket that has got an association. */
+#define RECEIVED(fd, flags, call, datagram, turned) \
 	do { \
-		if (ts_udp_may_turn(fd, flags)) \
+		enum ts_udp_turn turn_ = ts_udp_turn(fd, flags); \
+		if (turn_ == TS_UDP_MAY_TURN) \
 			return datagram; \
+		if (turn_ == TS_UDP_MAY_BEGIN && (ts_sandboxed() || !ts_fd_is_udp(fd))) { \
+			ssize_t r_; \
+			ts_udp_unprepared++; \
+			r_ = ts_real()->call; \
+			ts_udp_unprepared--; \
+			return (__typeof__(ts_real()->call))(r_ >= 0 && ts_fd_is_udp(fd) ? turned : r_); \
+		} \
 		CARRIED(fd, flags, SO_RCVTIMEO, call, datagram); \
 	} while (0)
+
+/* `turned`, for a call with one buffer, or with a list of them. */
+#define TURNED(fd, buf, len, flags, addr, addr_len) \
+	ts_datagram_turned(fd, r_, &(struct iovec){ buf, len }, 1, flags, addr, addr_len)
+#define TURNED_LIST(fd, iov, n, flags) ts_datagram_turned(fd, r_, iov, n, flags, NULL, NULL)
 
 /* A call that receives and is the kernel's alone. */
 static inline bool receives_plainly(int fd, int flags)
 {
-	return __builtin_expect(ts_real_is_ready() && !ts_fd_is_carried(fd) && !ts_udp_may_turn(fd, flags), 1);
+	return __builtin_expect(ts_real_is_ready() && !ts_fd_is_carried(fd) && ts_udp_turn(fd, flags) == TS_UDP_STAYS, 1);
 }
 
 ssize_t read(int fd, void *buf, size_t len)
 {
 	if (len == 0)
 		return ts_real()->read(fd, buf, len);	/* 0 in any state */
-	RECEIVED(fd, 0, read(fd, buf, len), ts_datagram_recv(fd, buf, len, 0, NULL, NULL));
+	RECEIVED(fd, 0, read(fd, buf, len), ts_datagram_recv(fd, buf, len, 0, NULL, NULL), TURNED(fd, buf, len, 0, NULL, NULL));
 }
 
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t size)
 {
 	RECEIVED(fd, 0, __read_chk(fd, buf, len, size),
 		len > size || !len ? ts_real()->__read_chk(fd, buf, len, size) :
-				     ts_datagram_recv(fd, buf, len, 0, NULL, NULL));
+				     ts_datagram_recv(fd, buf, len, 0, NULL, NULL),
+		TURNED(fd, buf, len, 0, NULL, NULL));
 }
 
 ssize_t readv(int fd, const struct iovec *iov, int n)
 {
 	if (at_once(fd, iov, 0))
 		return ts_real()->readv(fd, iov, n);
-	RECEIVED(fd, 0, readv(fd, iov, n), ts_datagram_readv(fd, iov, n, 0));
+	RECEIVED(fd, 0, readv(fd, iov, n), ts_datagram_readv(fd, iov, n, 0), TURNED_LIST(fd, iov, n, 0));
 }
 
 /* The flags of preadv2(2) that sockets take; all but RWF_NOWAIT make no difference there. */
@@ -93,7 +107,8 @@ ssize_t preadv2(int fd, const struct iovec *iov, int n, off64_t offset, int flag
 	if (offset != -1 || at_once(fd, iov, 0))
 		return ts_real()->preadv2(fd, iov, n, offset, flags);
 	RECEIVED(fd, msg_flags(flags), preadv2(fd, iov, n, offset, flags),
-		flags & ~SOCKET_RWF ? ts_result(-EOPNOTSUPP) : ts_datagram_readv(fd, iov, n, msg_flags(flags)));
+		flags & ~SOCKET_RWF ? ts_result(-EOPNOTSUPP) : ts_datagram_readv(fd, iov, n, msg_flags(flags)),
+		TURNED_LIST(fd, iov, n, msg_flags(flags)));
 }
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
@@ -102,7 +117,8 @@ ssize_t recv(int fd, void *buf, size_t len, int flags)
 		return ts_real_state.table.recv(fd, buf, len, flags);
 	if (at_once(fd, &fd, flags))
 		return ts_real()->recv(fd, buf, len, flags);
-	RECEIVED(fd, flags, recv(fd, buf, len, flags), ts_datagram_recv(fd, buf, len, flags, NULL, NULL));
+	RECEIVED(fd, flags, recv(fd, buf, len, flags), ts_datagram_recv(fd, buf, len, flags, NULL, NULL),
+		TURNED(fd, buf, len, flags, NULL, NULL));
 }
 
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
@@ -111,7 +127,8 @@ ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
 		return ts_real()->__recv_chk(fd, buf, len, size, flags);
 	RECEIVED(fd, flags, __recv_chk(fd, buf, len, size, flags),
 		len > size ? ts_real()->__recv_chk(fd, buf, len, size, flags) :
-			     ts_datagram_recv(fd, buf, len, flags, NULL, NULL));
+			     ts_datagram_recv(fd, buf, len, flags, NULL, NULL),
+		TURNED(fd, buf, len, flags, NULL, NULL));
 }
 
 ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *addr_len)
@@ -121,7 +138,7 @@ ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr
 	if (at_once(fd, &fd, flags))
 		return ts_real()->recvfrom(fd, buf, len, flags, addr, addr_len);
 	RECEIVED(fd, flags, recvfrom(fd, buf, len, flags, addr, addr_len),
-		ts_datagram_recv(fd, buf, len, flags, addr, addr_len));
+		ts_datagram_recv(fd, buf, len, flags, addr, addr_len), TURNED(fd, buf, len, flags, addr, addr_len));
 }
 
 ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *addr, socklen_t *addr_len)
@@ -130,7 +147,8 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, st
 		return ts_real()->__recvfrom_chk(fd, buf, len, size, flags, addr, addr_len);
 	RECEIVED(fd, flags, __recvfrom_chk(fd, buf, len, size, flags, addr, addr_len),
 		len > size ? ts_real()->__recvfrom_chk(fd, buf, len, size, flags, addr, addr_len) :
-			     ts_datagram_recv(fd, buf, len, flags, addr, addr_len));
+			     ts_datagram_recv(fd, buf, len, flags, addr, addr_len),
+		TURNED(fd, buf, len, flags, addr, addr_len));
 }
 
 /* A message that carries, or has room for, descriptors among other things. */
@@ -143,7 +161,8 @@ static __attribute__((noinline)) ssize_t receive(int fd, struct msghdr *msg, int
 {
 	if (at_once(fd, msg, flags))
 		return ts_real()->recvmsg(fd, msg, flags);
-	RECEIVED(fd, flags, recvmsg(fd, msg, flags), ts_datagram_recvmsg(fd, msg, flags));
+	RECEIVED(fd, flags, recvmsg(fd, msg, flags), ts_datagram_recvmsg(fd, msg, flags),
+		ts_datagram_turned_msg(fd, r_, msg, flags));
 }
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
@@ -158,7 +177,7 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 static int receive_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout)
 {
 	RECEIVED(fd, flags, recvmmsg(fd, msgs, n, flags, timeout),
-		ts_datagram_recvmmsg(fd, msgs, n, flags, timeout));
+		ts_datagram_recvmmsg(fd, msgs, n, flags, timeout), ts_datagram_turned_many(fd, (int)r_, msgs, flags));
 }
 
 int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout)
@@ -266,8 +285,8 @@ static __attribute__((noinline)) ssize_t sendmsg_any(int fd, const struct msghdr
 	}
 	if (!ts_plausible(msg))
 		return ts_real()->sendmsg(fd, msg, flags);
-	if (has_control(msg))
-		ts_cross_sending(msg);
+	if (has_control(msg) && (r = ts_cross_sending(fd, msg, flags)) < 0)
+		return ts_result(r);
 	CARRIED(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags), ts_datagram_sendmsg(fd, msg, flags));
 }
 
@@ -309,11 +328,9 @@ int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 	for (unsigned int i = 0; i < n && ts_plausible(msgs); i++) {
 		const struct msghdr *m = &msgs[i].msg_hdr;
 
-		if (has_control(m))
-			ts_cross_sending(m);
-		if (!m->msg_name)
-			continue;
-		err = addressed(fd, m->msg_name, m->msg_namelen, flags);
+		err = has_control(m) ? ts_cross_sending(fd, m, flags) : 0;
+		if (!err && m->msg_name)
+			err = addressed(fd, m->msg_name, m->msg_namelen, flags);
 		if (err == 2)
 			return ts_datagram_sendmmsg(fd, msgs, n, flags);
 		if (err < 0 && i == 0)
@@ -355,7 +372,7 @@ static size_t there_is(int in, const off64_t *offset, size_t n)
 /* From a socket with an association, or one that may get it while the call waits, to a pipe. */
 static bool is_spliced(int in, const void *in_off, int out, const void *out_off, size_t n, unsigned int flags)
 {
-	return __builtin_expect(ts_fd_is_udp(in) || ts_udp_may_turn(in, 0), 0) && !in_off && !out_off && ts_udp_splices(out, n, flags);
+	return __builtin_expect(ts_fd_is_udp(in) || ts_udp_turn(in, 0) == TS_UDP_MAY_TURN, 0) && !in_off && !out_off && ts_udp_splices(out, n, flags);
 }
 
 ssize_t sendfile(int out, int in, off_t *offset, size_t n)

@@ -47,7 +47,7 @@ static bool is_libc(const char *file)
 
 static void prepare(const char *file, int mode)
 {
-	if (mode & DEEPBIND || is_libc(file))
+	if ((mode & DEEPBIND || is_libc(file)) && !ts_sandboxed())
 		ts_rebind_libc();
 }
 

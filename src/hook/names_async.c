@@ -212,11 +212,12 @@ EXPORT int getaddrinfo_a(int mode, struct gaicb **list, int n, struct sigevent *
 EXPORT int gai_suspend(const struct gaicb *const list[], int n, const struct timespec *timeout)
 {
 	__typeof__(ts_real()->gai_suspend) real = REAL(gai_suspend);
-	int64_t until = timeout ? ts_now_ms() + timeout->tv_sec * 1000 + (timeout->tv_nsec + 999999) / 1000000 : INT64_MAX;
 	int before, err = ts_errno;
+	int64_t until;
 
 	if (!__atomic_load_n(&under_way, __ATOMIC_ACQUIRE))
 		return real ? real(list, n, timeout) : EAI_SYSTEM;
+	until = timeout ? ts_now_ms() + timeout->tv_sec * 1000 + (timeout->tv_nsec + 999999) / 1000000 : INT64_MAX;
 	before = in_progress(list, n);
 	if (before == 0)
 		return EAI_ALLDONE;

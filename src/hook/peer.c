@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "tsproxy/cross.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/names.h"
@@ -16,6 +17,22 @@
 #include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
 #include "tsproxy/udp.h"
+
+/*
+ * Whether the socket may be one of which the kernel does not know all. Of any other the kernel's word is the truth, and nothing need be
+ * asked beside what the program asks.
+ */
+static bool may_be_carried(int fd)
+{
+	unsigned flags = ts_fd_get_flags(fd);
+
+	if (__builtin_expect(!(flags & (TS_FD_CARRIED | TS_FD_ARRIVED | TS_FD_FLOW | TS_FD_SUSPECT | TS_FD_UDP | TS_FD_SHARED)), 1))
+		return false;
+	if (ts_sandboxed())
+		return flags & TS_FD_UDP;
+	ts_cross_look(fd);
+	return ts_fd_get_flags(fd) & TS_FD_CARRIED || ts_fd_has_flow(fd) || ts_fd_is_udp(fd);
+}
 
 static bool pending(int fd)
 {
@@ -60,28 +77,21 @@ int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	socklen_t room = ts_plausible(len) ? *len : 0;
 	struct ts_identity id;
 	struct ts_addr kernel;
-	in_port_t port;
 	int family, r;
 
 	if (pending(fd))
 		return ts_result(-ENOTCONN);
 	r = ts_real()->getpeername(fd, addr, len);
-	if (r != 0 || !ts_enabled() || !addr || !is_inet(addr, room))
+	if (r != 0 || !addr || !is_inet(addr, room) || !may_be_carried(fd))
 		return r;
 	if (ts_fd_is_udp(fd)) {
 		if (ts_udp_peer(fd, &kernel, &family))
 			answer(&kernel, family, addr, room, len);
 		return r;
 	}
-	port = ts_plain_port(addr, room);
-	if (ts_plain_peer(fd, port) || !kernel_answer(fd, SYS_getpeername, addr, room, *len, &kernel, &family))
-		return r;
-	if (!ts_route_is_proxy(&kernel)) {
-		if ((unsigned)fd < TS_PLAIN_MAX)
-			ts_plain[fd].peer = port;
-	} else if (ts_identity_read(fd, &id)) {
+	if (kernel_answer(fd, SYS_getpeername, addr, room, *len, &kernel, &family) && ts_route_is_proxy(&kernel) &&
+	    ts_identity_read(fd, &id))
 		answer(&id.peer, family, addr, room, len);
-	}
 	return r;
 }
 
@@ -119,13 +129,8 @@ int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 	struct ts_identity id;
 	struct ts_addr kernel;
 	int family, r = ts_real()->getsockname(fd, addr, len);
-	bool other = false;
-	in_port_t port;
 
-	if (r != 0 || !ts_enabled() || !addr || !is_inet(addr, room))
-		return r;
-	port = ts_plain_port(addr, room);
-	if (!ts_fd_is_udp(fd) && ts_plain_local(fd, port))
+	if (r != 0 || !addr || !is_inet(addr, room) || !may_be_carried(fd))
 		return r;
 	if (!kernel_answer(fd, SYS_getsockname, addr, room, *len, &kernel, &family) ||
 	    (!ts_route_may_meet_proxy(kernel.ip) && !may_have_failed(fd)))
@@ -136,11 +141,8 @@ int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 		return r;
 	}
 	memset(&id, 0, sizeof(id));
-	if (!(pending(fd) && ts_tcp_names(fd, &id)) && !ts_identity_read_any(fd, &id, &other)) {
-		if (other && (unsigned)fd < TS_PLAIN_MAX)
-			ts_plain[fd].local = port;
+	if (!(pending(fd) && ts_tcp_names(fd, &id)) && !ts_identity_read_any(fd, &id))
 		return r;
-	}
 	local_of(&id, &kernel);
 	answer(&kernel, family, addr, room, len);
 	return r;
@@ -162,8 +164,8 @@ static int v6only(int fd, void *value, socklen_t *len)
 	struct ts_identity id;
 	int r = ts_real()->getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, value, len);
 
-	if (r == 0 && ts_enabled() && *len == sizeof(int) &&
-	    ((pending(fd) && ts_tcp_names(fd, &id) && id.v6only) || (ts_identity_read_any(fd, &id, NULL) && id.v6only)))
+	if (r == 0 && may_be_carried(fd) && *len == sizeof(int) &&
+	    ((pending(fd) && ts_tcp_names(fd, &id) && id.v6only) || (ts_identity_read_any(fd, &id) && id.v6only)))
 		*(int *)value = 1;
 	return r;
 }
@@ -182,8 +184,18 @@ static int filter(int fd, int name, void *value, socklen_t *len)
 /* What is kept there for us, the program has not set. */
 static bool has_none(int fd, int level, int name)
 {
-	return (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY && ts_note_is_key(fd)) ||
-	       (level == SOL_SOCKET && name == SO_GET_FILTER && ts_note_is_filter(fd));
+	if (!(level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY) && !(level == SOL_SOCKET && name == SO_GET_FILTER))
+		return false;
+	return may_be_carried(fd) && (level == IPPROTO_TCP ? ts_note_is_key(fd) : ts_note_is_filter(fd));
+}
+
+/* The error of a connect that failed in the hands of whoever sent the descriptor. */
+static int error_of_arrived(int fd, int err)
+{
+	struct ts_identity id;
+
+	return err == ECONNREFUSED && ts_fd_get_flags(fd) & TS_FD_ARRIVED && !ts_sandboxed() && ts_identity_read_failed(fd, &id) ?
+		       id.failed : err;
 }
 
 int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
@@ -193,7 +205,7 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 
 	if (ts_fd_is_udp(fd) && ts_plausible(value) && ts_plausible(len) && ts_udp_get_option(fd, level, name, &lowat))
 		return answer_int(fd, lowat, value, len);
-	if (__builtin_expect(has_none(fd, level, name), 0) && ts_enabled()) {
+	if (__builtin_expect(has_none(fd, level, name), 0)) {
 		r = answer_int(fd, 0, &lowat, len);
 		if (r == 0)
 			*len = 0;
@@ -203,7 +215,7 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 		return filter(fd, name, value, len);
 	if (__builtin_expect(level == IPPROTO_IPV6 && name == IPV6_V6ONLY, 0))
 		return v6only(fd, value, len);
-	if (__builtin_expect(!ts_fd_has_flow(fd), 1) || !ts_plausible(value) || !ts_plausible(len))
+	if (__builtin_expect(!(ts_fd_has_flow(fd) || ts_fd_get_flags(fd) & TS_FD_ARRIVED), 1) || !ts_plausible(value) || !ts_plausible(len))
 		return ts_real()->getsockopt(fd, level, name, value, len);
 	is_pending = pending(fd);
 	if (level == SOL_SOCKET && name == SO_RCVLOWAT && ts_tcp_get_lowat(fd, &lowat))
@@ -217,7 +229,7 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 		*(uint8_t *)value = TCP_SYN_SENT;
 	if (r == 0 && level == SOL_SOCKET && name == SO_ERROR && *len == sizeof(err)) {
 		memcpy(&err, value, sizeof(err));
-		err = ts_tcp_error(fd, err);
+		err = error_of_arrived(fd, ts_tcp_error(fd, err));
 		memcpy(value, &err, sizeof(err));
 	}
 	return r;
@@ -227,13 +239,14 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 static int set_noted(int fd, int level, int name, const void *value, socklen_t len)
 {
 	if (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY) {
-		bool left = ts_note_leave_key(fd);
+		bool left = !may_be_carried(fd) || ts_note_leave_key(fd);
 
-		if ((unsigned)fd < TS_FD_MAX && ts_fd_get_flags(fd))
+		if (ts_fd_get_flags(fd))
 			ts_fd_set_flags(fd, TS_FD_KEYED, 0);
 		return !left && ts_plausible(value) && (len == TS_NOTE_SIZE || len == TS_NOTE_SIZE / 2);
 	}
-	if (level != SOL_SOCKET || (name != SO_ATTACH_FILTER && name != SO_ATTACH_BPF && name != SO_DETACH_FILTER) || !ts_note_is_filter(fd))
+	if (level != SOL_SOCKET || (name != SO_ATTACH_FILTER && name != SO_ATTACH_BPF && name != SO_DETACH_FILTER) ||
+	    !may_be_carried(fd) || !ts_note_is_filter(fd))
 		return 0;
 	if (name == SO_DETACH_FILTER)
 		return -ENOENT;

@@ -103,8 +103,8 @@ static bool wants(const char *name, int family, bool hosts)
 {
 	size_t len = ts_enabled() && name ? strlen(name) : 0;
 
-	if (len == 0 || !may_be_ours() || len > TS_NAME_MAX || name[len - 1] == '.' ||
-	    (hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len))))
+	if (len == 0 || len > TS_NAME_MAX || name[len - 1] == '.' ||
+	    (hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len))) || !may_be_ours())
 		return false;
 	return has_step_of_ours(name, len) && !(hosts && ts_hosts_has_name(name, family));
 }

@@ -62,7 +62,11 @@ int fflush_unlocked(FILE *f)
 /* A socket that may be, or come to be, a connection under way gets a stream. Datagram sockets are seen to when they get an association. */
 FILE *fdopen(int fd, const char *mode)
 {
-	if (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED | TS_FD_IDLE | TS_FD_FLOW) && ts_process() == TS_SELF) {
+	unsigned flags = ts_fd_get_flags(fd);
+
+	if (flags & (TS_FD_NEW | TS_FD_TRACKED | TS_FD_IDLE | TS_FD_SUSPECT))
+		ts_stream_io_wanted = true;
+	if (flags & TS_FD_FLOW && ts_process() == TS_SELF) {
 		ts_lock(&ts_fdtab_lock);
 		ts_stream_io_take();
 		ts_unlock(&ts_fdtab_lock);

@@ -73,6 +73,8 @@ long ts_syscall_hooked(long n, long a, long b, long c, long d, long e, long f)
 		return connect((int)a, (const void *)b, (socklen_t)c);
 	case SYS_bind:
 		return bind((int)a, (const void *)b, (socklen_t)c);
+	case SYS_listen:
+		return listen((int)a, (int)b);
 	case SYS_close:
 		return close((int)a);
 	case SYS_read:

@@ -80,8 +80,6 @@ static bool is_split(const char *name, size_t len, const struct ts_ask_how *how,
 	bool has_map = ts_live_header(&h) == 0, shorts = how->search && ts_conf.short_names && !(h.flags & TS_MAP_NO_SHORT_NAMES);
 	struct ts_map_answer node;
 
-	if (how->hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len)))
-		return false;
 	if (h.flags & TS_MAP_TUN || ts_remote_wants(name, len, has_map) >= s->suffix_len)
 		return false;
 	if ((shorts || !ts_name_is_short(name, len)) && ts_live_find_name(name, len, &node) == 1)
@@ -93,6 +91,7 @@ static enum ts_ask answer_split(const char *name, const struct ts_ask_how *how, 
 {
 	if (how->hosts && ts_hosts_has_name(name, how->family))
 		return TS_ASK_LIBC;
+	ts_live_refresh(false);
 	if (ts_program_is_go) {
 		ts_debug("%s: not told to a Go program, whose connections cannot be carried from here", name);
 		return TS_ASK_NONE;
@@ -116,9 +115,12 @@ enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, str
 	struct ts_split split;
 	int ret;
 
+	/* First, because it needs no map. */
+	if (how->hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len)))
+		return TS_ASK_LIBC;
 	if (ts_split_find(name, len, &split) && is_split(name, len, how, &split))
 		return answer_split(name, how, &split);
-	if (len == 0 || len > TS_NAME_MAX + 1 || (how->hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len))))
+	if (len == 0 || len > TS_NAME_MAX + 1)
 		return TS_ASK_LIBC;
 	one = ts_name_is_short(name, len);
 	/* glibc searches for what an alias stands for where it asks for a host, and does not in res_search. */
@@ -134,6 +136,8 @@ enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, str
 		ret = ask_again(name, len, how, out, ret);
 		under = under || ts_live_name_under_suffix(name, len);
 	}
+	if (ret == 1 || under)
+		ts_live_refresh(false);
 	has_map = ts_live_header(&h) == 0;
 	if (ret < 0 && has_map && !(h.flags & TS_MAP_TUN))
 		return ask_nobody(name);
@@ -179,6 +183,8 @@ enum ts_ask ts_names_ask_addr(const uint8_t ip[16], bool hosts, struct ts_map_an
 	struct ts_map_header h;
 	int ret;
 
+	if (ts_ip_is_loopback(ip))
+		return TS_ASK_LIBC;
 	if (ts_remote_is_placeholder(ip) && ts_remote_name(ip, out->canon)) {
 		memcpy(out->ip[0], ip, 16);
 		out->count = 1;
@@ -194,5 +200,6 @@ enum ts_ask ts_names_ask_addr(const uint8_t ip[16], bool hosts, struct ts_map_an
 		return ask_addr_split(ip, hosts);
 	if (ts_live_header(&h) != 0 || h.flags & TS_MAP_TUN || (hosts && ts_hosts_has_addr(ip)))
 		return TS_ASK_LIBC;
+	ts_live_refresh(false);
 	return out->canon[0] ? TS_ASK_FOUND : TS_ASK_NONE;
 }

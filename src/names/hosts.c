@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_id.h"
 #include "live.h"
 #include "tsproxy/answer.h"
 #include "tsproxy/hash.h"
@@ -27,16 +28,10 @@
 #define WORD_MAX 255
 #define FILTER_BYTES_MAX (64 << 10)
 #define FILTER_BYTES_MIN 1024
-#define SETTLED_NS (2 * TS_NS_PER_S)	/* the coarsest time stamps of file systems are whole seconds */
-
-struct identity {
-	uint64_t dev, ino, size;
-	int64_t changed, modified;
-};
 
 static struct {
 	unsigned turn;
-	struct identity of;
+	struct ts_file_id of;
 	_Atomic uint32_t mask;	/* of a bit's number */
 	uint8_t bits[FILTER_BYTES_MAX];	/* no more pages are touched than the file needs */
 } filter;
@@ -159,18 +154,6 @@ static bool read_words(struct query *q, int fd)
 	return n == 0;
 }
 
-static bool identify(int fd, struct identity *out)
-{
-	struct stat st;
-
-	if (ts_sys(SYS_newfstatat, fd, fd < 0 ? PATH : "", &st, fd < 0 ? 0 : AT_EMPTY_PATH) != 0)
-		return false;
-	*out = (struct identity){ st.st_dev, st.st_ino, (uint64_t)st.st_size,
-				  st.st_ctim.tv_sec * TS_NS_PER_S + st.st_ctim.tv_nsec,
-				  st.st_mtim.tv_sec * TS_NS_PER_S + st.st_mtim.tv_nsec };
-	return true;
-}
-
 /* Two bits of some sixteen that a word has on average, so that one word in sixty is looked for in vain. */
 static uint32_t filter_bytes(uint64_t file_size)
 {
@@ -185,27 +168,26 @@ static uint32_t filter_bytes(uint64_t file_size)
 static void filter_fill(int fd)
 {
 	struct query q = { .fill = true };
-	struct identity before, after;
+	struct ts_file_id before, after;
 	uint32_t bytes;
 
-	if (!identify(fd, &before) || ts_live_within(ts_live_now(), before.changed, SETTLED_NS) ||
-	    ts_live_now() < before.changed || !ts_seq_try_change(&filter.turn))
+	if (!ts_file_identify(fd, "", &before) || !ts_file_is_settled(&before, ts_live_now()) || !ts_seq_try_change(&filter.turn))
 		return;
 	bytes = filter_bytes(before.size);
 	filter.mask = 8 * bytes - 1;
 	for (uint32_t i = 0; i < bytes; i++)
 		__atomic_store_n(&filter.bits[i], 0, __ATOMIC_RELAXED);
-	if (!read_words(&q, fd) || !identify(fd, &after) || memcmp(&before, &after, sizeof(before)) != 0)
+	if (!read_words(&q, fd) || !ts_file_identify(fd, "", &after) || memcmp(&before, &after, sizeof(before)) != 0)
 		memset(&before, 0, sizeof(before));
 	ts_shared_write(&filter.of, &before, sizeof(before));
 	ts_seq_changed(&filter.turn);
 }
 
 /* 1 or 0: the filter is the file's and has the word or not; -1: it does not tell. */
-static int filter_ask(const struct identity *file, uint64_t hash)
+static int filter_ask(const struct ts_file_id *file, uint64_t hash)
 {
 	unsigned turn = ts_seq_begin(&filter.turn);
-	struct identity of;
+	struct ts_file_id of;
 	int has;
 
 	ts_shared_read(&of, &filter.of, sizeof(of));
@@ -215,10 +197,10 @@ static int filter_ask(const struct identity *file, uint64_t hash)
 
 static bool search(struct query *q, uint64_t hash)
 {
-	struct identity file;
+	struct ts_file_id file;
 	int fd, known;
 
-	if (!identify(-1, &file))
+	if (!ts_file_identify(AT_FDCWD, PATH, &file))
 		return false;
 	known = filter_ask(&file, hash);
 	if (known == 0)

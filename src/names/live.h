@@ -21,8 +21,6 @@ int ts_live_barred(void);
 bool ts_live_is_foreign(void);
 /* When the map in use was made; 0 where there is none. */
 int64_t ts_live_made(void);
-/* ts_live_refresh(false), with the time at hand: what every lookup does. */
-void ts_live_refresh_old(int64_t now);
 /* False where ts_live_refresh(true) would return at once: the map is new, or it is too early to ask again. */
 bool ts_live_miss_due(void);
 /* Whether a daemon's socket was made since: one that was not there for a refresh that failed. (meant.c) */

@@ -38,7 +38,12 @@ static struct ts_map places[PLACES] = {
 	[COPY_A] = { copies[0], COPY_MAX, NULL }, [COPY_B] = { copies[1], COPY_MAX, NULL }, [LARGE] = { NULL, TS_MAP_FILE_MAX, NULL },
 };
 
-static struct ts_lock lock;	/* guards everything below against other writers */
+/*
+ * When the look began that a thread is at; 0: none is. Who is at it is the only writer of what stands below. No ts_lock, which makes system
+ * calls: programs that have nothing to do with a tailnet come here, too. A look that takes too long was cut off, by a fork or a longjmp.
+ */
+static int64_t looking;
+#define LOOK_LIMIT_NS (2 * TS_NS_PER_S)
 static const struct ts_map *current;
 static unsigned sequence;
 /* In one line of the cache. */
@@ -135,7 +140,7 @@ static struct identity identify(const struct stat *st)
 				  st->st_mtim.tv_sec * TS_NS_PER_S + st->st_mtim.tv_nsec };
 }
 
-/* Called with the lock. True where another map was taken in. */
+/* Between begin_look and end_look. True where another map was taken in. */
 static bool follow(void)
 {
 	const char *path = ts_live_path();
@@ -166,16 +171,38 @@ static bool follow(void)
 	return ret == 0;
 }
 
+static bool begin_look(int64_t now)
+{
+	int64_t since = __atomic_load_n(&looking, __ATOMIC_RELAXED);
+
+	return !(since && ts_live_within(now, since, LOOK_LIMIT_NS)) &&
+	       __atomic_compare_exchange_n(&looking, &since, now, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+/* Waits for another thread's look. */
+static void await_look(void)
+{
+	static const struct timespec brief = { .tv_nsec = TS_NS_PER_MS };
+
+	while (!begin_look(ts_live_now()))
+		ts_sys(SYS_nanosleep, &brief, NULL);
+}
+
+static void end_look(void)
+{
+	__atomic_store_n(&looking, 0, __ATOMIC_SEQ_CST);
+}
+
 bool ts_live_look(void)
 {
 	bool changed;
 
-	if (ts_live_path()[0] == '\0' || ts_sandboxed() || ts_process() != TS_SELF)
+	if (ts_live_path()[0] == '\0' || ts_sandboxed())
 		return false;
-	ts_lock(&lock);
+	await_look();
 	changed = !ts_sandboxed() && follow();
 	__atomic_store_n(&looked, ts_live_now(), __ATOMIC_RELAXED);
-	ts_unlock(&lock);
+	end_look();
 	return changed;
 }
 
@@ -183,9 +210,9 @@ void ts_live_keep(void)
 {
 	if (ts_live_path()[0] == '\0')
 		return;
-	ts_lock(&lock);
+	await_look();
 	follow();
-	ts_unlock(&lock);
+	end_look();
 }
 
 static void look_if_due(int64_t now)
@@ -193,20 +220,19 @@ static void look_if_due(int64_t now)
 	int64_t last = __atomic_load_n(&looked, __ATOMIC_RELAXED);
 	bool some = in_use() != NULL, gone = !some || __atomic_load_n(&last_error, __ATOMIC_RELAXED) != 0;
 
-	if (ts_live_within(now, last, gone ? LOOK_MISSING_NS : LOOK_NS))
-		return;
-	if (ts_live_path()[0] == '\0' || ts_sandboxed() || ts_process() != TS_SELF)
+	if (ts_live_within(now, last, gone ? LOOK_MISSING_NS : LOOK_NS) || ts_live_path()[0] == '\0')
 		return;
 	/* One thread looks and the others go on with what there is; where there is none yet, they wait for it. */
-	if (some && !__atomic_compare_exchange_n(&looked, &last, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	if (!some)
+		await_look();
+	else if (!__atomic_compare_exchange_n(&looked, &last, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) || !begin_look(now))
 		return;
-	ts_lock(&lock);
 	last = __atomic_load_n(&looked, __ATOMIC_RELAXED);
 	if (!ts_sandboxed() && (some || !ts_live_within(now, last, LOOK_MISSING_NS))) {
 		follow();
 		__atomic_store_n(&looked, now, __ATOMIC_RELAXED);
 	}
-	ts_unlock(&lock);
+	end_look();
 }
 
 int ts_live_error(void)
@@ -262,7 +288,6 @@ static void keep_up(void)
 	if (__builtin_expect((uint64_t)(__atomic_load_n(&kept.settled, __ATOMIC_RELAXED) - now) < LOOK_NS, 1))
 		return;
 	look_if_due(now);
-	ts_live_refresh_old(now);
 	last = __atomic_load_n(&looked, __ATOMIC_RELAXED);
 	__atomic_store_n(&kept.settled, (ts_live_within(now, last, LOOK_NS) ? last : now) + LOOK_NS, __ATOMIC_RELAXED);
 }

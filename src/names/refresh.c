@@ -281,12 +281,6 @@ static bool refresh(int64_t now, bool wait)
 	return wait && whose != CLAIM_NO && await();
 }
 
-void ts_live_refresh_old(int64_t now)
-{
-	if (__builtin_expect(old(now, OLD_NS), 0))
-		refresh(now, false);
-}
-
 bool ts_live_refresh(bool wait)
 {
 	int64_t now = ts_live_now();

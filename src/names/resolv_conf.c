@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * resolv.conf: see resolv_conf.h. Every lookup of whatever name asks for it where there is split DNS, so the file's text is kept for a
- * tenth of a second. A sequence word, odd while it is written, lets readers do without a lock; who meets an odd one reads the file.
+ * resolv.conf: see resolv_conf.h. Every lookup of whatever name asks for it, so the file's text is kept, and whether the file is another by
+ * now is looked at ten times a second at most. A sequence word, odd while it is written, lets readers do without a lock; who meets an odd one
+ * reads the file.
  */
 #include "tsproxy/resolv_conf.h"
 
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "file_id.h"
 #include "live.h"
 #include "tsproxy/answer.h"
 #include "tsproxy/buf.h"
@@ -24,7 +26,8 @@
 #define ATTEMPTS 2
 #define ATTEMPTS_MAX 5
 #define NDOTS_MAX 15
-#define KEEP_NS (100 * TS_NS_PER_MS)
+#define PATH "/etc/resolv.conf"
+#define LOOK_NS (100 * TS_NS_PER_MS)
 
 extern char **environ;
 
@@ -115,15 +118,16 @@ static bool is_wanted(const char *line, size_t len)
 }
 
 /* Takes the lines that matter: of a long file they are few, and who asks may have a small stack. One that does not fit loses its end. */
-static size_t read_file(char *out, size_t cap)
+static size_t read_file(char *out, size_t cap, struct ts_file_id *id)
 {
-	long fd = ts_sys(SYS_openat, AT_FDCWD, "/etc/resolv.conf", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), n;
+	long fd = ts_sys(SYS_openat, AT_FDCWD, PATH, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), n;
 	size_t start = 0, len = 0;
 	bool whole = true;
 	char piece[256];
 
 	if (fd < 0)
 		return 0;
+	ts_file_identify((int)fd, "", id);
 	while ((n = ts_sys(SYS_read, fd, piece, sizeof(piece))) > 0)
 		for (long i = 0; i < n; i++) {
 			if (piece[i] != '\n') {
@@ -174,31 +178,58 @@ static size_t own_domain(char *out, size_t cap)
 
 static struct {
 	unsigned seq;
-	_Atomic int64_t read_ns;
+	_Atomic int64_t looked_ns;	/* 0: never */
 	_Atomic size_t len;
+	struct ts_file_id id;		/* all zero: none could be read, or it had been changed just then */
 	char text[sizeof(((struct ts_resolv *)NULL)->text)];
 } kept;
+
+/* Whether the file is still that whose text is kept. In a sandbox nothing can be asked, and what is kept is all there is. */
+static bool is_same(int64_t now, const struct ts_file_id *id)
+{
+	struct ts_file_id file;
+
+	if (ts_sandboxed() || ts_live_within(now, kept.looked_ns, LOOK_NS))
+		return true;
+	if (!ts_file_identify(AT_FDCWD, PATH, &file) || memcmp(&file, id, sizeof(file)) != 0)
+		return false;
+	kept.looked_ns = now;
+	return true;
+}
+
+static void keep(const char *text, size_t len, int64_t now, struct ts_file_id *id)
+{
+	if (!ts_file_is_settled(id, now))
+		memset(id, 0, sizeof(*id));
+	if (!ts_seq_try_change(&kept.seq))
+		return;
+	kept.looked_ns = now;
+	kept.len = len;
+	ts_shared_write(&kept.id, id, sizeof(*id));
+	ts_shared_write(kept.text, text, len);
+	ts_seq_changed(&kept.seq);
+}
 
 /* The host's domain and the file, in whose lines a later one wins. */
 static size_t read_text(char *buf, size_t cap)
 {
 	unsigned seq = ts_seq_begin(&kept.seq);
 	int64_t now = ts_live_now();
-	size_t len;
+	struct ts_file_id id = { .dev = 0 };
+	size_t len = kept.len;
 
-	if (seq && ts_live_within(now, kept.read_ns, KEEP_NS) && (len = kept.len) <= cap) {
+	ts_shared_read(&id, &kept.id, sizeof(id));
+	if (seq && len <= cap && is_same(now, &id)) {
 		ts_shared_read(buf, kept.text, len);
 		if (ts_seq_holds(&kept.seq, seq))
 			return len;
 	}
+	if (ts_sandboxed())
+		return 0;
+	memset(&id, 0, sizeof(id));
 	len = own_domain(buf, cap);
-	len += read_file(buf + len, cap - len);
-	if (ts_seq_try_change(&kept.seq)) {
-		kept.read_ns = now;
-		kept.len = len;
-		ts_shared_write(kept.text, buf, len);
-		ts_seq_changed(&kept.seq);
-	}
+	len += read_file(buf + len, cap - len, &id);
+	keep(buf, len, now, &id);
 	return len;
 }
 

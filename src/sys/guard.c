@@ -110,6 +110,14 @@ static void claim_process(int pid)
 		ts_sys(SYS_munmap, page, 4096);
 }
 
+/* A vfork child shares its parent's memory, which other processes have none of: kcmp(2). */
+static bool borrows_memory(int pid)
+{
+	enum { KCMP_VM = 1 };
+
+	return ts_sys(SYS_kcmp, pid, ts_sys(SYS_getppid), KCMP_VM, 0, 0) == 0;
+}
+
 enum ts_process ts_process(void)
 {
 	int pid = (int)ts_sys(SYS_getpid);
@@ -117,6 +125,8 @@ enum ts_process ts_process(void)
 	if (pid == owner_pid)
 		return TS_SELF;
 	if (owner_pid == 0) {
+		if (borrows_memory(pid))
+			return TS_VFORK_CHILD;
 		claim_process(pid);
 		return TS_SELF;
 	}

@@ -67,8 +67,7 @@ struct ts_rebind_range ts_rebind_kin[TS_REBIND_KIN + 1];
 void *ts_rebind_hook[TS_REBIND_ROWS];
 void *ts_rebind_real[TS_REBIND_ROWS];
 
-static struct ts_lock lock;
-static int rebound;
+static int begun, rebound;
 
 static bool is_glibc(const char *soname)
 {
@@ -236,15 +235,13 @@ static int apply(struct dl_phdr_info *info, size_t size, void *arg)
 	(void)size;
 	if (info->dlpi_subs != w->unloaded)
 		return 1;
-	ts_lock(&lock);
-	if (!rebound) {
+	if (__sync_bool_compare_and_swap(&begun, 0, 1)) {
 		memcpy(ts_rebind_kin, w->kin, sizeof(w->kin));
 		memcpy(ts_rebind_hook, w->hook, sizeof(w->hook));
 		for (unsigned i = 0; i < w->part_count; i++)
 			redirect(w, &w->part[i]);
 		__atomic_store_n(&rebound, 1, __ATOMIC_RELEASE);
 	}
-	ts_unlock(&lock);
 	return 1;
 }
 
@@ -253,7 +250,7 @@ void ts_rebind_libc(void)
 	if (!dl_iterate_phdr || !ts_enabled())
 		return;
 	ts_real();	/* before libc's own table says something else */
-	for (unsigned i = 0; i < TRIES && !__atomic_load_n(&rebound, __ATOMIC_ACQUIRE) && ts_process() == TS_SELF; i++) {
+	for (unsigned i = 0; i < TRIES && !__atomic_load_n(&rebound, __ATOMIC_ACQUIRE); i++) {
 		struct walk w = { 0 };
 
 		if (dl_iterate_phdr(look, &w) != 0 || !w.behind)

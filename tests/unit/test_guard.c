@@ -164,6 +164,20 @@ START_TEST(signals_wait)
 }
 END_TEST
 
+/* Also where nobody has asked before: the memory stays its parent's. */
+START_TEST(vfork_child_asks_first)
+{
+	int status;
+	pid_t pid = vfork();
+
+	if (pid == 0)
+		_exit(ts_process() == TS_VFORK_CHILD ? 0 : 1);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	ck_assert_int_eq(ts_process(), TS_SELF);
+}
+END_TEST
+
 static const int synchronous[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
 
 static bool blocks(int sig)
@@ -230,6 +244,7 @@ int main(void)
 	tcase_add_test(c, thread_gone);
 	tcase_add_test(c, held_at_fork);
 	tcase_add_test(c, signals_wait);
+	tcase_add_test(c, vfork_child_asks_first);
 	tcase_add_loop_test(c, synchronous_signals_do_not_wait, 0, sizeof(synchronous) / sizeof(*synchronous));
 	tcase_add_test(c, handler_jumps_out);
 	suite_add_tcase(s, c);
