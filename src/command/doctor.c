@@ -58,6 +58,26 @@ static void print_lines(const struct ts_doctor *d)
 	}
 }
 
+/* What it comes to, and the one next step: that of the first finding of the worst kind. */
+static void print_verdict(const struct ts_doctor *d)
+{
+	static const char *const verdicts[] = {
+		"All is well.", "All is well.", "It works, with a warning", "It does not work",
+	};
+	enum ts_level worst = ts_doctor_worst(d);
+	unsigned i = 0;
+
+	if (worst < TS_WARN) {
+		printf("\n%s\n", verdicts[worst]);
+		return;
+	}
+	while (d->findings[i].level != worst)
+		i++;
+	printf("\n%s (%s).\n", verdicts[worst], d->findings[i].check);
+	if (d->findings[i].fix)
+		printf("Next: %s\n", d->findings[i].fix);
+}
+
 static void print_json(const struct ts_doctor *d)
 {
 	json_t *list = json_array(), *root;
@@ -76,10 +96,12 @@ static void print_json(const struct ts_doctor *d)
 
 void ts_doctor_print(const struct ts_doctor *d, bool json)
 {
-	if (json)
+	if (json) {
 		print_json(d);
-	else
+	} else {
 		print_lines(d);
+		print_verdict(d);
+	}
 }
 
 void ts_doctor_free(struct ts_doctor *d)

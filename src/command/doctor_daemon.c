@@ -268,6 +268,9 @@ void ts_doctor_map(struct ts_doctor *d)
 	if (ts_map_load(d->conf.map_path, &d->map) == 0)
 		ret = 0;
 	ts_tool_mute(false);
+	/* Without a daemon there is none, which has been told. */
+	if (ret && !d->reachable)
+		return;
 	if (ret) {
 		ts_doctor_add(d, TS_FAIL, "map", "%s could not be made: %s\n", d->conf.map_path, ts_tool_muted());
 		return;

@@ -41,7 +41,7 @@ static void preloads(struct ts_doctor *d)
 	if (ours)
 		ts_doctor_add(d, TS_OK, "shell", "this shell's programs are served\n");
 	else
-		ts_doctor_add(d, TS_NOTE, "shell", "this shell's programs are not served by themselves\n"
+		ts_doctor_add(d, TS_NOTE, "shell", "tsproxy is not active in this shell\n"
 						   "tsproxy -- COMMAND, or eval \"$(tsproxy env)\" for all of them");
 }
 

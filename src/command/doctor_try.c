@@ -312,6 +312,7 @@ bool ts_doctor_take_node(struct ts_doctor *d, const char *text)
 void ts_doctor_reach(struct ts_doctor *d)
 {
 	char name[TS_NAME_MAX + 3] = "";
+	struct ts_explained e;
 	struct ts_addr numeric;
 
 	if (!d->reachable || !d->have_map || !d->object_loads)
@@ -323,8 +324,16 @@ void ts_doctor_reach(struct ts_doctor *d)
 						     "tsproxy doctor NODE:PORT tries one of your choice");
 		return;
 	}
-	if (!ts_addr_parse(name, strlen(name), &numeric) && !reach_name(d, name))
+	if (ts_addr_parse(name, strlen(name), &numeric)) {
+		ts_explain(&d->conf, &d->map, name, &e);
+		if (!e.ours) {
+			ts_doctor_add(d, TS_NOTE, "connect", "%s is not the tailnet's: programs connect to it directly\n"
+				      "tsproxy resolve %s says why; --route sends it to the tailnet", name, name);
+			return;
+		}
+	} else if (!reach_name(d, name)) {
 		return;
+	}
 	if (d->carrier_dead)
 		return;
 	if (!d->node[0] && d->api_node[0])

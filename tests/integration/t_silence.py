@@ -84,3 +84,14 @@ def elsewhere(t):
     done = t.tsproxy("true", options=["--socks5", "sidecar.invalid:1055"])
     said(done, "does not resolve")
     done.good()
+
+
+@test("doctor ends with a verdict and one next step, tells a cause once, and does not wait for what is not the tailnet's")
+def verdict(t):
+    done = t.launcher("doctor")
+    assert done.status == 3 and done.out.count("no tailscaled found") == 1, done
+    assert "\n\nIt does not work (daemon).\nNext: " in done.out, done
+    t.tailnet()
+    assert "\n\nIt works" in t.launcher("doctor").out or "\n\nAll is well." in t.launcher("doctor").out
+    done = t.launcher("doctor", "192.0.2.7:80")
+    assert "192.0.2.7 is not the tailnet's" in done.out and done.seconds < 2, done
