@@ -29,6 +29,13 @@ static const char usage[] =
 	"  --foreground          do not return: for a container's entry point\n"
 	"  --timeout TIME        give up after that (90s, 2m);  --no-login  log in later\n";
 
+/* As the archives of Tailscale's static programs name it. */
+#ifdef __aarch64__
+#define MACHINE "arm64"
+#else
+#define MACHINE "amd64"
+#endif
+
 struct words {
 	bool own, systemd, foreground, no_login;
 };
@@ -61,15 +68,23 @@ static void say_log(const struct ts_up *up)
 		ts_tool_error("tailscaled does not come up; its log: %s/tailscaled.log", up->dir);
 }
 
+/* Tailscale's archive of static programs needs no root. Always 1. */
+static int say_not_installed(void)
+{
+	ts_tool_error("no tailscaled is installed (PATH, /usr/sbin, ~/.local/bin); to install tailscale without root:");
+	fprintf(stderr, "\n\tmkdir -p ~/.local/bin\n"
+			"\tcurl -fsSL https://pkgs.tailscale.com/stable/tailscale_latest_%s.tgz | tar -xz -C ~/.local/bin"
+			" --strip-components=1 --exclude=systemd\n\n", MACHINE);
+	return 1;
+}
+
 static int start_own(struct ts_up *up, const struct words *w, struct ts_up_state *state)
 {
 	struct ts_own_ports ports;
 
 	if (!ts_up_supervisor(up)) {
-		if (!up->tailscaled[0]) {
-			ts_tool_error("no tailscaled is installed (PATH, /usr/sbin, ~/.local/bin): install tailscale");
-			return 1;
-		}
+		if (!up->tailscaled[0])
+			return say_not_installed();
 		up->began = true;
 		ts_up_step("starting %s", up->tailscaled);
 		if (w->systemd ? ts_up_unit_start(up) : ts_up_start(up)) {
@@ -274,10 +289,8 @@ static int stay(struct ts_up *up, const struct ts_conf *conf, const struct words
 	int ready[2];
 	char c;
 
-	if (!up->tailscaled[0]) {
-		ts_tool_error("no tailscaled is installed (PATH, /usr/sbin, ~/.local/bin): install tailscale");
-		return 1;
-	}
+	if (!up->tailscaled[0])
+		return say_not_installed();
 	if (ts_up_supervisor(up)) {
 		ts_tool_error("a daemon runs already in the background: tsproxy down ends it");
 		return 1;

@@ -285,7 +285,8 @@ def pairs(t):
 
 @test("up and down: what cannot be is refused in a line, and leaves nothing behind")
 def errors(t):
-    t.launcher("up", env={"PATH": "/nonexistent"}).bad("no tailscaled", "install tailscale", status=1)
+    t.launcher("up", env={"PATH": "/nonexistent"}).bad("no tailscaled", "install tailscale", "\n\tmkdir -p ~/.local/bin\n",
+                                                          "pkgs.tailscale.com/stable/tailscale_latest_", status=1)
     t.launcher("up", "--foreground", env={"PATH": "/nonexistent"}).bad("no tailscaled", status=1)
     t.launcher("up", env={"HOME": None}).bad("set HOME", status=1)
     t.launcher("up", env={"HOME": "/tmp/" + "x" * 120}).bad("too long", status=1)
