@@ -63,6 +63,12 @@ static int other_protocol(const struct ts_addr *to, const struct ts_decision *d)
 	return -ENETUNREACH;
 }
 
+/* In a sandbox, whatever kind of socket it is: to ask the kernel which is a call of our own. */
+static bool is_refused_unasked(const struct ts_decision *d)
+{
+	return d->verdict == TS_DENY && ts_sandboxed();
+}
+
 enum ts_verdict ts_dest_connect(int fd, const struct sockaddr *sa, socklen_t len, struct ts_addr *to, struct ts_decision *d,
 				enum ts_carrier *by)
 {
@@ -71,6 +77,10 @@ enum ts_verdict ts_dest_connect(int fd, const struct sockaddr *sa, socklen_t len
 	*d = decide(sa, len, to);
 	if (d->verdict == TS_PASS)
 		return TS_PASS;
+	if (is_refused_unasked(d)) {
+		*by = TS_CARRIER_UDP;
+		return TS_DENY;
+	}
 	kind = ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED) ? KIND_TCP : kind_of(fd);
 	*by = kind == KIND_TCP ? TS_CARRIER_TCP : TS_CARRIER_UDP;
 	if (kind == KIND_NONE || (d->loopback && kind != KIND_TCP)) {
@@ -115,6 +125,8 @@ int ts_dest_send(int fd, const struct sockaddr *sa, socklen_t len, int flags)
 	if (!ts_enabled() || !ts_dest_datagram(sa, len, &to))
 		return 0;
 	d = ts_route_decide(&to);
+	if (is_refused_unasked(&d))
+		return -d.err;
 	if (d.verdict == TS_PASS || (kind = kind_of(fd)) == KIND_NONE)
 		return 0;
 	if (kind == KIND_TCP)

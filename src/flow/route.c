@@ -225,10 +225,18 @@ static struct ts_decision decide_anew(const struct ts_addr *to)
 		d = decide_placeholder(to);
 	} else {
 		err = ask_newest(to, &k);
-		d = err == 0 ? decide_by_map(to, &k) : err == -ENOENT ? decide_without_map(to) : deny(to, EHOSTUNREACH, "the map is damaged");
+		/* What a damaged map would say of an address that is not Tailscale's is what no map says. */
+		if (err == 0)
+			d = decide_by_map(to, &k);
+		else if (err == -ENOENT || !ts_ip_is_tailscale(to->ip))
+			d = decide_without_map(to);
+		else
+			d = deny(to, EHOSTUNREACH, "the map is damaged");
 	}
 	if (d.verdict != TS_PASS && ts_route_is_proxy(to))
 		return (struct ts_decision){ .verdict = TS_PASS };
+	if (d.verdict == TS_CARRY && ts_sandboxed())
+		return deny(to, ENETUNREACH, "the program has sandboxed itself: carrying would take system calls of our own");
 	if (d.verdict == TS_CARRY && !has_proxy())
 		return deny(to, EHOSTUNREACH, "no proxy is known that could carry it");
 	return d;
