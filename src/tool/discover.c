@@ -141,7 +141,8 @@ static int use_configured(struct ts_map_settings *set, struct configured *c, int
 	for (int i = 0; i < n; i++) {
 		warn_of_stranger(&c[i].e, daemon);
 		c[i].result = is_local(&c[i].e) ? probe(&c[i].e, old) : ts_probe_far(&c[i].e);
-		good += c[i].result == TS_PROBE_OK;
+		/* One elsewhere may yet come: it stays, with a warning. */
+		good += c[i].result == TS_PROBE_OK || !is_local(&c[i].e);
 	}
 	for (int pass = 0; pass < 2; pass++)
 		for (int i = 0; i < n; i++)

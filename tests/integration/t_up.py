@@ -376,7 +376,7 @@ def logs(t):
     install(t)
     t.launcher("up").good()
     assert "a line for the log" in t.launcher("logs").good() and not t.launcher("logs", "-n", "0").good()
-    follow = t.spawn([t.build("tsproxy"), "logs", "-f", "-n0"], lambda: True)
+    follow = t.spawn([t.build("tsproxy"), "logs", "-f", "-n", "0"], lambda: True)
     assert follow.poll() is None
     t.launcher("down").good()
     t.file("bin/journalctl", '#!/bin/sh\necho "$@"\n', 0o755)

@@ -335,15 +335,6 @@ static int read_source(const struct ts_map_settings *set, const char **said)
 	return err;
 }
 
-/* A tailscale command in a PATH of its own. */
-static void make_command(const char *script)
-{
-	const char *path = unit_file("tailscale", script, strlen(script));
-
-	ck_assert_int_eq(chmod(path, 0755), 0);
-	setenv("PATH", unit_dir, 1);
-}
-
 START_TEST(choice_of_source)
 {
 	struct ts_map_settings set = { 0 };
@@ -352,19 +343,7 @@ START_TEST(choice_of_source)
 	setenv("PATH", unit_dir, 1);
 	ck_assert_int_eq(read_source(&set, &said), -ENOENT);
 	ck_assert(strstr(said, "no tailscaled found") && strstr(said, "--status"));
-	make_command("#!/bin/sh\n[ \"$1 $2\" = 'status --json' ] && echo '{\"BackendState\":\"Running\"}'\n");
-	ck_assert_int_eq(read_source(&set, &said), 0);
-	/* One that has no --json yet gives its table. */
-	make_command("#!/bin/sh\n[ $# = 1 ] || { echo 'flag provided but not defined'; exit 2; }\necho '100.64.0.1 a "
-		     "x@ linux -'\n");
-	ck_assert_int_eq(read_source(&set, &said), 0);
-	make_command("#!/bin/sh\necho 'failed to connect to local tailscaled' >&2\nexit 1\n");
-	ck_assert_int_eq(read_source(&set, &said), -ENOENT);
-	make_command("#!/bin/sh\necho '{\"BackendState\":'\n");
-	ck_assert_int_eq(read_source(&set, &said), -EBADMSG);
-	ck_assert(strstr(said, "the status from tailscale status is broken") != NULL);
 	/* What is named is the only source. */
-	make_command("#!/bin/sh\necho '{\"BackendState\":\"Running\"}'\n");
 	set.socket = (char *)unit_path("none.sock");
 	ck_assert_int_eq(read_source(&set, &said), -ENOENT);
 	ck_assert(strstr(said, "none.sock") != NULL);
@@ -393,29 +372,6 @@ START_TEST(usual_socket)
 }
 END_TEST
 
-START_TEST(command_that_hangs)
-{
-	struct ts_map_settings set = { 0 };
-	const char *said;
-
-	make_command("#!/bin/sh\nread x < /dev/zero\n");
-	ck_assert_int_eq(read_source(&set, &said), -ETIMEDOUT);
-	ck_assert(strstr(said, "does not come to an end") != NULL);
-}
-END_TEST
-
-START_TEST(command_without_our_object)
-{
-	struct ts_map_settings set = { 0 };
-	const char *said;
-
-	setenv("LD_PRELOAD", "libm.so.6", 1);
-	make_command("#!/bin/sh\n[ -z \"$LD_PRELOAD\" ] && echo '{\"BackendState\":\"Running\"}'\n");
-	ck_assert_int_eq(read_source(&set, &said), 0);
-	unsetenv("LD_PRELOAD");
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("tool_source");
@@ -435,7 +391,5 @@ int main(void)
 	tcase_add_test(t, standard_input);
 	tcase_add_test(t, choice_of_source);
 	tcase_add_test(t, usual_socket);
-	tcase_add_test(t, command_that_hangs);
-	tcase_add_test(t, command_without_our_object);
 	return unit_run(s);
 }
