@@ -268,6 +268,7 @@ static bool refresh(int64_t now, bool wait)
 {
 	int64_t due = __atomic_load_n(&next_try, __ATOMIC_ACQUIRE), next = (now + PAUSE_NS) & ~(int64_t)STATE_BITS;
 	enum claim whose;
+	bool none;
 
 	if (ts_sandboxed() || too_early(now, due) || ts_process() != TS_SELF ||
 	    !__atomic_compare_exchange_n(&next_try, &due, next | BEGINNING, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
@@ -276,9 +277,12 @@ static bool refresh(int64_t now, bool wait)
 		__atomic_store_n(&next_try, next, __ATOMIC_RELEASE);
 		return true;
 	}
+	none = ts_live_made() == 0;
 	whose = ts_live_is_foreign() ? CLAIM_NO : begin();
 	__atomic_store_n(&next_try, whose == CLAIM_NO ? next : next | RUNNING, __ATOMIC_RELEASE);
-	return wait && whose != CLAIM_NO && await();
+	if (whose == CLAIM_NO)
+		return none && ts_live_made() != 0;	/* another place had one */
+	return wait && await();
 }
 
 bool ts_live_refresh(bool wait)

@@ -268,4 +268,4 @@ def units(t):
         t.run([*make, f"{t.dir}/systemd/{name}.service"]).good()
         with open(f"{t.dir}/systemd/{name}.service") as f:
             assert f"ExecStart=/opt/ts/bin/{words}\n" in f.read()
-        assert f"{t.dir}/systemd/{name}.service" in listed and "/opt/ts/lib/systemd/user" in listed
+        assert f"{t.dir}/systemd/{name}.service" in listed and "/opt/ts/share/systemd/user" in listed
