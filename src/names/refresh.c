@@ -86,6 +86,22 @@ static bool is_held(int fd, off_t first, off_t count)
 	return lock_bytes(fd, F_OFD_GETLK, F_WRLCK, &l, first, count) == 0 && l.l_type != F_UNLCK;
 }
 
+/* By what became of the last refresh, which was begun at `begun`. */
+static enum claim whose_turn(int fd, int64_t now, int64_t begun)
+{
+	bool running = is_held(fd, TS_REFRESH_RUNNING, 1), failed;
+	char said = TS_REFRESH_BEGUN;
+
+	ts_sys(SYS_pread64, fd, &said, 1, 0);
+	failed = !running && said != TS_REFRESH_DONE && ts_live_made() < begun;
+	if (failed && ts_live_daemon_since(begun))
+		return CLAIM_OURS;
+	if (ts_live_within(now, begun, PAUSE_NS))
+		return CLAIM_OTHER;
+	/* One that still runs hangs, and has been waited for. */
+	return running || (failed && ts_live_within(now, begun, FAILED_NS)) ? CLAIM_NO : CLAIM_OURS;
+}
+
 /* Decides under the lock whose turn it is, and stamps the file where it is ours. */
 static enum claim claim(int fd)
 {
@@ -93,7 +109,8 @@ static enum claim claim(int fd)
 	struct flock l;
 	struct stat st;
 	int64_t now, begun;
-	char said = TS_REFRESH_BEGUN;
+	enum claim whose;
+	char said;
 
 	if (lock_bytes(fd, F_OFD_SETLK, F_WRLCK, &l, TS_REFRESH_BEGINNING, 1) == -EAGAIN)
 		return CLAIM_OTHER;
@@ -102,16 +119,9 @@ static enum claim claim(int fd)
 	/* Read under the lock: by a time from before it, a beginning meanwhile would lie in the future. */
 	now = ts_live_now();
 	begun = st.st_mtim.tv_sec * TS_NS_PER_S + st.st_mtim.tv_nsec;
-	if (st.st_size) {
-		if (ts_live_within(now, begun, PAUSE_NS))
-			return CLAIM_OTHER;
-		if (is_held(fd, TS_REFRESH_RUNNING, 1))
-			return CLAIM_NO;	/* it hangs, and has been waited for */
-		ts_sys(SYS_pread64, fd, &said, 1, 0);
-		if (said != TS_REFRESH_DONE && ts_live_within(now, begun, FAILED_NS) && ts_live_made() < begun &&
-		    !ts_live_daemon_since(begun))
-			return CLAIM_NO;
-	}
+	whose = st.st_size ? whose_turn(fd, now, begun) : CLAIM_OURS;
+	if (whose != CLAIM_OURS)
+		return whose;
 	said = TS_REFRESH_BEGUN;
 	if (ts_file_limit() >= 1)
 		ts_sys(SYS_pwrite64, fd, &said, 1, 0);
