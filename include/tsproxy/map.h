@@ -36,6 +36,7 @@
 #define TS_MAP_BLOCK 4096u
 #define TS_MAP_SUM_SUMS (TS_MAP_FILE_MAX / TS_MAP_BLOCK * 8 / TS_MAP_BLOCK)
 #define TS_MAP_NONE 0xffffffffu
+#define TS_MAP_DOMAINS_MAX 32
 #define TS_NAME_MAX 253		/* a DNS name without its trailing dot (RFC 1035, 2.3.4) */
 
 enum ts_map_state {
@@ -80,6 +81,7 @@ struct ts_map_header {
 	struct ts_map_section endpoints;/* struct ts_map_endpoint; in order of preference */
 	struct ts_map_section remotes;	/* struct ts_map_str: suffixes whose names the far side resolves */
 	struct ts_map_section dns_routes;/* struct ts_map_dns_route; longest suffix first, a suffix's servers together in order */
+	struct ts_map_section domains;	/* struct ts_map_str: whose names are or were a tailnet's of this machine; the latest first */
 	struct ts_map_section ranges;	/* struct ts_map_range; sorted by first, disjoint */
 	struct ts_map_section strings;	/* bytes; first those of the sections above and of the suffix */
 	struct ts_map_section nodes;	/* struct ts_map_node */
@@ -215,14 +217,21 @@ int ts_map_endpoint(const struct ts_map *m, unsigned i, struct ts_endpoint *out)
 int ts_map_dns_route(const struct ts_map *m, uint32_t i, struct ts_map_dns_route *out, char suffix[TS_NAME_MAX + 1]);
 /* The tailnet's MagicDNS suffix, NUL-terminated, "" where unknown. */
 void ts_map_suffix(const struct ts_map *m, char out[TS_NAME_MAX + 1]);
-/* True where `name` is this tailnet's suffix or ends with it and a dot before (any case, trailing dot allowed). */
-bool ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t len);
+/*
+ * The length of this tailnet's suffix, where `name` is that or lies under it (any case, trailing dot allowed), else 0. While the daemon is
+ * stopped or logged out it tells nothing of a tailnet: then the longest of all domains that are known counts.
+ */
+size_t ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t len);
 /* The length of the longest configured remote-name suffix that `name` is, or lies under; 0: none. */
 size_t ts_map_name_remote(const struct ts_map *m, const char *name, size_t len);
 /* Whether the daemon carries connections, as far as the map knows. */
+static inline bool ts_map_state_is_running(uint32_t state)
+{
+	return state != TS_STATE_STOPPED && state != TS_STATE_NEEDS_LOGIN;
+}
 static inline bool ts_map_is_running(const struct ts_map_header *h)
 {
-	return h->state != TS_STATE_STOPPED && h->state != TS_STATE_NEEDS_LOGIN;
+	return ts_map_state_is_running(h->state);
 }
 /* Strings for people (status): copies at most cap-1 bytes and ends them with a NUL. Returns the full length. */
 size_t ts_map_str(const struct ts_map *m, struct ts_map_str s, char *out, size_t cap);

@@ -26,7 +26,7 @@ int ts_live_find_name(const char *name, size_t len, struct ts_map_answer *out);
 int ts_live_find_addr(const uint8_t ip[16], struct ts_map_answer *out);
 int ts_live_find_range(const uint8_t ip[16], struct ts_map_range *out);
 int ts_live_endpoint(unsigned i, struct ts_endpoint *out);
-bool ts_live_name_under_suffix(const char *name, size_t len);	/* of the map that the last question met */
+size_t ts_live_name_under_suffix(const char *name, size_t len);	/* of the map that the last question met */
 size_t ts_live_name_remote(const char *name, size_t len);
 int ts_live_find_split(const char *name, size_t len, struct ts_split *out);
 /* The first own address of that family (AF_INET, AF_INET6). 1 or 0 or -ENOENT. */

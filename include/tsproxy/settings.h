@@ -29,6 +29,7 @@ struct ts_settings_note {
 struct ts_map_settings {
 	struct ts_settings_note *note; /* or null */
 	int64_t made_ns; /* CLOCK_REALTIME before the status was asked for; 0: now */
+	const struct ts_map *former; /* the map that this one replaces, whose domains go on being known; or null */
 	bool no_short_names;
 	bool exit_node;
 	bool have_short_names, have_exit_node; /* said by some source already: weaker ones no longer count */

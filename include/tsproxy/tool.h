@@ -241,6 +241,7 @@ bool ts_walk_name(const struct ts_map *m, uint32_t i, struct ts_map_name *out);
 bool ts_walk_range(const struct ts_map *m, uint32_t i, struct ts_map_range *out);
 bool ts_walk_dns_route(const struct ts_map *m, uint32_t i, struct ts_map_dns_route *out);
 bool ts_walk_remote(const struct ts_map *m, uint32_t i, struct ts_map_str *out);
+bool ts_walk_domain(const struct ts_map *m, uint32_t i, struct ts_map_str *out);
 /* "Running", "Stopped", "NeedsLogin", "unknown". */
 const char *ts_walk_state(uint32_t state);
 const char *ts_walk_range_kind(uint32_t kind);

@@ -84,7 +84,7 @@ static bool is_split(const char *name, size_t len, const struct ts_ask_how *how,
 		return false;
 	if ((shorts || !ts_name_is_short(name, len)) && ts_live_find_name(name, len, &node) == 1)
 		return false;
-	return !ts_live_name_under_suffix(name, len) || s->suffix_len > h.suffix.len;
+	return s->suffix_len > ts_live_name_under_suffix(name, len);
 }
 
 static enum ts_ask answer_split(const char *name, const struct ts_ask_how *how, const struct ts_split *s)

@@ -53,7 +53,7 @@ static const struct {
 } sections[] = {
 #define S(name, type, hash) { offsetof(struct ts_map_header, name), sizeof(type), hash }
 	S(endpoints, struct ts_map_endpoint, false), S(remotes, struct ts_map_str, false),
-	S(dns_routes, struct ts_map_dns_route, false), S(ranges, struct ts_map_range, false), S(strings, uint8_t, false),
+	S(dns_routes, struct ts_map_dns_route, false), S(domains, struct ts_map_str, false), S(ranges, struct ts_map_range, false), S(strings, uint8_t, false),
 	S(nodes, struct ts_map_node, false), S(addrs, struct ts_map_addr, false), S(addr_hash, uint32_t, true),
 	S(names, struct ts_map_name, false), S(name_hash, uint32_t, true), S(sums, uint64_t, false),
 #undef S

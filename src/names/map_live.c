@@ -357,12 +357,12 @@ int ts_live_endpoint(unsigned i, struct ts_endpoint *out)
 	return ret;
 }
 
-bool ts_live_name_under_suffix(const char *name, size_t len)
+size_t ts_live_name_under_suffix(const char *name, size_t len)
 {
 	struct view v;
-	bool ret;
+	size_t ret;
 
-	CONSISTENT(v, ret, false, ts_map_name_under_suffix(v.map, name, len));
+	CONSISTENT(v, ret, 0, ts_map_name_under_suffix(v.map, name, len));
 	return ret;
 }
 

@@ -330,23 +330,32 @@ int ts_map_dns_route(const struct ts_map *m, uint32_t i, struct ts_map_dns_route
 	       copy_str(m, out->suffix, suffix, TS_NAME_MAX + 1) ? 1 : -EBADMSG;
 }
 
-bool ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t len)
+/* The longest of the list that `name` is, or lies under. */
+static size_t under_any(const struct ts_map *m, struct ts_map_section list, const char *name, size_t len)
 {
+	char key[TS_NAME_MAX + 1];
+	size_t key_len = list.count ? fold(name, len, key) : 0, longest = 0;
 	struct ts_map_str s;
 
-	return GET(m, offsetof(struct ts_map_header, suffix), &s) && under(m, s, name, len);
+	for (uint32_t i = 0; key_len && element(m, list, i, &s, sizeof(s)); i++)
+		if (s.len > longest && under(m, s, key, key_len))
+			longest = s.len;
+	return longest;
+}
+
+size_t ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t len)
+{
+	struct ts_map_str s = { 0, 0 };
+	uint32_t state = TS_STATE_UNKNOWN;
+
+	GET(m, offsetof(struct ts_map_header, suffix), &s);
+	GET(m, offsetof(struct ts_map_header, state), &state);
+	if (under(m, s, name, len))
+		return s.len;
+	return ts_map_state_is_running(state) ? 0 : under_any(m, SECTION(m, domains), name, len);
 }
 
 size_t ts_map_name_remote(const struct ts_map *m, const char *name, size_t len)
 {
-	struct ts_map_section remotes = SECTION(m, remotes);
-	struct ts_map_str s;
-
-	char key[TS_NAME_MAX + 1];
-	size_t key_len = remotes.count ? fold(name, len, key) : 0, longest = 0;
-
-	for (uint32_t i = 0; key_len && element(m, remotes, i, &s, sizeof(s)); i++)
-		if (s.len > longest && under(m, s, key, key_len))
-			longest = s.len;
-	return longest;
+	return under_any(m, SECTION(m, remotes), name, len);
 }

@@ -173,6 +173,7 @@ static int layout(const struct ts_build *b, uint8_t **out, size_t *len)
 	h.endpoints = lay(&at, b->set->endpoint_count, sizeof(*b->endpoints));
 	h.remotes = lay(&at, b->set->remote_count, sizeof(*b->remotes));
 	h.dns_routes = lay(&at, b->dns_route_count, sizeof(*b->dns_routes));
+	h.domains = lay(&at, b->domain_count, sizeof(*b->domains));
 	h.ranges = lay(&at, b->ranges.out_count, sizeof(*b->ranges.out));
 	h.front_len = (uint32_t)(at + b->front_strings_len);
 	h.strings = lay(&at, b->strings_len, 1);
@@ -191,6 +192,7 @@ static int layout(const struct ts_build *b, uint8_t **out, size_t *len)
 	fill(file, h.endpoints, b->endpoints, sizeof(*b->endpoints));
 	fill(file, h.remotes, b->remotes, sizeof(*b->remotes));
 	fill(file, h.dns_routes, b->dns_routes, sizeof(*b->dns_routes));
+	fill(file, h.domains, b->domains, sizeof(*b->domains));
 	fill(file, h.ranges, b->ranges.out, sizeof(*b->ranges.out));
 	fill(file, h.strings, b->strings, 1);
 	fill(file, h.nodes, b->nodes, sizeof(*b->nodes));
@@ -234,6 +236,8 @@ int ts_map_build(const struct ts_tailnet *tn, const struct ts_map_settings *set,
 	add_endpoints(&b);
 	if (!b.err)
 		b.err = ts_build_add_dns_routes(&b);
+	if (!b.err)
+		ts_build_add_domains(&b);
 	b.front_strings_len = b.strings_len;
 	for (size_t i = 0; i < tn->node_count && !b.err; i++)
 		ts_build_add_node(&b, &tn->nodes[i]);

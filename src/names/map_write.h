@@ -49,6 +49,8 @@ struct ts_build {
 	struct ts_map_str *remotes;
 	struct ts_map_dns_route *dns_routes;
 	size_t dns_route_count;
+	struct ts_map_str domains[TS_MAP_DOMAINS_MAX];
+	size_t domain_count;
 	struct ts_ranges ranges;
 	uint32_t node_count, addr_count, addr_cap, name_count;
 	uint32_t node_flags;	/* of all nodes together */
@@ -74,5 +76,6 @@ size_t ts_build_normalise(struct ts_slice in, char out[TS_NAME_MAX + 1]);
 void ts_build_add_node(struct ts_build *b, const struct ts_status_node *n);
 void ts_build_add_records(struct ts_build *b);
 int ts_build_add_dns_routes(struct ts_build *b); /* 0 or -ENOMEM */
+void ts_build_add_domains(struct ts_build *b);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The routes of split DNS, longest suffix first. A suffix that the settings name is theirs, whatever the tailnet says of it: whoever
+ * The routes of split DNS, longest suffix first, and the domains that are a tailnet's own. A suffix that the settings name is theirs, whatever the tailnet says of it: whoever
  * configures this machine knows better.
  */
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "map_write.h"
+#include "tsproxy/split.h"
 
 static struct ts_map_str put_suffix(struct ts_build *b, const char *s, char name[TS_NAME_MAX + 1], size_t *len)
 {
@@ -84,4 +85,52 @@ int ts_build_add_dns_routes(struct ts_build *b)
 		add_tailnets(b, &b->tn->dns_routes[i]);
 	sort(b);
 	return b->err;
+}
+
+/* Reverse names belong to addresses, which say themselves whose they are (withheld.c). */
+static bool is_reverse(const char *name, size_t len)
+{
+	static const char arpa[] = ".arpa";
+
+	return len >= sizeof(arpa) - 1 && memcmp(name + len - (sizeof(arpa) - 1), arpa, sizeof(arpa) - 1) == 0;
+}
+
+static bool is_domain(const struct ts_build *b, const char *name, size_t len)
+{
+	for (size_t i = 0; i < b->domain_count; i++)
+		if (b->domains[i].len == len && memcmp(b->strings + b->domains[i].off, name, len) == 0)
+			return true;
+	return false;
+}
+
+static void add_domain(struct ts_build *b, struct ts_slice domain)
+{
+	char name[TS_NAME_MAX + 1];
+	size_t len = ts_build_normalise(domain, name);
+
+	if (len && b->domain_count < TS_MAP_DOMAINS_MAX && !is_reverse(name, len) && !is_settings(b, name, len) && !is_domain(b, name, len))
+		b->domains[b->domain_count++] = ts_build_put_str(b, name, len);
+}
+
+/*
+ * A daemon that is stopped or logged out names none of them, and then these names must not be asked for elsewhere. So they are kept from
+ * map to map, this tailnet's first; tailnets that are used by turns do not drive each other out.
+ */
+void ts_build_add_domains(struct ts_build *b)
+{
+	struct ts_map_section old = b->set->former ? ts_map_header(b->set->former).domains : (struct ts_map_section){ 0, 0 };
+	char name[TS_NAME_MAX + 1];
+	struct ts_map_str s;
+
+	add_domain(b, (struct ts_slice){ b->suffix, b->suffix_len });
+	for (size_t i = 0; i < b->tn->dns_route_count; i++)
+		add_domain(b, (struct ts_slice){ b->tn->dns_routes[i].suffix, strlen(b->tn->dns_routes[i].suffix) });
+	for (uint32_t i = 0; i < old.count; i++) {
+		memcpy(&s, b->set->former->base + old.off + i * sizeof(s), sizeof(s));
+		add_domain(b, (struct ts_slice){ name, ts_map_str(b->set->former, s, name, sizeof(name)) });
+	}
+	/* Single names; there may be many. */
+	for (size_t i = 0; i < b->tn->record_count; i++)
+		if (!ts_name_under(b->tn->records[i].name.p, b->tn->records[i].name.len, b->suffix, b->suffix_len))
+			add_domain(b, b->tn->records[i].name);
 }

@@ -37,7 +37,7 @@ static bool is_withheld_by(const struct ts_map_header *h, const char *name, bool
 	if (h->flags & TS_MAP_TUN)
 		return false;
 	if (domain)
-		return !ts_map_is_running(h) && h->suffix.len == 0;
+		return !ts_map_is_running(h) && h->suffix.len == 0 && h->domains.count == 0;
 	if (!four || !ts_map_is_running(h))
 		return true;
 	return ts_dns_reverse(name, ip) &&

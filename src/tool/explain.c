@@ -132,7 +132,7 @@ static bool explain_split(const struct ts_conf *conf, const struct ts_map *m, co
 
 	if (h.flags & TS_MAP_TUN || !ts_split_find_in(conf->dns_route, m, name, len, &e->split) ||
 	    ts_map_name_remote(m, name, len) >= e->split.suffix_len ||
-	    (ts_map_name_under_suffix(m, name, len) && e->split.suffix_len <= h.suffix.len))
+	    e->split.suffix_len <= ts_map_name_under_suffix(m, name, len))
 		return false;
 	e->why = e->split.flags & TS_DNS_ROUTE_NO_SERVER ? TS_WHY_NO_SUCH_NAME : TS_WHY_SPLIT;
 	e->ours = true;

@@ -124,6 +124,8 @@ void ts_print_map(const struct ts_map *m, const char *path)
 		       e.flags & TS_PROXY_UDP ? " udp" : "", e.flags & TS_PROXY_CONFIGURED ? " configured" : "");
 	for (uint32_t i = 0; ts_walk_remote(m, i, &s); i++)
 		printf("remote   %s\n", ts_walk_text(m, s, text, sizeof(text)));
+	for (uint32_t i = 0; ts_walk_domain(m, i, &s); i++)
+		printf("domain   %s\n", ts_walk_text(m, s, text, sizeof(text)));
 	print_dns_routes(m);
 	print_ranges(m);
 	print_nodes(m);

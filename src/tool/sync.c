@@ -206,6 +206,7 @@ static int make(const struct ts_conf *conf, struct ts_map_settings *set, const s
 
 	/* The map is as old as what was asked: a status file changed while we work makes it an old one. */
 	set->made_ns = now_ns(CLOCK_REALTIME);
+	set->former = old->base ? old : NULL;
 	err = ts_source_read(set, &tn);
 	if (err == -ENOENT && ts_settings_proxy_alone(set)) {
 		if (old->base && ts_map_header(old).nodes.count)

@@ -50,6 +50,11 @@ bool ts_walk_dns_route(const struct ts_map *m, uint32_t i, struct ts_map_dns_rou
 	return element(m, ts_map_header(m).dns_routes, i, out, sizeof(*out));
 }
 
+bool ts_walk_domain(const struct ts_map *m, uint32_t i, struct ts_map_str *out)
+{
+	return element(m, ts_map_header(m).domains, i, out, sizeof(*out));
+}
+
 const char *ts_walk_state(uint32_t state)
 {
 	static const char *const names[] = { "unknown", "running", "stopped", "logged out" };

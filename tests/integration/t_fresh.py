@@ -270,3 +270,39 @@ def units(t):
         with open(f"{t.dir}/systemd/{name}.service") as f:
             assert f"ExecStart=/opt/ts/bin/{words}\n" in f.read()
         assert f"{t.dir}/systemd/{name}.service" in listed and "/opt/ts/share/systemd/user" in listed
+
+
+@test("logged out: what were the tailnet's names exist nowhere, and are asked of nobody, until the daemon is back; two tailnets by turns")
+def logged_out(t):
+    t.tailnet("--suffix", "a.ts.net", "--node", "me,100.64.0.1,self", "--node", "db,100.64.0.2", "--dns-route", "corp.example=10.0.0.53",
+              "--extra", "wiki.intern.example=100.64.0.9")
+    asked = t.dns({"www.example.com": "192.0.2.1", "db.a.ts.net": "192.0.2.66", "x.corp.example": "192.0.2.67",
+                   "wiki.intern.example": "192.0.2.68", "db.b.ts.net": "192.0.2.69", "node.public.ts.net": "192.0.2.2"})
+    names = ["db.a.ts.net", "none.a.ts.net", "x.corp.example", "wiki.intern.example"]
+    watch(t)
+    follower = Follower(t)
+
+    def gone():
+        asked.clear()
+        return all(follower.ask(name) == "-" for name in names) and not asked
+
+    def withheld(state):
+        # One that is only stopped still lists its nodes.
+        return gone() if state != "Stopped" else not any(follower.ask(name).startswith("192.") for name in names) and not asked
+    assert follower.ask("db.a.ts.net") == "100.64.0.2" and follower.ask("wiki.intern.example") == "100.64.0.9"
+    for state in "NeedsLogin", "Stopped", "NoState":
+        change(t, "state", state)
+        asked.clear()
+        until(lambda state=state: withheld(state), f"the end of the names when {state}", 5)
+        # To a program that starts then, too, and all others are what they are.
+        assert t.tsproxy("getent", "hosts", "none.a.ts.net").status == 2 and not asked, asked
+        assert follower.ask("www.example.com") == "192.0.2.1" and follower.ask("node.public.ts.net") == "192.0.2.2"
+        change(t, "state", "Running")
+        until(lambda: follower.ask("db.a.ts.net") == "100.64.0.2", "the node again", 5)
+    # As another tailnet the first one's names are public DNS's, if it has them; logged out, nobody's again.
+    change(t, "suffix", "b.ts.net")
+    until(lambda: follower.ask("db.b.ts.net") == "100.64.0.2", "the other tailnet", 5)
+    assert follower.ask("db.a.ts.net") == "192.0.2.66"
+    change(t, "state", "NeedsLogin")
+    names.append("db.b.ts.net")
+    until(gone, "the end of both tailnets' names", 5)

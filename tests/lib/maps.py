@@ -6,7 +6,7 @@ import struct
 
 FOLDER = "/run/tsproxy"     # root's
 MAP = f"{FOLDER}/default.map"
-HEADER_LEN, DATA_LEN, MADE, STRINGS = 12, 16, 48, 96     # where the header has them
+HEADER_LEN, MADE = 12, 48     # where the header has them
 WORD = (1 << 64) - 1
 
 

@@ -83,6 +83,13 @@ def down(w):
         assert tsproxy(w, "true").returncode == 0
 
 
+def nobodys(w):
+    """A name of the tailnet that was does not exist, and that is known without asking anybody."""
+    for name in f"{NODE1}.{SUFFIX}", f"none.{SUFFIX}":
+        done = tsproxy(w, "getent", "hosts", name, env={"TSPROXY_LOG": "debug"})
+        assert done.returncode == 2 and f"{name}: no such node" in done.stderr, done
+
+
 @check("daemon: logged out is unreachable as well, and says what to do")
 def logged_out(w):
     def logout():
@@ -96,6 +103,7 @@ def logged_out(w):
         honest(w.run("tsproxy", "sync"), "logged out", "log in", "login")
         seen = client(w, "connect", w.ip4, str(PORTS["echo"]))
         assert seen["errno"] == "ENETUNREACH", seen
+        nobodys(w)
 
 
 @check("daemon: no daemon at all is one line, the command runs, and its connects fail")

@@ -12,9 +12,9 @@
 #define LARGE 700	/* some 130 KiB: what programs copy as a large map */
 
 /* What older and newer programs agree on. */
-_Static_assert(sizeof(struct ts_map_header) == 288 && offsetof(struct ts_map_header, suffix) == 56 &&
-	       offsetof(struct ts_map_header, endpoints) == 64 && offsetof(struct ts_map_header, sums) == 144 &&
-	       offsetof(struct ts_map_header, checksum) == 280, "the header's layout is TS_MAP_VERSION's");
+_Static_assert(sizeof(struct ts_map_header) == 296 && offsetof(struct ts_map_header, suffix) == 56 &&
+	       offsetof(struct ts_map_header, endpoints) == 64 && offsetof(struct ts_map_header, sums) == 152 &&
+	       offsetof(struct ts_map_header, checksum) == 288, "the header's layout is TS_MAP_VERSION's");
 _Static_assert(sizeof(struct ts_map_node) == 40 && sizeof(struct ts_map_addr) == 20 && sizeof(struct ts_map_name) == 32 &&
 	       sizeof(struct ts_map_range) == 40 && sizeof(struct ts_map_endpoint) == 20 && sizeof(struct ts_map_dns_route) == 28,
 	       "the elements' layout is TS_MAP_VERSION's");

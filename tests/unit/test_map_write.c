@@ -433,6 +433,85 @@ START_TEST(settings_in_the_map)
 }
 END_TEST
 
+/* The map that follows `old` when the daemon says `status`; its DNS has `route` as a domain of its own, if any. `old` is gone then. */
+static struct ts_map next(struct ts_map old, const char *status, const char *route)
+{
+	struct ts_map_settings set = { .former = old.base ? &old : NULL };
+	char why[TS_STATUS_WHY_MAX] = "", dns[600];
+	struct ts_tailnet tn;
+	uint8_t *data = NULL;
+	struct ts_map m;
+
+	ck_assert_msg(ts_status_parse(status, strlen(status), &tn, why) == 0, "%s", why);
+	snprintf(dns, sizeof(dns), "{\"Routes\":{%s}}", route);
+	ck_assert_int_eq(ts_status_parse_dns(dns, strlen(dns), &tn), 0);
+	ck_assert_int_eq(ts_map_build(&tn, &set, &data, &m.len), 0);
+	ts_tailnet_free(&tn);
+	m.base = data;
+	m.proof = NULL;
+	ck_assert_int_eq(ts_map_check(&m), 0);
+	free((void *)old.base);
+	return m;
+}
+
+static bool is_own(const struct ts_map *m, const char *name)
+{
+	return ts_map_name_under_suffix(m, name, strlen(name)) != 0;
+}
+
+#define RUNNING(suffix) "{\"BackendState\":\"Running\",\"MagicDNSSuffix\":\"" suffix "\",\"ExtraRecords\":" \
+	"[{\"Name\":\"wiki." suffix ".example\",\"Value\":\"10.1.2.3\"},{\"Name\":\"db." suffix "\",\"Value\":\"10.1.2.4\"}]}"
+#define LOGGED_OUT "{\"BackendState\":\"NeedsLogin\"}"
+#define STOPPED "{\"BackendState\":\"Stopped\"}"
+
+START_TEST(domains_outlive_the_login)
+{
+	static const char *const own_a[] = { "a.ts.net", "x.A.ts.net.", "y.x.a.ts.net", "wiki.a.ts.net.example", "corp.example", "n.Corp.Example." };
+	static const char *const others[] = { "ts.net", "xa.ts.net", "example", "a.ts.net.example", "10.in-addr.arpa", "1.10.in-addr.arpa", "" };
+	static const char route_a[] = "\"corp.example.\":[{\"Addr\":\"10.0.0.53\"}],\"10.in-addr.arpa.\":[{\"Addr\":\"10.0.0.53\"}]";
+	struct ts_map m = next((struct ts_map){ NULL, 0, NULL }, RUNNING("a.ts.net"), route_a);
+
+	ck_assert(is_own(&m, "x.a.ts.net") && !is_own(&m, "n.corp.example") && !is_own(&m, "wiki.a.ts.net.example"));
+	for (int round = 0; round < 3; round++) {
+		m = next(m, round == 1 ? STOPPED : LOGGED_OUT, "");
+		for (size_t i = 0; i < sizeof(own_a) / sizeof(*own_a); i++)
+			ck_assert_msg(is_own(&m, own_a[i]), "%s is forgotten", own_a[i]);
+		for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+			ck_assert_msg(!is_own(&m, others[i]), "%s is none", others[i]);
+	}
+	/* Another tailnet's map is its own; while that is logged out both are withheld. By turns they stay as many as they are. */
+	for (int round = 0; round < 40; round++) {
+		m = next(m, RUNNING("b.ts.net"), "");
+		ck_assert(is_own(&m, "x.b.ts.net") && !is_own(&m, "x.a.ts.net") && !is_own(&m, "corp.example"));
+		m = next(m, LOGGED_OUT, "");
+		ck_assert(is_own(&m, "x.a.ts.net") && is_own(&m, "x.b.ts.net") && is_own(&m, "corp.example"));
+		m = next(m, RUNNING("a.ts.net"), route_a);
+		ck_assert(!is_own(&m, "x.b.ts.net"));
+	}
+	ck_assert_uint_eq(ts_map_header(&m).domains.count, 5);
+	drop(&m);
+}
+END_TEST
+
+START_TEST(the_latest_domains_are_kept)
+{
+	struct ts_map m = { NULL, 0, NULL };
+	char status[200], name[40];
+
+	for (int i = 0; i < 2 * TS_MAP_DOMAINS_MAX; i++) {
+		snprintf(status, sizeof(status), "{\"BackendState\":\"Running\",\"MagicDNSSuffix\":\"t%d.ts.net\"}", i);
+		m = next(m, status, "");
+	}
+	m = next(m, LOGGED_OUT, "");
+	ck_assert_uint_eq(ts_map_header(&m).domains.count, TS_MAP_DOMAINS_MAX);
+	for (int i = 0; i < 2 * TS_MAP_DOMAINS_MAX; i++) {
+		snprintf(name, sizeof(name), "x.t%d.ts.net", i);
+		ck_assert_msg(is_own(&m, name) == (i >= TS_MAP_DOMAINS_MAX), "%s", name);
+	}
+	drop(&m);
+}
+END_TEST
+
 /* A status of `n` nodes with two addresses each. */
 static char *many(unsigned n)
 {
@@ -617,6 +696,8 @@ int main(void)
 	tcase_add_test(t, routes);
 	tcase_add_test(t, routes_that_are_not_taken);
 	tcase_add_test(t, settings_in_the_map);
+	tcase_add_test(t, domains_outlive_the_login);
+	tcase_add_test(t, the_latest_domains_are_kept);
 	tcase_add_test(t, a_hundred_thousand_nodes);
 	tcase_add_test(t, too_many_nodes);
 	suite_add_tcase(s, f);
