@@ -5,7 +5,7 @@
 
 # A test named in ENGINE is linked with the engine itself, tests/unit/engine.h.
 
-ENGINE := flow_threads names_threads
+ENGINE := flow_faults flow_threads names_threads
 ENGINE_SRC := $(filter-out src/sys/mem.c src/hook/load% src/hook/syscall%,$(OBJECT_SRC))
 ENGINE_O := $(patsubst src/%.c,$(B)/engine/%.o,$(ENGINE_SRC))
 

@@ -27,7 +27,7 @@ struct ts_flow;
 
 /* The flow may be in others' hands from here on. Before its connect leaves, and after every step of its own: ts_cross_store. */
 void ts_cross_publish(struct ts_flow *f, int fd);
-void ts_cross_store(const struct ts_flow *f, int fd);
+void ts_cross_store(struct ts_flow *f, int fd);
 /* The connect was taken back. */
 void ts_cross_void(const struct ts_flow *f, int fd);
 
@@ -38,7 +38,7 @@ enum ts_turn {
 };
 /* With the flow's lock: asks for the turn to advance a flow that has crossed. Any other has it already. */
 enum ts_turn ts_cross_enter(struct ts_flow *f, int fd);
-void ts_cross_leave(const struct ts_flow *f, int fd);
+void ts_cross_leave(struct ts_flow *f, int fd);
 /* True where the socket has an error to tell. */
 bool ts_cross_has_error(int fd);
 

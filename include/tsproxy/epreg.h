@@ -35,8 +35,11 @@ int ts_epreg_ctl_pending(int epfd, int op, int fd, const struct epoll_event *ev,
 /* The same where the kernel has done it already, and knows no tag yet. */
 void ts_epreg_done(int epfd, int op, int fd, const struct epoll_event *ev, uint32_t wake);
 
-/* Turns every registration of `fd` into a tag that fires on `wake`: before its connect leaves, and when what it waits for changes. */
-void ts_epreg_tag(int fd, uint32_t wake);
+/*
+ * Turns every registration of `fd` into a tag that fires on `wake`: before its connect leaves, and when what it waits for changes. 0, or
+ * -errno where the kernel refuses one, which stays as it was.
+ */
+int ts_epreg_tag(int fd, uint32_t wake);
 /* Puts the program's own registrations of `fd` back. They stay known. */
 void ts_epreg_untag(int fd);
 /* The same where another process ended the flow: what it put back already, and may have been told of since, is left alone. */
@@ -61,14 +64,14 @@ void ts_epreg_adopt(int epfd, int fd, const struct epoll_event *ev);
 /*
  * For a descriptor that is not tracked (it has aliases, or came through exec, SCM_RIGHTS or a raw system call): finds the other
  * numbers of its socket, each handed to `alias`, and reads the registrations of all from /proc/self/fdinfo, in every epoll set of
- * this process. Costs a walk over all descriptors. (epdiscover.c)
+ * this process. Costs a walk over all descriptors. 0, or -errno where it could not be made to its end. (epdiscover.c)
  */
-void ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg);
+int ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg);
 /*
  * Calls `each` for every descriptor of this process whose link in /proc/self/fd begins with `kind`. Needs no lock, writes
- * nothing. (epdiscover.c)
+ * nothing. 0, or -errno where that cannot be read. (epdiscover.c)
  */
-void ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg);
+int ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg);
 /* Every registration in every epoll set of this process, as the kernel has it. (epdiscover.c) */
 void ts_epreg_each(void (*each)(int epfd, int fd, void *arg), void *arg);
 /* Whether another thread of this process sleeps in a call that is `wanted`; false where that is not to be had. (epdiscover.c) */

@@ -19,7 +19,7 @@
 #include "tsproxy/handshake.h"
 #include "tsproxy/route.h"
 
-#define TS_FD_MAX (1 << 20)	/* Linux' default nr_open; a connect on a higher one is EAGAIN */
+#define TS_FD_MAX (1 << 20)	/* Linux' default nr_open; a connect on a higher one is ENOBUFS */
 #define TS_FLOWS_MAX 65536	/* flows under way at once, over all processes of a fork family */
 
 enum ts_fd_flag {
@@ -57,7 +57,7 @@ enum ts_flow_state {
 	TS_FLOW_STARTING,	/* a thread (`reader_tid`) is in the kernel's connect to the proxy */
 	TS_FLOW_CONNECTING,	/* the kernel's connect to the proxy is itself in progress (its backlog is full, or it is on another host) */
 	TS_FLOW_HANDSHAKE,	/* `hs` says where */
-	TS_FLOW_FAILED,		/* the kernel says ECONNREFUSED where `err` is meant; until it was told once */
+	TS_FLOW_FAILED,		/* the kernel says ECONNREFUSED where `err` is meant, or nothing (`unsaid`); until it was told once */
 };
 
 struct ts_flow {
@@ -79,6 +79,7 @@ struct ts_flow {
 	bool unreported;	/* a blocking connect was interrupted: a later one reports the success once */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
 	bool offline;
+	bool unsaid;		/* the kernel could not be made to report the failure */
 	uint16_t local_port;	/* the program chose it; 0: the kernel did */
 	struct ts_addr proxy;
 	struct ts_handshake hs;
@@ -124,7 +125,10 @@ struct ts_flow *ts_flow_of(int fd);
 void ts_flow_found_alias(int fd, void *flow);
 /* The flow of this process whose socket has this cookie, or null. Writes nothing: a vfork child may ask, without the lock. */
 struct ts_flow *ts_flow_with_cookie(uint64_t cookie);
+/* SO_COOKIE: the socket, whatever its number. 0 where the kernel does not say. */
 uint64_t ts_socket_cookie(int fd);
+/* Whether `fd` is the socket that had this cookie. In doubt, where the kernel does not say and there is a socket, it is. */
+bool ts_socket_is(int fd, uint64_t cookie);
 /* Marks a descriptor TS_FD_SUSPECT that has no flow; no other mark stays. Needs no lock. */
 void ts_flow_suspect(int fd);
 /* The next descriptor of the flow that `fd` belongs to: iterate from ts_flow_first until -1. */

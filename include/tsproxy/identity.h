@@ -22,11 +22,14 @@ struct ts_identity {
 
 /* Writes it into a connected socket. 0 or -errno. */
 int ts_identity_write(int fd, const struct ts_identity *id);
-/* True where the socket is a carried connection: its kernel peer is a proxy of ours, and it holds an identity for this connection. */
-bool ts_identity_read(int fd, struct ts_identity *id);
+/*
+ * 1 where the socket is a carried connection: its kernel peer is a proxy of ours, and it holds an identity for this connection. 0 where it
+ * is none. -errno: the kernel did not say.
+ */
+int ts_identity_read(int fd, struct ts_identity *id);
 /* True where the socket's last connection was ours and failed, and nothing was made of the socket since. */
 bool ts_identity_read_failed(int fd, struct ts_identity *id);
-/* True where either is, or it is bound to an own address, or was connected until both sides ended it. */
-bool ts_identity_read_any(int fd, struct ts_identity *id);
+/* 1 where either is, or it is bound to an own address, or was connected until both sides ended it; 0; -errno. */
+int ts_identity_read_any(int fd, struct ts_identity *id);
 
 #endif

@@ -21,8 +21,8 @@
 
 /* 0 or -errno. */
 int ts_note_write(int fd, const uint8_t note[TS_NOTE_SIZE]);
-/* False where there is none. */
-bool ts_note_read(int fd, uint8_t note[TS_NOTE_SIZE]);
+/* 1; 0 there is none; -errno: the kernel did not say. */
+int ts_note_read(int fd, uint8_t note[TS_NOTE_SIZE]);
 /* Where it lies; a program that asks for the one or the other has none of its own there. */
 bool ts_note_is_key(int fd);
 bool ts_note_is_filter(int fd);

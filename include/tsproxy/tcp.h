@@ -45,7 +45,7 @@ enum ts_tcp_status ts_tcp_check_wake(int fd, short *wake, bool *forked);
  * `option`: SO_RCVTIMEO or SO_SNDTIMEO, the time-out that rules the call.
  */
 int ts_tcp_settle(int fd, int flags, int option);
-/* The error the program is to see where the kernel said `err` on a socket of ours. Tells it once. Positive errnos. */
+/* The error the program is to see where the kernel said `err`, or as SO_ERROR 0, on a socket of ours. Tells it once. Positive errnos. */
 int ts_tcp_error(int fd, int err);
 
 /* Who a pending flow will be with. False where `fd` has none. */

@@ -57,7 +57,8 @@ static uint32_t get_be32(struct ts_rd *r)
 	return high << 16 | ts_rd_be16(r);
 }
 
-static void write_record(const struct ts_flow *f, int fd, uint16_t kernel_port)
+/* False where the kernel does not take it: the state is in this process alone then. */
+static bool write_record(const struct ts_flow *f, int fd, uint16_t kernel_port)
 {
 	const struct ts_handshake *hs = &f->hs;
 	bool connecting = f->state == TS_FLOW_STARTING || f->state == TS_FLOW_CONNECTING;
@@ -76,19 +77,21 @@ static void write_record(const struct ts_flow *f, int fd, uint16_t kernel_port)
 	ts_wr_be16(&w, f->local_port);
 	put_be32(&w, (uint32_t)f->lowat);
 	ts_wr_bytes(&w, hs->target.ip, 16);
-	ts_note_write(fd, bytes);
+	return ts_note_write(fd, bytes) == 0;
 }
 
-static bool read_record(int fd, struct record *out)
+/* 1, 0 or -errno. */
+static int read_record(int fd, struct record *out)
 {
 	uint8_t bytes[SIZE];
 	struct ts_rd r;
+	int has = ts_note_read(fd, bytes);
 
-	if (!ts_note_read(fd, bytes))
-		return false;
+	if (has <= 0)
+		return has;
 	r = ts_rd_over(bytes, SIZE);
 	if (ts_rd_be16(&r) != MAGIC)
-		return false;
+		return 0;
 	out->flags = ts_rd_u8(&r);
 	out->hs = ts_rd_u8(&r);
 	out->kernel_port = ts_rd_be16(&r);
@@ -100,24 +103,30 @@ static bool read_record(int fd, struct record *out)
 	return (out->hs & HS_STATE) < TS_HS_DONE;
 }
 
-/* The record of the connection that the socket is in. */
-static bool read_valid(int fd, struct record *out)
+/* The record of the connection that the socket is in: 1, 0, or -errno where the kernel does not say. */
+static int read_valid(int fd, struct record *out)
 {
+	int has = read_record(fd, out), state;
 	struct ts_addr kernel;
 
-	return read_record(fd, out) && out->kernel_port && ts_sock_name(fd, SYS_getsockname, &kernel) &&
-	       kernel.port == out->kernel_port && (ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) != TCP_CLOSE;
+	if (has <= 0 || !out->kernel_port)
+		return has < 0 ? has : 0;
+	state = ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff;
+	if (!state || !ts_sock_name(fd, SYS_getsockname, &kernel))
+		return -ENOBUFS;
+	return kernel.port == out->kernel_port && state != TCP_CLOSE;
 }
 
-void ts_cross_store(const struct ts_flow *f, int fd)
+void ts_cross_store(struct ts_flow *f, int fd)
 {
 	struct ts_addr kernel = { .port = 0 };
 
 	if (!f->crossed)
 		return;
-	if (f->state != TS_FLOW_STARTING || f->hs.state != TS_HS_START)
-		ts_sock_name(fd, SYS_getsockname, &kernel);
-	write_record(f, fd, kernel.port);
+	if ((f->state != TS_FLOW_STARTING || f->hs.state != TS_HS_START) && !ts_sock_name(fd, SYS_getsockname, &kernel))
+		f->crossed = false;
+	else
+		f->crossed = write_record(f, fd, kernel.port);
 }
 
 void ts_cross_void(const struct ts_flow *f, int fd)
@@ -140,10 +149,8 @@ static bool publish_locked(struct ts_flow *f, int fd)
 		f->crossed = true;
 		return true;
 	}
-	f->crossed = true;
-	ts_sock_name(fd, SYS_getsockname, &kernel);
-	write_record(f, fd, kernel.port);
-	return true;
+	f->crossed = ts_sock_name(fd, SYS_getsockname, &kernel) && write_record(f, fd, kernel.port);
+	return f->crossed;
 }
 
 void ts_cross_publish(struct ts_flow *f, int fd)
@@ -197,17 +204,20 @@ enum ts_turn ts_cross_enter(struct ts_flow *f, int fd)
 {
 	struct ts_identity id;
 	struct record r;
-	int err;
+	int has;
 
 	if (!f->crossed)
 		return TS_TURN_MINE;
-	err = lock_socket(fd, F_WRLCK);
-	if (err == -EAGAIN || err == -EACCES)
+	has = lock_socket(fd, F_WRLCK);
+	if (has == -EAGAIN || has == -EACCES)
 		return TS_TURN_TAKEN;
-	if (read_valid(fd, &r)) {
+	if (f->hs.state == TS_HS_FAILED)
+		return TS_TURN_MINE;	/* decided by this process, which has yet to end it */
+	has = read_valid(fd, &r);
+	if (has == 1)
 		load(f, fd, &r);
-		return TS_TURN_MINE;
-	}
+	if (has)
+		return TS_TURN_MINE;	/* where the kernel does not say, by what this process knows */
 	/* About to leave, by a thread of this process or of one that shares the flow. */
 	if (f->state == TS_FLOW_STARTING && f->hs.state == TS_HS_START)
 		return TS_TURN_MINE;
@@ -220,7 +230,7 @@ enum ts_turn ts_cross_enter(struct ts_flow *f, int fd)
 	return TS_TURN_OVER;
 }
 
-void ts_cross_leave(const struct ts_flow *f, int fd)
+void ts_cross_leave(struct ts_flow *f, int fd)
 {
 	if (!f->crossed)
 		return;
@@ -256,7 +266,7 @@ static bool adopt(int fd)
 	struct ts_flow *f = ts_flow_with_cookie(ts_socket_cookie(fd));
 	struct ts_identity id = { .failed = 0 };
 	struct record r;
-	bool pending = read_valid(fd, &r);
+	bool pending = read_valid(fd, &r) == 1;
 
 	if (!pending && !(ts_identity_read_failed(fd, &id) && id.failed != ECONNREFUSED && ts_cross_has_error(fd)))
 		return false;
@@ -293,7 +303,7 @@ bool ts_cross_resolve(int fd)
 	if (adopt(fd))
 		return true;
 	/* Not connected yet, or by another process about to be: the next call looks again. */
-	if (state == TCP_CLOSE || (read_record(fd, &r) && !r.kernel_port))
+	if (state == TCP_CLOSE || (read_record(fd, &r) == 1 && !r.kernel_port))
 		return false;
 	ts_flow_drop_alias(fd);
 	if (ts_identity_read_any(fd, &id))

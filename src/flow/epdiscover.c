@@ -74,7 +74,8 @@ static bool parse_line(const char *line, struct registration *out)
 	return true;
 }
 
-static void read_set(int epfd, void (*each)(const struct registration *r, void *arg), void *arg)
+/* 0, or -errno where it cannot be read. */
+static int read_set(int epfd, void (*each)(const struct registration *r, void *arg), void *arg)
 {
 	char path[64], buf[1024];
 	struct ts_wr w = ts_wr_over(path, sizeof(path));
@@ -87,7 +88,7 @@ static void read_set(int epfd, void (*each)(const struct registration *r, void *
 	ts_wr_end(&w);
 	file = ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
-		return;
+		return (int)file;
 	while ((n = ts_sys(SYS_read, file, buf + have, sizeof(buf) - 1 - have)) > 0) {
 		char *line = buf, *end;
 
@@ -104,6 +105,7 @@ static void read_set(int epfd, void (*each)(const struct registration *r, void *
 			have = 0;	/* no line of the kernel's is that long */
 	}
 	ts_sys(SYS_close, file);
+	return 0;
 }
 
 /* What call a thread sleeps in (proc(5), /proc/pid/syscall). False: none, or not to be had. */
@@ -160,14 +162,14 @@ bool ts_threads_sleep_in(bool (*wanted)(const struct ts_call *call, void *arg), 
 	return found;
 }
 
-void ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg)
+int ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg)
 {
 	char buf[2048] __attribute__((aligned(8))), target[64];
 	long dir, n, len;
 
 	dir = ts_sys(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
-		return;
+		return (int)dir;
 	while ((n = ts_sys(SYS_getdents64, dir, buf, sizeof(buf))) > 0) {
 		for (long at = 0; at < n;) {
 			struct linux_dirent64 *d = (struct linux_dirent64 *)(buf + at);
@@ -186,6 +188,7 @@ void ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg)
 		}
 	}
 	ts_sys(SYS_close, dir);
+	return 0;
 }
 
 static void adopt(const struct registration *r, void *arg)
@@ -197,13 +200,17 @@ static void adopt(const struct registration *r, void *arg)
 
 static void search_set(int epfd, void *arg)
 {
-	read_set(epfd, adopt, arg);
+	int *err = arg, r = read_set(epfd, adopt, NULL);
+
+	if (r)
+		*err = r;
 }
 
-void ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg)
+int ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg)
 {
 	char path[64], link[64];
 	struct ts_wr w = ts_wr_over(path, sizeof(path));
+	int err, set_err = 0;
 	long len;
 
 	ts_wr_str(&w, "/proc/self/fd/");
@@ -211,10 +218,12 @@ void ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg)
 	ts_wr_end(&w);
 	len = ts_sys(SYS_readlinkat, AT_FDCWD, path, link, sizeof(link) - 1);
 	if (len <= 0)
-		return;
+		return 0;
 	link[len] = '\0';
-	ts_fds_each(link, alias, arg);
-	ts_fds_each("anon_inode:[eventpoll]", search_set, NULL);
+	err = ts_fds_each(link, alias, arg);
+	if (!err)
+		err = ts_fds_each("anon_inode:[eventpoll]", search_set, &set_err);
+	return err ? err : set_err;
 }
 
 struct every {

@@ -148,13 +148,14 @@ static uint32_t tag_events(const struct reg *r, uint32_t wake)
 	return wake | (r->events & (EPOLLEXCLUSIVE | EPOLLWAKEUP));
 }
 
-/* EPOLLEXCLUSIVE registrations cannot be modified (epoll_ctl(2)): they are made anew. */
+/* EPOLLEXCLUSIVE registrations cannot be modified (epoll_ctl(2)): they are made anew. So is one that the kernel does not modify though it has it. */
 static int kernel_set(const struct reg *r, uint32_t events, uint64_t data)
 {
-	if (!(r->events & EPOLLEXCLUSIVE))
-		return kernel_ctl(r->epfd, EPOLL_CTL_MOD, r->fd, events, data);
-	int err = kernel_ctl(r->epfd, EPOLL_CTL_DEL, r->fd, 0, 0);
+	int err = r->events & EPOLLEXCLUSIVE ? -EINVAL : kernel_ctl(r->epfd, EPOLL_CTL_MOD, r->fd, events, data);
 
+	if (!err || err == -ENOENT || err == -EBADF)
+		return err;
+	err = kernel_ctl(r->epfd, EPOLL_CTL_DEL, r->fd, 0, 0);
 	return err ? err : kernel_ctl(r->epfd, EPOLL_CTL_ADD, r->fd, events, data);
 }
 
@@ -262,20 +263,30 @@ static bool has_fired(const struct reg *r)
 	return !(ev.events & ~(uint32_t)(EPOLLONESHOT | EPOLLET | EPOLLWAKEUP | EPOLLEXCLUSIVE));
 }
 
-void ts_epreg_tag(int fd, uint32_t wake)
+int ts_epreg_tag(int fd, uint32_t wake)
 {
+	int failed = 0;
 	uint32_t next;
 
 	for (uint32_t i = first_of(fd); i; i = next) {
 		struct reg *r = &table->regs[i - 1];
+		bool was;
+		int err;
 
 		next = r->next;
 		if (!r->tagged && has_fired(r))
 			continue;
+		was = r->tagged;
 		set_tagged(r, true);
-		if (kernel_set(r, tag_events(r, wake), tag_of(r)) != 0)
+		err = kernel_set(r, tag_events(r, wake), tag_of(r));
+		if (err == -ENOENT || err == -EBADF)
 			drop(r);	/* the set is gone */
+		else if (err)
+			set_tagged(r, was);
+		if (err && r->used)
+			failed = err;
 	}
+	return failed;
 }
 
 static bool put_back_already(const struct reg *r)

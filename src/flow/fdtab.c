@@ -7,6 +7,7 @@
  */
 #include "tsproxy/fdtab.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -214,6 +215,15 @@ uint64_t ts_socket_cookie(int fd)
 	return cookie;
 }
 
+bool ts_socket_is(int fd, uint64_t cookie)
+{
+	uint64_t now = 0;
+	socklen_t len = sizeof(now);
+	long err = ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &now, &len);
+
+	return err ? err != -EBADF && err != -ENOTSOCK : now == cookie || !cookie;
+}
+
 /* Ends a suspicion. */
 static void clear_suspect(int fd)
 {
@@ -320,7 +330,7 @@ struct ts_flow *ts_flow_of(int fd)
 		return NULL;
 	f = &pool->flow[tables->slot_of[fd]];
 	over = f->gen != tables->view[tables->slot_of[fd]].gen || f->state == TS_FLOW_OVER;
-	if (!over && f->cookie == ts_socket_cookie(fd))
+	if (!over && ts_socket_is(fd, f->cookie))
 		return f;
 	if (over) {	/* Another process of the family ended it: the socket is as it should be, and so must its registrations be. */
 		ts_epreg_untag_left(fd);

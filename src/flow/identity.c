@@ -10,6 +10,7 @@
  */
 #include "tsproxy/identity.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -65,7 +66,7 @@ int ts_identity_write(int fd, const struct ts_identity *id)
 	struct ts_addr kernel;
 
 	if (!ts_sock_name(fd, SYS_getsockname, &kernel))
-		return -1;
+		return -ENOBUFS;
 	ts_wr_be16(&w, MAGIC);
 	ts_wr_u8(&w, (uint8_t)flags);
 	ts_wr_u8(&w, (uint8_t)id->failed);
@@ -84,19 +85,21 @@ int ts_identity_write(int fd, const struct ts_identity *id)
 	return ts_note_write(fd, record);
 }
 
-static bool read_record(int fd, struct ts_identity *id)
+/* 1, 0 or -errno. */
+static int read_record(int fd, struct ts_identity *id)
 {
 	uint8_t record[SIZE];
 	struct ts_addr kernel;
 	struct ts_rd r;
 	unsigned flags;
 	uint16_t port;
+	int has = ts_note_read(fd, record);
 
-	if (!ts_note_read(fd, record))
-		return false;
+	if (has <= 0)
+		return has;
 	r = ts_rd_over(record, SIZE);
 	if (ts_rd_be16(&r) != MAGIC)
-		return false;
+		return 0;
 	memset(id, 0, sizeof(*id));
 	flags = ts_rd_u8(&r);
 	id->failed = ts_rd_u8(&r);
@@ -109,31 +112,43 @@ static bool read_record(int fd, struct ts_identity *id)
 	id->local_known = flags & FLAG_LOCAL;
 	id->unreported = flags & FLAG_UNREPORTED;
 	id->v6only = flags & FLAG_V6ONLY;
-	return !r.bad && ts_sock_name(fd, SYS_getsockname, &kernel) && kernel.port == port;
+	if (r.bad)
+		return 0;
+	return ts_sock_name(fd, SYS_getsockname, &kernel) ? kernel.port == port : -ENOBUFS;
 }
 
-bool ts_identity_read(int fd, struct ts_identity *id)
+/* The same for a socket that the kernel says is connected to a proxy. */
+static int read_connected(int fd, struct ts_identity *id)
+{
+	int has = read_record(fd, id);
+
+	return has == 1 ? !id->failed && id->peer.port : has;
+}
+
+int ts_identity_read(int fd, struct ts_identity *id)
 {
 	struct ts_addr kernel;
 
-	return ts_sock_name(fd, SYS_getpeername, &kernel) && ts_route_is_proxy(&kernel) && read_record(fd, id) && !id->failed &&
-	       id->peer.port;
+	return ts_sock_name(fd, SYS_getpeername, &kernel) && ts_route_is_proxy(&kernel) ? read_connected(fd, id) : 0;
 }
 
-bool ts_identity_read_any(int fd, struct ts_identity *id)
+int ts_identity_read_any(int fd, struct ts_identity *id)
 {
 	struct ts_addr kernel;
+	int has;
 
 	if (ts_sock_name(fd, SYS_getpeername, &kernel))
-		return ts_route_is_proxy(&kernel) && read_record(fd, id) && !id->failed && id->peer.port;
-	/* Failed, bound, or ended by both sides: a socket keeps its local address then, and loses it only when it is disconnected. */
-	return read_record(fd, id) &&
-	       (id->failed || !id->peer.port || (ts_sock_name(fd, SYS_getsockname, &kernel) && !ts_ip_is_any(kernel.ip)));
+		return ts_route_is_proxy(&kernel) ? read_connected(fd, id) : 0;
+	has = read_record(fd, id);
+	if (has <= 0 || id->failed || !id->peer.port)
+		return has;
+	/* Ended by both sides: a socket keeps its local address then, and loses it only when it is disconnected. */
+	return ts_sock_name(fd, SYS_getsockname, &kernel) && !ts_ip_is_any(kernel.ip);
 }
 
 bool ts_identity_read_failed(int fd, struct ts_identity *id)
 {
 	struct ts_addr kernel;
 
-	return !ts_sock_name(fd, SYS_getpeername, &kernel) && read_record(fd, id) && id->failed;
+	return !ts_sock_name(fd, SYS_getpeername, &kernel) && read_record(fd, id) == 1 && id->failed;
 }

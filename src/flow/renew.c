@@ -67,7 +67,7 @@ static bool read_bound(int fd, struct ts_identity *id)
 
 	if (!ts_sock_name(fd, SYS_getsockname, &kernel) || !kernel.port)
 		return false;
-	if (!ts_identity_read_any(fd, id))
+	if (ts_identity_read_any(fd, id) != 1)
 		*id = (struct ts_identity){ .peer = kernel, .local = kernel, .local_known = true };
 	id->peer.port = 0;
 	id->local.port = kernel.port;

@@ -39,7 +39,7 @@ static int connect_again(int fd)
 	struct ts_identity id;
 	int err = ts_real()->connect(fd, &sa, sizeof(sa.sa_family)) == 0 ? 0 : -ts_errno;
 
-	if (err == -EISCONN && ts_identity_read(fd, &id) && id.unreported) {
+	if (err == -EISCONN && ts_identity_read(fd, &id) == 1 && id.unreported) {
 		id.unreported = false;
 		ts_identity_write(fd, &id);
 		return 0;
@@ -63,17 +63,26 @@ static int choose_proxy(int fd, const struct ts_addr *to, int family, struct ts_
 	return ts_bound_open(fd) ? 0 : -ENETUNREACH;
 }
 
-/* Registers the flow and turns the descriptor's epoll registrations into tags. Lock held. Null: no room. */
-static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, const struct ts_decision *d,
-				  const struct ts_proxy *proxy, uint16_t local_port, bool v6only)
+/* Undoes flow_begin. Lock held. -ENOBUFS: what it takes, this process or machine lacks. */
+static int flow_give_up(struct ts_flow *f)
+{
+	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias))
+		ts_epreg_untag(alias);
+	ts_flow_end(f);
+	return -ENOBUFS;
+}
+
+/* Registers the flow and turns the descriptor's epoll registrations into tags. Lock held. 0 or -errno. */
+static int flow_begin(int fd, const struct ts_addr *to, int family, const struct ts_decision *d,
+		      const struct ts_proxy *proxy, uint16_t local_port, bool v6only)
 {
 	unsigned flags = ts_fd_get_flags(fd);
 	struct ts_flow *f = ts_flow_new(fd);
 	struct epoll_event ev;
-	int epfd;
+	int epfd, err;
 
 	if (!f)
-		return NULL;
+		return -ENOBUFS;
 	f->state = TS_FLOW_STARTING;
 	f->reader_tid = ts_lock_owner(&ts_fdtab_lock);
 	f->family = family;
@@ -88,16 +97,18 @@ static struct ts_flow *flow_begin(int fd, const struct ts_addr *to, int family, 
 	ts_handshake_init(&f->hs, proxy->kind, proxy->flags & TS_PROXY_PIPELINE, proxy->auth, to);
 	f->hs.named = d->remote;
 	f->v6only = v6only;
-	if (!(flags & TS_FD_TRACKED))
-		ts_epreg_discover(fd, ts_flow_found_alias, f);
+	err = flags & TS_FD_TRACKED ? 0 : ts_epreg_discover(fd, ts_flow_found_alias, f);
+	if (err == -EMFILE || err == -ENFILE || err == -ENOMEM)
+		return flow_give_up(f);
 	while (ts_epwatch_take(fd, &epfd, &ev))
 		ts_epreg_adopt(epfd, fd, &ev);
 	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias)) {
 		ts_fd_set_flags(alias, TS_FD_TRACKED | (flags & TS_FD_NEW ? 0 : TS_FD_KEYED), TS_FD_NEW | TS_FD_IDLE);
-		ts_epreg_tag(alias, EPOLLOUT);
+		if (ts_epreg_tag(alias, EPOLLOUT))
+			return flow_give_up(f);
 	}
 	ts_cross_store(f, fd);
-	return f;
+	return 0;
 }
 
 /* A second connect on a socket with a flow. */
@@ -118,7 +129,7 @@ static int connect_pending(int fd, int flags)
 		return err == -EISCONN ? 0 : err == -EINVAL ? -ECONNABORTED : err;
 	case TS_TCP_FAILED:
 		err = connect_again(fd);
-		return err ? -ts_tcp_error(fd, -err) : 0;
+		return -ts_tcp_error(fd, err == -EINVAL ? 0 : -err);	/* EINVAL: the kernel was not told of a failure */
 	default:
 		return connect_again(fd);
 	}
@@ -173,7 +184,7 @@ static bool read_chosen(int fd, const struct ts_addr *to, uint16_t *port, bool *
 {
 	struct ts_identity id;
 	struct ts_addr local;
-	bool noted = ts_identity_read_any(fd, &id) && (id.failed || !id.peer.port);
+	bool noted = ts_identity_read_any(fd, &id) == 1 && (id.failed || !id.peer.port);
 
 	*v6only |= noted && id.v6only;
 	*port = noted ? id.local.port : 0;
@@ -195,6 +206,24 @@ static bool begun_meanwhile(int fd)
 	return state && state != TCP_CLOSE;
 }
 
+/* Whether a connect to the proxy failed because that takes none, or none by this way; not because this process or machine lacks something. */
+static bool is_the_proxys(int err)
+{
+	switch (-err) {
+	case EAGAIN:
+	case EALREADY:
+	case EBADF:
+	case ECONNABORTED:
+	case EISCONN:
+	case ENOBUFS:
+	case ENOMEM:
+	case ENOTSOCK:
+		return false;
+	default:
+		return true;
+	}
+}
+
 /* `*gone`: it failed because the proxy takes no connections, and the socket is as it was. */
 static int connect_new(int fd, const struct ts_addr *to, int family, const struct ts_decision *d,
 		       const struct ts_proxy *proxy, bool v6only, int flags, bool *gone)
@@ -205,9 +234,10 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 	uint16_t local_port = 0;
 	struct ts_waited w;
 	struct ts_sigio sigio;
-	struct ts_flow *f;
 	int err;
 
+	if (file_flags < 0)
+		return (int)file_flags;
 	/* A socket that may use one device only reaches no tailnet, whose device that is not; nor may its bytes for the proxy go there. */
 	if (options && !ts_ip_is_loopback(to->ip) && ts_sock_get_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX))
 		return -ENETUNREACH;
@@ -215,10 +245,10 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 		return -EINVAL;	/* as the kernel's routing says of a loopback source, ip_route_output_key */
 	ts_lock(&ts_fdtab_lock);
 	begun = begun_meanwhile(fd);
-	f = begun ? NULL : flow_begin(fd, to, family, d, proxy, local_port, v6only);
+	err = begun ? 0 : flow_begin(fd, to, family, d, proxy, local_port, v6only);
 	ts_unlock(&ts_fdtab_lock);
-	if (!f)
-		return begun ? connect_pending(fd, flags) : -EAGAIN;
+	if (begun || err)
+		return begun ? connect_pending(fd, flags) : err;
 	ts_debug("fd %d: connecting to %a through %a", fd, to, &proxy->addr);
 	ts_sigio_hold(fd, nonblocking ? file_flags : 0, &sigio);
 	err = ts_tcp_reach_proxy(fd, &proxy->addr, family, flags, nonblocking ? NULL : &w);
@@ -234,9 +264,10 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 	if (err == -EINPROGRESS || err == -EINTR)
 		return err;
 	if (err) {
-		*gone = true;
+		*gone = is_the_proxys(err);
 		ts_tcp_cancel(fd, -err);
-		return ts_tcp_proxy_errno(err, &proxy->addr);
+		ts_warn("proxy %a: %e", &proxy->addr, -err);
+		return ts_tcp_meaning(err);
 	}
 	err = ts_tcp_wait_in_charge(fd, &w, options ? SO_SNDTIMEO : TS_NO_TIMEOUT, true);
 	return err == -EAGAIN || err == -EINTR ? interrupted(fd, err) : err;

@@ -6,6 +6,8 @@
 #ifndef TSPROXY_FLOW_TCP_H
 #define TSPROXY_FLOW_TCP_H
 
+#include <errno.h>
+
 #include "sock.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/sys.h"
@@ -14,7 +16,7 @@
 bool ts_drive_has_driver(struct ts_flow *f);
 /* Advances as far as possible without blocking. Afterwards `f` may be gone: 1 still pending, 0 over (ts_flow_of says whether FAILED stays). */
 int ts_drive(struct ts_flow *f, int fd);
-/* Sends what the handshake has to send. False where the proxy is gone. */
+/* Sends what the handshake has to send. False where it failed. */
 bool ts_drive_send(struct ts_flow *f, int fd);
 /* The kernel's connect stands: says the first words, registrations wait for the answer from here on. */
 bool ts_drive_begin(struct ts_flow *f, int fd);
@@ -75,8 +77,16 @@ int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, int flag
 int ts_tcp_begin_connect(int fd, const struct sockaddr_storage *sa, socklen_t len);
 /* Forgets a flow whose connect to the proxy failed; the kernel's registrations are the program's again. */
 void ts_tcp_cancel(int fd, int err);
-/* What a failed connect to the proxy means to the program; says why in the log. -errno for -errno. */
-int ts_tcp_proxy_errno(int err, const struct ts_addr *proxy);
+/*
+ * What a call of ours that failed on the way to the proxy means to the program, -errno for -errno. A proxy that ends the connection: for the
+ * program, nobody listens there. EAGAIN is want of memory where it does not mean to wait.
+ */
+static inline int ts_tcp_meaning(int err)
+{
+	if (err == -ECONNRESET || err == -EPIPE)
+		return -ECONNREFUSED;
+	return err == -EAGAIN ? -ENOBUFS : err;
+}
 
 /* --- renew.c; without the lock --- */
 

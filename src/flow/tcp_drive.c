@@ -28,12 +28,14 @@
 
 static uint8_t answer[TS_HS_IN_MAX];	/* under ts_fdtab_lock */
 
-static void set_lowat(struct ts_flow *f, int fd, int value)
+/* 0 or -errno. */
+static int set_lowat(struct ts_flow *f, int fd, int value)
 {
-	if (f->lowat_now == value)
-		return;
-	ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
-	f->lowat_now = value;
+	int err = f->lowat_now == value ? 0 : (int)ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
+
+	if (!err)
+		f->lowat_now = value;
+	return err;
 }
 
 void ts_drive_arm(struct ts_flow *f, int fd, const uint8_t *p, size_t have)
@@ -44,6 +46,15 @@ void ts_drive_arm(struct ts_flow *f, int fd, const uint8_t *p, size_t have)
 void ts_drive_relax(struct ts_flow *f, int fd)
 {
 	set_lowat(f, fd, 1);
+}
+
+/* `err`: what a call of ours said, or what is not an error and not what was asked for. 0. */
+static int decide_failed(struct ts_flow *f, long err)
+{
+	f->hs.state = TS_HS_FAILED;
+	if (!f->hs.err)
+		f->hs.err = err < 0 ? -ts_tcp_meaning((int)err) : ECONNREFUSED;
+	return 0;
 }
 
 bool ts_drive_send(struct ts_flow *f, int fd)
@@ -61,15 +72,7 @@ bool ts_drive_send(struct ts_flow *f, int fd)
 		return f->hs.state != TS_HS_FAILED;
 	/* The socket's buffer is empty and larger than any message: all or nothing. With TCP_FASTOPEN_CONNECT it may go in the SYN. */
 	sent = ts_sys(SYS_sendto, fd, msg, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
-	return sent == (long)n || sent == -EINPROGRESS;
-}
-
-static int decide_failed(struct ts_flow *f)
-{
-	f->hs.state = TS_HS_FAILED;
-	if (!f->hs.err)
-		f->hs.err = ECONNREFUSED;
-	return 0;
+	return sent == (long)n || sent == -EINPROGRESS || decide_failed(f, sent);
 }
 
 bool ts_drive_begin(struct ts_flow *f, int fd)
@@ -77,9 +80,7 @@ bool ts_drive_begin(struct ts_flow *f, int fd)
 	f->state = TS_FLOW_HANDSHAKE;
 	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias))
 		ts_epreg_tag(alias, EPOLLIN);
-	if (!ts_drive_send(f, fd))
-		decide_failed(f);
-	return f->hs.state != TS_HS_FAILED;
+	return ts_drive_send(f, fd);
 }
 
 /* The proxy will say no more than what is unread: SO_RCVLOWAT does not hold back then, nor does recv wait. */
@@ -118,21 +119,21 @@ static int receive(struct ts_flow *f, int fd, bool blocking, const struct ts_see
 		long n = seen ? seen->n : ts_sys(SYS_recvfrom, fd, answer, room, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
 		const uint8_t *p = seen ? seen->p : answer;
 		size_t used;
+		long taken;
 		bool sent;
 
-		if (n == -EAGAIN) {
+		if (n == -EAGAIN || n == -EINTR) {
 			if (!blocking)
 				ts_drive_arm(f, fd, answer, 0);
 			return 1;
 		}
 		if (n < 0)
-			return decide_failed(f);
+			return decide_failed(f, n);
 		used = digest(f, fd, p, (size_t)n, &sent);
-		if (used && ts_sys(SYS_recvfrom, fd, answer, used, MSG_DONTWAIT, NULL, NULL) != (long)used)
-			return decide_failed(f);
-		if (!sent)
-			return decide_failed(f);
-		if (f->hs.state >= TS_HS_DONE)
+		taken = used ? ts_sys(SYS_recvfrom, fd, answer, used, MSG_DONTWAIT, NULL, NULL) : 0;
+		if (taken != (long)used)
+			return decide_failed(f, taken);
+		if (!sent || f->hs.state >= TS_HS_DONE)
 			return 0;
 		if (used && used == (size_t)n && seen)
 			return 1;
@@ -156,16 +157,23 @@ static void untag_aliases(const struct ts_flow *f)
 		ts_epreg_untag(fd);
 }
 
-static void finish_connected(struct ts_flow *f, int fd)
+/* 0, or a positive errno: the socket cannot be made what the program expects. */
+static int finish_connected(struct ts_flow *f, int fd)
 {
 	struct ts_identity id = { .peer = f->hs.target, .local = f->hs.bnd,
 				  .unreported = f->unreported, .v6only = f->v6only };
 
+	int err;
+
 	id.local_known = f->hs.bnd_known && f->hs.bnd.port != 0 && !ts_ip_is_local_scope(f->hs.bnd.ip);
 	if (f->local_port || !id.local_known)
 		id.local.port = f->local_port;
-	set_lowat(f, fd, f->lowat);
-	if (ts_identity_write(fd, &id) != 0)
+	err = set_lowat(f, fd, f->lowat);
+	if (!err)
+		err = ts_identity_write(fd, &id);
+	if (err && err != -ENOPROTOOPT)
+		return -err;
+	if (err)
 		ts_debug("fd %d: this kernel keeps no identity in the socket", fd);
 	ts_debug("fd %d: connected to %a through %a", fd, &f->hs.target, &f->proxy);
 	untag_aliases(f);
@@ -176,6 +184,7 @@ static void finish_connected(struct ts_flow *f, int fd)
 	f->state = TS_FLOW_OVER;
 	if (ts_trace_on)
 		ts_trace_connected(f, fd);
+	return 0;
 }
 
 int ts_tcp_begin_connect(int fd, const struct sockaddr_storage *sa, socklen_t len)
@@ -188,24 +197,26 @@ int ts_tcp_begin_connect(int fd, const struct sockaddr_storage *sa, socklen_t le
 /*
  * Makes the failure real: the socket is led into a refused connection, so that the kernel itself reports what it would
  * report natively (IN|OUT|ERR|HUP|RDHUP, SO_ERROR once, ECONNREFUSED on read, EPIPE on write, and it can be connected again).
- * Port 0 cannot be listened on. shutdown(2) instead would raise no ERR and leave the proxy's bytes readable.
+ * Port 0 cannot be listened on. shutdown(2) instead would raise no ERR and leave the proxy's bytes readable; but where connect is forbidden
+ * it at least ends the connection. False: the kernel reports nothing.
  */
-static void refuse_really(int fd, int family, bool blocking)
+static bool refuse_really(int fd, int family, bool blocking)
 {
 	static const uint8_t loopback4[4] = { 127, 0, 0, 1 };
 	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
 	struct ts_addr nowhere;
 	socklen_t len;
-	int err;
 
-	ts_sys(SYS_connect, fd, &sa, sizeof(sa));
-	len = sizeof(err);
-	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	if (ts_sys(SYS_connect, fd, &sa, sizeof(sa)) != 0) {
+		ts_sys(SYS_shutdown, fd, SHUT_RDWR);
+		return false;
+	}
+	ts_sock_get_int(fd, SOL_SOCKET, SO_ERROR);
 	if (blocking)
-		return;	/* connect reports the error itself, and so does the kernel leave the socket then */
+		return true;	/* connect reports the error itself, and so does the kernel leave the socket then */
 	ts_addr_set4(&nowhere, loopback4, 0);
 	len = ts_addr_to_sockaddr(&nowhere, family, &sa);
-	ts_tcp_begin_connect(fd, &sa, len);
+	return ts_tcp_begin_connect(fd, &sa, len) == -EINPROGRESS;
 }
 
 /* `blocking`: connect itself reports the error, so the kernel must not keep it. */
@@ -215,13 +226,13 @@ static void finish_failed(struct ts_flow *f, int fd, int err, bool blocking)
 
 	ts_info("fd %d: connect to %a through %a failed: %e (reply code %d)", fd, &f->hs.target, &f->proxy, err, f->hs.code);
 	set_lowat(f, fd, f->lowat);
-	refuse_really(fd, f->family, blocking);
+	f->unsaid = !refuse_really(fd, f->family, blocking);
 	ts_identity_write(fd, &id);
 	untag_aliases(f);
 	if (ts_trace_on)
 		ts_trace_failed(f, err);
 	f->err = err;
-	f->state = blocking || err == ECONNREFUSED ? TS_FLOW_OVER : TS_FLOW_FAILED;
+	f->state = blocking || (err == ECONNREFUSED && !f->unsaid) ? TS_FLOW_OVER : TS_FLOW_FAILED;
 }
 
 /* A connect to the proxy that was itself in progress: 1 still is, 0 stands or failed (f->err). */
@@ -237,7 +248,7 @@ static int check_connecting(struct ts_flow *f, int fd)
 	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &err, &len);
 	if (err || p.revents & (POLLERR | POLLHUP)) {
 		ts_route_proxy_failed(&f->proxy);
-		decide_failed(f);
+		decide_failed(f, 0);
 	} else {
 		ts_drive_begin(f, fd);
 	}
@@ -267,12 +278,9 @@ static int advance(struct ts_flow *f, int fd, enum ts_step how, const struct ts_
 	if (f->hs.state < TS_HS_DONE && receive(f, fd, how != TS_STEP_CHECK, seen))
 		return 1;
 	f->reader_tid = 0;
-	if (f->hs.state == TS_HS_DONE) {
-		finish_connected(f, fd);
-	} else {
-		*err = ts_drive_errno(f);
+	*err = f->hs.state == TS_HS_DONE ? finish_connected(f, fd) : ts_drive_errno(f);
+	if (*err)
 		finish_failed(f, fd, *err, how == TS_STEP_CONNECT);
-	}
 	return 0;
 }
 

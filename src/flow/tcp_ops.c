@@ -56,9 +56,9 @@ int ts_tcp_error(int fd, int err)
 {
 	struct ts_flow *f;
 
-	if (err != ECONNREFUSED || ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
+	if ((err && err != ECONNREFUSED) || ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
 		return err;
-	if (f->state == TS_FLOW_FAILED) {
+	if (f->state == TS_FLOW_FAILED && (err || f->unsaid)) {
 		err = f->err;
 		ts_flow_end(f);
 	}

@@ -36,10 +36,11 @@ static void timeouts_swap(int fd, struct timeouts *t, int option)
 	memset(t, 0, sizeof(*t));
 	if (option == TS_NO_TIMEOUT)
 		return;
-	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t->own, &len);
+	if (ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t->own, &len) != 0)
+		return;
 	t->now = t->own;
-	if (option == SO_SNDTIMEO)
-		ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &t->now, &len);
+	if (option == SO_SNDTIMEO && ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &t->now, &len) != 0)
+		t->now = t->own;
 	t->changed = memcmp(&t->own, &t->now, sizeof(t->own)) != 0;
 	if (t->changed)
 		ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t->now, sizeof(t->now));
@@ -92,7 +93,7 @@ static int ended_elsewhere(int fd, const struct ts_waited *w, const uint8_t *pee
 	ts_unlock(&ts_fdtab_lock);
 	if (result <= 0)
 		return result;
-	if (ts_identity_read(fd, &id))
+	if (ts_identity_read(fd, &id) == 1)
 		return 0;
 	return err == EINTR || err == EAGAIN ? -err : -ECONNRESET;
 }
@@ -168,13 +169,6 @@ void ts_tcp_cancel(int fd, int err)
 	ts_unlock(&ts_fdtab_lock);
 }
 
-/* The proxy did not answer at all: for the program, nobody listens there. */
-int ts_tcp_proxy_errno(int err, const struct ts_addr *proxy)
-{
-	ts_warn("proxy %a: %e", proxy, -err);
-	return err == -ECONNRESET || err == -EPIPE ? -ECONNREFUSED : err;
-}
-
 static void keep(struct ts_waited *w, const struct ts_flow *f)
 {
 	w->f = f;
@@ -208,6 +202,7 @@ int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, int flag
 {
 	struct sockaddr_storage sa;
 	socklen_t len = ts_addr_to_sockaddr(proxy, family, &sa);
+	bool begun = true;
 	struct ts_flow *f;
 	int err, failed;
 
@@ -222,8 +217,10 @@ int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, int flag
 	/* Over loopback the connection stands already, though a non-blocking connect says EINPROGRESS. */
 	if (err && (ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) != TCP_ESTABLISHED)
 		f->state = TS_FLOW_CONNECTING;
+	else if (!(begun = ts_drive_begin(f, fd)))
+		err = -ts_drive_errno(f);
 	else
-		err = ts_drive_begin(f, fd) ? 0 : -ECONNREFUSED;
+		err = 0;
 	ts_cross_store(f, fd);
 	if (err || !stay)
 		f->reader_tid = 0;
@@ -231,8 +228,8 @@ int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, int flag
 		ts_drive_relax(f, fd);
 		keep(stay, f);
 	}
-	/* Reset before our first word: the socket must look refused, and where it does not block, another call tells. */
-	if (err == -ECONNREFUSED && ts_drive_step(f, fd, stay ? TS_STEP_CONNECT : TS_STEP_WAIT, NULL, &failed) != 1 && !stay)
+	/* Reset before our first word, or that could not be sent: the socket must look so, and where it does not block, another call tells. */
+	if (!begun && ts_drive_step(f, fd, stay ? TS_STEP_CONNECT : TS_STEP_WAIT, NULL, &failed) != 1 && !stay)
 		err = 0;
 	ts_unlock(&ts_fdtab_lock);
 	return err;
@@ -283,7 +280,8 @@ int ts_tcp_wait(int fd, int option, bool in_connect)
 			return -EAGAIN;
 		if (err && err != -EINTR) {
 			ts_tcp_cancel(fd, -err);
-			return ts_tcp_proxy_errno(err, &proxy);
+			ts_warn("proxy %a: %e", &proxy, -err);
+			return ts_tcp_meaning(err);
 		}
 		if (err)
 			return err;

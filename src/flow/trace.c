@@ -229,7 +229,7 @@ void ts_trace_arrive(void)
 		struct ts_identity id;
 		struct tcp_info info;
 
-		if (!ts_identity_read(fd, &id) || !has_table() || !has_info(fd, &info))
+		if (ts_identity_read(fd, &id) != 1 || !has_table() || !has_info(fd, &info))
 			continue;
 		own_marks();
 		/* What went before was its last holder's. */

@@ -30,15 +30,6 @@ static struct {
 	struct ts_udp udp[ASSOCIATIONS_MAX];
 } *_Atomic tables;
 
-static uint64_t socket_cookie(int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
-	return cookie;
-}
-
 void ts_udp_set_view(struct ts_udp *u, const struct ts_udp_view *v)
 {
 	ts_seq_change(&u->seq);
@@ -137,7 +128,7 @@ struct ts_udp *ts_udp_of(int fd)
 	if (!(ts_fd_get_flags(fd) & TS_FD_UDP) || !tables->slot_of[fd])
 		return NULL;
 	u = &tables->udp[tables->slot_of[fd] - 1];
-	if (u->cookie == socket_cookie(fd))
+	if (ts_socket_is(fd, u->cookie))
 		return u;
 	forget(fd);	/* closed behind our back, and the number is another's */
 	return NULL;
@@ -175,7 +166,7 @@ static void lead_others(int fd, struct ts_udp *u)
 		return;
 	for (int other = 0; other <= ts_fd_highest(); other++)
 		if (other != fd && (ts_fd_get_flags(other) & (TS_FD_DUPLICATED | TS_FD_UDP)) == TS_FD_DUPLICATED &&
-		    socket_cookie(other) == u->cookie)
+		    ts_socket_cookie(other) == u->cookie)
 			lead_to(other, u);
 }
 
@@ -204,7 +195,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	ts_udp_set_view(u, &view);
 	u->link = *link;
 	u->pending = NULL;
-	u->cookie = socket_cookie(fd);
+	u->cookie = ts_socket_cookie(fd);
 	u->refs = 0;
 	u->gro = take_gro(fd);
 	u->peeks = ts_udp_peek_offset(fd) >= 0;
@@ -232,7 +223,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 /* The association of the same socket, by another descriptor. */
 static struct ts_udp *with_cookie(uint64_t cookie)
 {
-	for (int fd = 0; fd <= ts_fd_highest(); fd++)
+	for (int fd = 0; cookie && fd <= ts_fd_highest(); fd++)
 		if (ts_fd_get_flags(fd) & TS_FD_UDP && tables->slot_of[fd] && tables->udp[tables->slot_of[fd] - 1].cookie == cookie)
 			return &tables->udp[tables->slot_of[fd] - 1];
 	return NULL;
@@ -241,7 +232,7 @@ static struct ts_udp *with_cookie(uint64_t cookie)
 /* Where the socket got an association by another number, this one leads to it, too. */
 static bool lead_like_others(int fd)
 {
-	struct ts_udp *u = with_cookie(socket_cookie(fd));
+	struct ts_udp *u = with_cookie(ts_socket_cookie(fd));
 
 	if (u)
 		lead_to(fd, u);
@@ -277,7 +268,7 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 	struct ts_udp *u = ts_udp_of(fd);
 	struct ts_udp_view now = *v, was;
 
-	if (!u && (u = with_cookie(socket_cookie(fd))))
+	if (!u && (u = with_cookie(ts_socket_cookie(fd))))
 		lead_to(fd, u);
 	if (!u) {
 		install_locked(fd, &none, v);
@@ -390,9 +381,9 @@ struct ts_udp *ts_udp_by_relay(const union ts_udp_name *from, socklen_t len, str
 static void lead_as(int from, int to)
 {
 	struct ts_udp *u = ts_udp_of(from);
-	uint64_t cookie = socket_cookie(to);
+	uint64_t cookie = ts_socket_cookie(to);
 
-	if (!u || u->cookie != cookie)
+	if (!u || !ts_socket_is(to, u->cookie))
 		u = with_cookie(cookie);
 	if (tables->slot_of[to] && !(u && tables->slot_of[to] == (uint32_t)(u - tables->udp) + 1))
 		forget(to);

@@ -57,23 +57,26 @@ static int wait_for(int fd, short events, int64_t deadline_ms)
 #define LINGER_MS 250
 #define PACED_SEGMENTS 10
 
-static bool send_bytes(int fd, const uint8_t *bytes, size_t n)
+/* 0 or -errno. The socket's buffer is empty, so what does not go at once does not go for want of memory. */
+static int send_bytes(int fd, const uint8_t *bytes, size_t n)
 {
-	return ts_sys(SYS_sendto, fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) == (long)n;
+	long sent = ts_sys(SYS_sendto, fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+
+	return sent == (long)n ? 0 : sent < 0 && sent != -EAGAIN ? (int)sent : -ENOBUFS;
 }
 
 /* Sends `n` bytes, each of the last ones in a segment of its own; not by sendmmsg, which a sandbox may know no use for. */
-static bool send_paced(int fd, const uint8_t *bytes, size_t n)
+static int send_paced(int fd, const uint8_t *bytes, size_t n)
 {
 	size_t at = n - PACED_SEGMENTS + 1;
-	bool sent;
+	int err;
 
 	ts_sock_set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	sent = send_bytes(fd, bytes, at);
-	for (; sent && at < n - 1; at++)
-		sent = send_bytes(fd, bytes + at, 1);
+	err = send_bytes(fd, bytes, at);
+	for (; !err && at < n - 1; at++)
+		err = send_bytes(fd, bytes + at, 1);
 	ts_sock_set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, 1000 / LINGER_MS);
-	return sent && send_bytes(fd, bytes + at, 1);
+	return err ? err : send_bytes(fd, bytes + at, 1);
 }
 
 static int say(struct ts_udp_attempt *a)
@@ -87,9 +90,7 @@ static int say(struct ts_udp_attempt *a)
 	n = ts_handshake_output(&a->hs, out, sizeof(out), user, pass, NULL);
 	if (n == 0)
 		return 0;
-	if (n >= PACED_SEGMENTS && (a->hs.pipelined || a->hs.state == TS_HS_REPLY))
-		return send_paced(a->fd, out, n) ? 0 : -ECONNRESET;
-	return send_bytes(a->fd, out, n) ? 0 : -ECONNRESET;
+	return (n >= PACED_SEGMENTS && (a->hs.pipelined || a->hs.state == TS_HS_REPLY) ? send_paced : send_bytes)(a->fd, out, n);
 }
 
 static int finish_connect(struct ts_udp_attempt *a, int64_t deadline_ms)
@@ -107,26 +108,40 @@ static int finish_connect(struct ts_udp_attempt *a, int64_t deadline_ms)
 /* 0: the handshake is decided. */
 static int converse(struct ts_udp_attempt *a, int64_t deadline_ms)
 {
-	while (a->hs.state < TS_HS_DONE) {
+	int err = say(a);
+
+	while (!err && a->hs.state < TS_HS_DONE) {
 		size_t used;
-		int err = say(a);
 		long n;
 
-		if (!err)
-			err = wait_for(a->fd, POLLIN, deadline_ms);
+		err = wait_for(a->fd, POLLIN, deadline_ms);
 		if (err)
 			return err;
 		n = ts_sys(SYS_recvfrom, a->fd, a->in + a->have, sizeof(a->in) - a->have, MSG_DONTWAIT, NULL, NULL);
-		if (n < 0 && n != -EAGAIN)
+		if (n < 0 && n != -EAGAIN && n != -EINTR)
 			return (int)n;
 		a->have += n > 0 ? (size_t)n : 0;
-		while (a->hs.state < TS_HS_DONE && (used = ts_handshake_input(&a->hs, a->in, a->have, n == 0)) > 0) {
+		while (!err && a->hs.state < TS_HS_DONE && (used = ts_handshake_input(&a->hs, a->in, a->have, n == 0)) > 0) {
 			a->have -= used;
 			memmove(a->in, a->in + used, a->have);
-			say(a);
+			err = say(a);
 		}
 	}
-	return 0;
+	return err;
+}
+
+/* What a failure means to the program: what this process or machine lacks is told as that. */
+static int meaning(int err)
+{
+	switch (-err) {
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		return -ENOBUFS;
+	default:
+		return -EHOSTUNREACH;
+	}
 }
 
 static int keep(int fd, struct ts_udp_link *out)
@@ -162,15 +177,6 @@ static bool relay_of(const struct ts_handshake *hs, const struct ts_proxy *proxy
 	return true;
 }
 
-static uint64_t cookie_of(int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
-	return cookie;
-}
-
 int ts_udp_attempt_begin(struct ts_udp_attempt *a, const struct ts_proxy *proxy)
 {
 	static const uint8_t any4[4];
@@ -181,7 +187,7 @@ int ts_udp_attempt_begin(struct ts_udp_attempt *a, const struct ts_proxy *proxy)
 	long fd = ts_sys(SYS_socket, family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), high, r;
 
 	if (fd < 0)
-		return fd == -EMFILE || fd == -ENFILE ? -ENOBUFS : -EHOSTUNREACH;
+		return meaning((int)fd);
 	high = ts_sys(SYS_fcntl, fd, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
 	if (high >= 0) {
 		ts_sys(SYS_close, fd);
@@ -192,9 +198,9 @@ int ts_udp_attempt_begin(struct ts_udp_attempt *a, const struct ts_proxy *proxy)
 	if (r && r != -EINPROGRESS) {
 		ts_warn("proxy %a: %e", &proxy->addr, (int)-r);
 		ts_sys(SYS_close, fd);
-		return -EHOSTUNREACH;
+		return meaning((int)r);
 	}
-	*a = (struct ts_udp_attempt){ .fd = (int)fd, .connected = r == 0, .proxy = *proxy, .cookie = cookie_of((int)fd) };
+	*a = (struct ts_udp_attempt){ .fd = (int)fd, .connected = r == 0, .proxy = *proxy, .cookie = ts_socket_cookie((int)fd) };
 	ts_addr_set4(&any, any4, 0);
 	ts_handshake_init(&a->hs, proxy->kind, proxy->flags & TS_PROXY_PIPELINE, proxy->auth, &any);
 	a->hs.cmd = TS_SOCKS5_CMD_UDP_ASSOCIATE;
@@ -203,14 +209,14 @@ int ts_udp_attempt_begin(struct ts_udp_attempt *a, const struct ts_proxy *proxy)
 
 void ts_udp_attempt_end(struct ts_udp_attempt *a)
 {
-	if (a->fd >= 0 && cookie_of(a->fd) == a->cookie)	/* else the program closed it, and the number is another's */
+	if (a->fd >= 0 && ts_socket_is(a->fd, a->cookie))	/* else the program closed it, and the number is another's */
 		ts_sys(SYS_close, a->fd);
 	a->fd = -1;
 }
 
 int ts_udp_attempt_step(struct ts_udp_attempt *a, int64_t deadline_ms, struct ts_udp_link *out)
 {
-	int err = cookie_of(a->fd) == a->cookie ? 0 : -EBADF;
+	int err = ts_socket_is(a->fd, a->cookie) ? 0 : -EBADF;
 
 	if (!err && !a->connected)
 		err = finish_connect(a, deadline_ms);
@@ -231,7 +237,7 @@ int ts_udp_attempt_step(struct ts_udp_attempt *a, int64_t deadline_ms, struct ts
 	}
 	ts_warn("proxy %a carries no datagrams: %e (reply code %d)", &a->proxy.addr, err ? -err : a->hs.err, a->hs.code);
 	ts_udp_attempt_end(a);
-	return -EHOSTUNREACH;
+	return meaning(err);
 }
 
 void ts_udp_link_close(struct ts_udp_link *link)

@@ -104,7 +104,7 @@ static int associate(int fd, const struct ts_addr *to, int flags)
 	/* A device's own route leads nowhere else, and the tailnet's device is not there. */
 	if (ts_sock_get_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX))
 		return -ENETUNREACH;
-	if (ts_sys(SYS_getsockname, fd, &name, &len) != 0 || !ts_addr_from_sockaddr(&local, &name.sa, len))
+	if (!family || ts_sys(SYS_getsockname, fd, &name, &len) != 0 || !ts_addr_from_sockaddr(&local, &name.sa, len))
 		return -EHOSTUNREACH;
 	if (ts_ip_is_loopback(local.ip))
 		return -EINVAL;	/* ts_udp_from_loopback */
@@ -181,25 +181,26 @@ static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
 	if (err)
 		return err;
 	ts_lock(&ts_fdtab_lock);
-	if (ts_udp_of(fd) != u) {
-		ts_udp_link_close(&link);
-		ts_unlock(&ts_fdtab_lock);
-		return -EBADF;
-	}
-	ts_udp_link_close(&u->link);
-	u->link = link;
+	err = ts_udp_of(fd) == u ? 0 : -EBADF;
 	*v = u->view;
 	v->was = v->relay;
 	v->relay = link.relay;
 	v->pending = false;
 	v->maker = (int)ts_sys(SYS_getpid);
 	ts_udp_name_set(&v->name, &v->name_len, &link.relay, v->family);
-	ts_udp_set_view(u, v);
-	v->seq = u->seq;
+	if (!err && v->connected && ts_sys(SYS_connect, fd, &v->name, v->name_len) != 0)
+		err = -ENOBUFS;
+	if (err) {
+		ts_udp_link_close(&link);
+	} else {
+		ts_udp_link_close(&u->link);
+		u->link = link;
+		ts_udp_set_view(u, v);
+		v->seq = u->seq;
+	}
 	ts_unlock(&ts_fdtab_lock);
-	err = ts_udp_mark(fd, v);
-	if (v->connected)
-		ts_sys(SYS_connect, fd, &v->name, v->name_len);
+	if (!err)
+		err = ts_udp_mark(fd, v);
 	return err ? err : 1;
 }
 

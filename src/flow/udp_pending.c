@@ -277,6 +277,8 @@ static int settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, str
 	v.maker = (int)ts_sys(SYS_getpid);
 	ts_udp_name_set(&v.name, &v.name_len, &link->relay, v.family);
 	err = ts_udp_mark(fd, &v);
+	if (!err && v.connected && ts_sys(SYS_connect, fd, &v.name, v.name_len) != 0)
+		err = -ENOBUFS;
 	if (err) {
 		ts_udp_link_close(link);
 		return err;
@@ -284,8 +286,6 @@ static int settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, str
 	u->link = *link;
 	u->pending = NULL;
 	ts_udp_set_view(u, &v);
-	if (u->view.connected)
-		ts_sys(SYS_connect, fd, &u->view.name, u->view.name_len);
 	ts_udp_wake_unprepared(fd, u);
 	send_queue(fd, u, p);
 	unlink_it(p);

@@ -77,7 +77,7 @@ int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	socklen_t room = ts_plausible(len) ? *len : 0;
 	struct ts_identity id;
 	struct ts_addr kernel;
-	int family, r;
+	int family, has, r;
 
 	if (pending(fd))
 		return ts_result(-ENOTCONN);
@@ -89,8 +89,12 @@ int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 			answer(&kernel, family, addr, room, len);
 		return r;
 	}
-	if (kernel_answer(fd, SYS_getpeername, addr, room, *len, &kernel, &family) && ts_route_is_proxy(&kernel) &&
-	    ts_identity_read(fd, &id))
+	if (!kernel_answer(fd, SYS_getpeername, addr, room, *len, &kernel, &family) || !ts_route_is_proxy(&kernel))
+		return r;
+	has = ts_identity_read(fd, &id);
+	if (has < 0)
+		return ts_result(has);
+	if (has)
 		answer(&id.peer, family, addr, room, len);
 	return r;
 }
@@ -128,7 +132,7 @@ int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 	socklen_t room = ts_plausible(len) ? *len : 0;
 	struct ts_identity id;
 	struct ts_addr kernel;
-	int family, r = ts_real()->getsockname(fd, addr, len);
+	int family, has = 1, r = ts_real()->getsockname(fd, addr, len);
 
 	if (r != 0 || !addr || !is_inet(addr, room) || !may_be_carried(fd))
 		return r;
@@ -141,7 +145,11 @@ int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 		return r;
 	}
 	memset(&id, 0, sizeof(id));
-	if (!(pending(fd) && ts_tcp_names(fd, &id)) && !ts_identity_read_any(fd, &id))
+	if (!(pending(fd) && ts_tcp_names(fd, &id)))
+		has = ts_identity_read_any(fd, &id);
+	if (has < 0)
+		return ts_result(has);
+	if (!has)
 		return r;
 	local_of(&id, &kernel);
 	answer(&kernel, family, addr, room, len);
@@ -165,7 +173,7 @@ static int v6only(int fd, void *value, socklen_t *len)
 	int r = ts_real()->getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, value, len);
 
 	if (r == 0 && may_be_carried(fd) && *len == sizeof(int) &&
-	    ((pending(fd) && ts_tcp_names(fd, &id) && id.v6only) || (ts_identity_read_any(fd, &id) && id.v6only)))
+	    ((pending(fd) && ts_tcp_names(fd, &id) && id.v6only) || (ts_identity_read_any(fd, &id) == 1 && id.v6only)))
 		*(int *)value = 1;
 	return r;
 }
