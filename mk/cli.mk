@@ -29,8 +29,8 @@ CLI_MUSL := $(if $(MUSL_CC),$(CLI)/musl)
 CLI_BUILT := $(addprefix $(CLI)/,fake-sync children dynamic static static-pie bare go-note go-section empty.so) \
 	$(CLI_ASAN) $(CLI_MUSL)
 
-$(CLI)/fake-sync: tests/cli/fake-sync.c $(filter-out %/version.c,$(BASE_SRC))
-	$(CC) $(CLI_CFLAGS) -o $@ $^
+$(CLI)/fake-sync: tests/cli/fake-sync.c $(filter-out %/version.c,$(BASE_SRC)) include/tsproxy/map.h
+	$(CC) $(CLI_CFLAGS) -o $@ $(filter %.c,$^)
 $(CLI)/children: tests/cli/children.c
 	$(CC) $(CLI_CFLAGS) -o $@ $^
 $(CLI)/dynamic: tests/cli/empty.c

@@ -58,8 +58,8 @@ void ts_epreg_withdraw(int fd);
 
 /* The next descriptor with a tag in the set `epfd`, or -1; `*cursor` starts at 0. */
 int ts_epreg_tagged_in(int epfd, uint32_t *cursor);
-/* Takes a registration that the kernel already has into the table. */
-void ts_epreg_adopt(int epfd, int fd, const struct epoll_event *ev);
+/* Takes a registration that the kernel already has into the table. 0 or -ENOMEM. */
+int ts_epreg_adopt(int epfd, int fd, const struct epoll_event *ev);
 
 /*
  * For a descriptor that is not tracked (it has aliases, or came through exec, SCM_RIGHTS or a raw system call): finds the other

@@ -193,14 +193,15 @@ int ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg)
 
 static void adopt(const struct registration *r, void *arg)
 {
-	(void)arg;
-	if (ts_fd_get_flags(r->fd) & TS_FD_FLOW)
-		ts_epreg_adopt(r->epfd, r->fd, &r->ev);
+	int *err = arg, ret = ts_fd_get_flags(r->fd) & TS_FD_FLOW ? ts_epreg_adopt(r->epfd, r->fd, &r->ev) : 0;
+
+	if (ret)
+		*err = ret;
 }
 
 static void search_set(int epfd, void *arg)
 {
-	int *err = arg, r = read_set(epfd, adopt, NULL);
+	int *err = arg, r = read_set(epfd, adopt, err);
 
 	if (r)
 		*err = r;

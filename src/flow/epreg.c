@@ -390,8 +390,9 @@ int ts_epreg_tagged_in(int epfd, uint32_t *cursor)
 	return -1;
 }
 
-void ts_epreg_adopt(int epfd, int fd, const struct epoll_event *ev)
+int ts_epreg_adopt(int epfd, int fd, const struct epoll_event *ev)
 {
-	if ((unsigned)fd < TS_FD_MAX && !find(epfd, fd) && !ts_epreg_is_tag(ev->data.u64))
-		add(epfd, fd, ev);
+	if ((unsigned)fd >= TS_FD_MAX || find(epfd, fd) || ts_epreg_is_tag(ev->data.u64))
+		return 0;
+	return add(epfd, fd, ev) ? 0 : -ENOMEM;
 }

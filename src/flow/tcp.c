@@ -101,7 +101,10 @@ static int flow_begin(int fd, const struct ts_addr *to, int family, const struct
 	if (err == -EMFILE || err == -ENFILE || err == -ENOMEM)
 		return flow_give_up(f);
 	while (ts_epwatch_take(fd, &epfd, &ev))
-		ts_epreg_adopt(epfd, fd, &ev);
+		if (ts_epreg_adopt(epfd, fd, &ev)) {
+			ts_epwatch_note(epfd, EPOLL_CTL_ADD, fd, &ev);
+			return flow_give_up(f);
+		}
 	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias)) {
 		ts_fd_set_flags(alias, TS_FD_TRACKED | (flags & TS_FD_NEW ? 0 : TS_FD_KEYED), TS_FD_NEW | TS_FD_IDLE);
 		if (ts_epreg_tag(alias, EPOLLOUT))
