@@ -47,7 +47,8 @@ const char *ts_live_meant(void);
 bool ts_live_first(void);
 
 /*
- * The program is about to sandbox itself, and ts_sandboxed() is true by now: takes the file in as it is, because no later question can.
+ * The program is about to sandbox itself, and ts_sandboxed() is true by now, or to change its root: takes the file in as it is, because no
+ * later question can.
  * When this returns, no other thread looks at the file any more.
  */
 void ts_live_keep(void);

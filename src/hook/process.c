@@ -89,7 +89,7 @@ int daemon(int nochdir, int noclose)
 /* The map's file is not seen from a new root, and names and addresses are asked for later: a daemon's, that root starts. */
 int chroot(const char *path)
 {
-	if (getauxval(AT_EUID) == 0 && ts_enabled() && !ts_sandboxed() && ts_process() == TS_SELF)
+	if (getauxval(AT_EUID) == 0 && ts_enabled() && !ts_sandboxed())
 		ts_live_keep();
 	return ts_real()->chroot(path);
 }

@@ -16,7 +16,8 @@ EXEC = {"faccessat": 1, "openat": 1, "pread64": 1, "close": 1}
 # The first fork of a program: memory that its children share (family.h).
 FORK = {"mmap": 1}
 
-# The first question about an address or a name that is neither this machine's nor a number: the map is read.
+# The first question about an address or a name that is neither this machine's nor a number, and chroot(2) of a program that root started,
+# behind which it is not seen any more: the map is read.
 MAP = {"openat": 1, "newfstatat": 1, "geteuid": 1, "pread64": 2, "close": 1}
 # The first question about such a name: where libc would search for it.
 NAME = {"openat": 1, "newfstatat": 1, "read": 2, "close": 1, "uname": 1}
