@@ -207,8 +207,11 @@ def find_cases(args):
             continue
         listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
         cases += [Case(program, line) for line in listed.splitlines()]
-    return [c for c in cases if "sub" not in c.attr and
-            any(fnmatch.fnmatch(c.full, glob) or fnmatch.fnmatch(c.full, glob + ".*") for glob in args.only.split(","))]
+    return [c for c in cases if "sub" not in c.attr and is_among(c, args.only) and not is_among(c, args.without)]
+
+
+def is_among(case, globs):
+    return any(fnmatch.fnmatch(case.full, g) or fnmatch.fnmatch(case.full, g + ".*") for g in globs.split(","))
 
 
 def read_list(name):
@@ -316,6 +319,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("build", type=os.path.abspath)
     p.add_argument("only", nargs="?", default="*", help="which cases (globs, parted by commas)")
+    p.add_argument("--without", default="", metavar="GLOBS", help="of these, which not")
     p.add_argument("--rtt", type=int, default=200)
     p.add_argument("--jobs", type=int, default=16)
     p.add_argument("--native", type=int, default=0, metavar="N", help="run each N times natively; all must agree")

@@ -244,8 +244,13 @@ int main(void)
 	tcase_add_test(c, thread_gone);
 	tcase_add_test(c, held_at_fork);
 	tcase_add_test(c, signals_wait);
-	tcase_add_test(c, vfork_child_asks_first);
-	tcase_add_loop_test(c, synchronous_signals_do_not_wait, 0, sizeof(synchronous) / sizeof(*synchronous));
+	if (getenv("TSPROXY_TEST_QEMU")) {
+		puts("left out of guard: vfork_child_asks_first: QEMU makes a fork of it\n"
+		     "left out of guard: synchronous_signals_do_not_wait: QEMU keeps some signals for itself, which are never blocked");
+	} else {
+		tcase_add_test(c, vfork_child_asks_first);
+		tcase_add_loop_test(c, synchronous_signals_do_not_wait, 0, sizeof(synchronous) / sizeof(*synchronous));
+	}
 	tcase_add_test(c, handler_jumps_out);
 	suite_add_tcase(s, c);
 	return unit_run(s);
