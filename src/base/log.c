@@ -138,7 +138,8 @@ void ts_log_write(enum ts_log_level level, const char *fmt, ...)
 	va_end(ap);
 	line[w.len++] = '\n';
 	if (log_file[0])
-		fd = ts_sys(SYS_openat, AT_FDCWD, log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+		/* As for a trace: a FIFO that nobody reads is ENXIO. */
+		fd = ts_sys(SYS_openat, AT_FDCWD, log_file, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0600);
 	if (fd >= 0)
 		ts_sys(SYS_write, fd, line, w.len);
 	if (log_file[0] && fd >= 0)

@@ -115,7 +115,7 @@ static void one_at_a_time(const struct ts_up *up, struct ts_up_state *state)
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/login.lock", up->dir);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
 		return;
 	ts_up_step("another tsproxy up logs in; waiting for it");

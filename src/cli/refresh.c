@@ -64,12 +64,12 @@ static int64_t made_ns(const char *path, bool *down)
 	struct ts_map_header h;
 	struct stat st;
 	int64_t made = 0;
-	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 
 	*down = false;
 	if (fd < 0)
 		return 0;
-	if (fstat(fd, &st) == 0 && (st.st_uid == getauxval(AT_EUID) || st.st_uid == 0) && !(st.st_mode & 022) &&
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_uid == getauxval(AT_EUID) || st.st_uid == 0) && !(st.st_mode & 022) &&
 	    pread(fd, &h, sizeof(h), 0) == sizeof(h) && memcmp(h.magic, TS_MAP_MAGIC, sizeof(h.magic)) == 0 &&
 	    h.version == TS_MAP_VERSION && h.header_len == sizeof(h))
 		made = h.made_ns;
@@ -91,7 +91,7 @@ static const char *status_file(const struct ts_environ *env)
 static bool is_watched(const char *path)
 {
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = TS_REFRESH_CURRENT, .l_len = 1 };
-	int fd = open(ts_join(path, TS_REFRESH_SUFFIX), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = open(ts_join(path, TS_REFRESH_SUFFIX), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	bool held;
 
 	if (fd < 0)

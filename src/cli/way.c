@@ -51,7 +51,7 @@ static enum ts_way_kind judge(int fd, const struct ts_map_header *h, struct ts_e
 void ts_way_find(const char *map_path, struct ts_way *out)
 {
 	struct ts_map_header h;
-	int fd = map_path[0] ? (int)ts_sys(SYS_openat, AT_FDCWD, map_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+	int fd = map_path[0] ? (int)ts_sys(SYS_openat, AT_FDCWD, map_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY) : -1;
 
 	memset(out, 0, sizeof(*out));
 	if (fd < 0)

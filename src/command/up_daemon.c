@@ -74,7 +74,7 @@ static int open_lock(const struct ts_up *up)
 	char path[TS_UP_PATH_MAX + 16];
 
 	snprintf(path, sizeof(path), "%s/daemon.lock", up->dir);
-	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
 }
 
 static const struct flock whole_file = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -277,7 +277,7 @@ static void leave_caller(const struct ts_up *up)
 	snprintf(old, sizeof(old), "%s/tailscaled.log.old", up->dir);
 	if (stat(path, &st) == 0 && st.st_size > LOG_MAX)
 		rename(path, old);
-	log = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0600);
 	setsid();
 	if (chdir("/") != 0)
 		return;

@@ -86,7 +86,7 @@ static int read_set(int epfd, void (*each)(const struct registration *r, void *a
 	ts_wr_str(&w, "/proc/self/fdinfo/");
 	ts_wr_dec(&w, (uint64_t)epfd);
 	ts_wr_end(&w);
-	file = ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	file = ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (file < 0)
 		return (int)file;
 	while ((n = ts_sys(SYS_read, file, buf + have, sizeof(buf) - 1 - have)) > 0) {
@@ -120,7 +120,7 @@ static bool call_of(long dir, const char *tid, struct ts_call *out)
 	ts_wr_str(&w, tid);
 	ts_wr_str(&w, "/syscall");
 	ts_wr_end(&w);
-	file = ts_sys(SYS_openat, dir, path, O_RDONLY | O_CLOEXEC);
+	file = ts_sys(SYS_openat, dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	len = file < 0 ? -1 : ts_sys(SYS_read, file, buf, sizeof(buf) - 1);
 	if (file >= 0)
 		ts_sys(SYS_close, file);

@@ -205,7 +205,7 @@ static bool search(struct query *q, uint64_t hash)
 	known = filter_ask(&file, hash);
 	if (known == 0)
 		return false;
-	fd = (int)ts_sys(SYS_openat, AT_FDCWD, PATH, O_RDONLY | O_CLOEXEC);
+	fd = (int)ts_sys(SYS_openat, AT_FDCWD, PATH, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return false;
 	if (known < 0) {

@@ -26,6 +26,11 @@ void ts_ranges_free(struct ts_ranges *r);
  * is a link, of another owner, or writable for group or others.
  */
 int ts_map_open_dir(const char *path, const char **name);
+/*
+ * Opens a file in such a directory; with O_CREAT it is made 0600. A descriptor, or -errno: -EPERM where something else than a file is there.
+ * Does not wait for whatever that is, and follows no link.
+ */
+int ts_file_open(int dir_fd, const char *name, int flags);
 /* As ts_map_install, for any file; `shared` false: mode 0600 in any case. */
 int ts_file_install(const char *path, bool shared, const uint8_t *data, size_t len);
 

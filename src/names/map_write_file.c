@@ -62,6 +62,19 @@ int ts_map_open_dir(const char *path, const char **name)
 	return fd;
 }
 
+int ts_file_open(int dir_fd, const char *name, int flags)
+{
+	int fd = openat(dir_fd, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ELOOP || errno == EISDIR || errno == ENXIO ? -EPERM : -errno;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fd;
+	close(fd);
+	return -EPERM;
+}
+
 static int write_all(int fd, const uint8_t *p, size_t len)
 {
 	while (len) {
@@ -84,9 +97,9 @@ static int write_new(int dir_fd, const char *tmp, mode_t mode, const uint8_t *da
 	if (len > ts_file_limit())
 		return -EFBIG;
 	unlinkat(dir_fd, tmp, 0);
-	fd = openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = ts_file_open(dir_fd, tmp, O_WRONLY | O_CREAT | O_EXCL);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	err = fchmod(fd, mode) == 0 ? write_all(fd, data, len) : -errno;
 	/* A rename may reach the disk before the data does, and a machine that stops then would come back with a damaged map. */
 	if (!err && fdatasync(fd) != 0)

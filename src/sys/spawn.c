@@ -130,7 +130,7 @@ const char *ts_spawn_env(const char *name)
 int ts_status_number(const char *path, const char *key)
 {
 	char *text = ts_scratch_get(STATUS_BYTES);
-	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC), value = -1;
+	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), value = -1;
 	long n;
 
 	n = fd < 0 || !text ? 0 : ts_sys(SYS_read, fd, text, STATUS_BYTES - 1);
@@ -269,7 +269,7 @@ static void standard_descriptors(const char *lock_path)
 			ts_sys(SYS_dup3, fd, to, 0);
 	if (fd > 2)
 		ts_sys(SYS_close, fd);
-	fd = (int)ts_sys(SYS_openat, AT_FDCWD, lock_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	fd = (int)ts_sys(SYS_openat, AT_FDCWD, lock_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return;
 	ts_sys(SYS_fcntl, fd, F_OFD_SETLK, &lock);

@@ -4,6 +4,7 @@
  * a workspace outlives the machine. It comes before any other: who started it wants it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +23,11 @@ bool ts_own_ports(struct ts_own_ports *out)
 	char path[4096], line[64];
 	unsigned port;
 	FILE *f;
+	int fd;
 
 	memset(out, 0, sizeof(*out));
-	f = ts_own_path("ports", path, sizeof(path)) ? fopen(path, "re") : NULL;
+	fd = ts_own_path("ports", path, sizeof(path)) ? open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+	f = fd >= 0 ? fdopen(fd, "r") : NULL;
 	if (!f)
 		return false;
 	while (fgets(line, sizeof(line), f)) {

@@ -61,10 +61,13 @@ static int lock(const char *path)
 		return dir_fd;
 	}
 	snprintf(lock_name, sizeof(lock_name), "%s.lock", name);
-	fd = openat(dir_fd, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		err = -errno;
+	fd = ts_file_open(dir_fd, lock_name, O_RDWR | O_CREAT);
 	close(dir_fd);
+	if (fd == -EPERM) {
+		ts_tool_error("%s.lock is not a file: remove it", path);
+		return fd;
+	}
+	err = fd < 0 ? fd : 0;
 	while (!err && flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			err = -errno;
@@ -92,7 +95,7 @@ static int warn_about_old(const char *path, struct ts_map *old)
 	if (err) {
 		memset(old, 0, sizeof(*old));
 		if (err == -EPERM)
-			ts_tool_warn("the map %s has another owner or is writable for others: it is not used", path);
+			ts_tool_warn("the map %s has another owner, is writable for others, or is not a file: it is not used", path);
 		else if (err == -EBADMSG || err == -EMSGSIZE)
 			ts_tool_warn("the map %s is %s: it is made anew", path,
 				     err == -EBADMSG ? "damaged" : "truncated");
@@ -132,11 +135,11 @@ static void mark_done(const char *path)
 	if (dir_fd < 0)
 		return;
 	snprintf(file, sizeof(file), "%s" TS_REFRESH_SUFFIX, name);
-	fd = openat(dir_fd, file, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	fd = ts_file_open(dir_fd, file, O_WRONLY);
 	close(dir_fd);
 	if (fd < 0)
 		return;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size && pwrite(fd, &done, 1, 0) == 1) {
+	if (fstat(fd, &st) == 0 && st.st_size && pwrite(fd, &done, 1, 0) == 1) {
 		times[0] = st.st_atim;
 		times[1] = st.st_mtim;
 		futimens(fd, times);

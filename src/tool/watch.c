@@ -80,8 +80,8 @@ static int claim(const char *path)
 
 	if (!err) {
 		snprintf(file, sizeof(file), "%s" TS_REFRESH_SUFFIX, name);
-		lock_fd = openat(dir_fd, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-		err = lock_fd < 0 ? -errno : lock_byte(TS_REFRESH_WATCH, F_WRLCK);
+		lock_fd = ts_file_open(dir_fd, file, O_RDWR | O_CREAT);
+		err = lock_fd < 0 ? lock_fd : lock_byte(TS_REFRESH_WATCH, F_WRLCK);
 		close(dir_fd);
 	}
 	if (err == -EAGAIN || err == -EACCES)

@@ -642,7 +642,7 @@ START_TEST(foreign_or_damaged_maps_are_replaced)
 	ck_assert_int_eq(sync_now(&said), 0);
 	ck_assert_int_eq(chmod(conf.map_path, 0666), 0);
 	ck_assert_int_eq(sync_now(&said), 0);
-	ck_assert_msg(strstr(said, "has another owner or is writable for others") != NULL, "%s", said);
+	ck_assert_msg(strstr(said, "has another owner, is writable for others") != NULL, "%s", said);
 	ck_assert_int_eq(truncate(conf.map_path, 300), 0);
 	ck_assert_int_eq(sync_now(&said), 0);
 	ck_assert_msg(strstr(said, "truncated") != NULL, "%s", said);
