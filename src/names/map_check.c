@@ -8,7 +8,7 @@
 #include "tsproxy/hash.h"
 
 /* Whether block `i` is as it was written, by the table of block sums. */
-static bool is_intact(const struct ts_map *m, uint64_t i)
+static __attribute__((noinline)) bool is_intact(const struct ts_map *m, uint64_t i)
 {
 	uint64_t from = i ? i * TS_MAP_BLOCK : sizeof(struct ts_map_header), to = (i + 1) * TS_MAP_BLOCK, sum;
 	struct ts_map_section sums;
@@ -29,19 +29,20 @@ static bool is_intact(const struct ts_map *m, uint64_t i)
 bool ts_map_prove(const struct ts_map *m, uint64_t at, size_t size)
 {
 	const uint32_t *half = (const uint32_t *)(m->base + offsetof(struct ts_map_header, generation));
+	uint32_t last = (uint32_t)((at + size - 1) / TS_MAP_BLOCK);
 
-	for (uint64_t i = at / TS_MAP_BLOCK; i <= (at + size - 1) / TS_MAP_BLOCK; i++) {
-		uint32_t generation = __atomic_load_n(half, __ATOMIC_ACQUIRE);
+	for (uint32_t i = (uint32_t)at / TS_MAP_BLOCK; i <= last; i++) {
+		uint32_t generation = __atomic_load_n(half, __ATOMIC_ACQUIRE), bit = 1u << i % 32;
 		uint64_t *word = &m->proof->blocks[i / 32], old = __atomic_load_n(word, __ATOMIC_RELAXED);
-		uint32_t bits = old >> 32 == generation ? (uint32_t)old : 0;
+		bool same = old >> 32 == generation;
 
-		if (bits >> i % 32 & 1)
+		if (__builtin_expect(same && old & bit, 1))
 			continue;
 		if (!is_intact(m, i))
 			return false;
-		bits |= 1u << i % 32;
 		/* Where another thread was faster the block is proven again some time. */
-		__atomic_compare_exchange_n(word, &old, (uint64_t)generation << 32 | bits, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+		__atomic_compare_exchange_n(word, &old, (uint64_t)generation << 32 | (same ? (uint32_t)old : 0) | bit, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	}
 	return true;
 }

@@ -7,10 +7,10 @@
  * buffers; a bigger one into memory at an address that stays, where a later one takes its place by one mremap(2). Memory is constant and nothing is ever reclaimed, which is what makes lookups safe without a lock, in
  * signal handlers and across fork.
  *
- * A lookup reads `sequence`, copies its answer out of `current`, and reads `sequence` again. The writer raises it
- * before it touches the place that is not `current`: so a lookup that began before is repeated, one that begins
- * meanwhile still finds the old map whole. A map that is damaged or gone does not replace a good one: its names go on
- * being known, and refresh.c asks for a new file.
+ * A lookup reads `sequence`, copies its answer out of `current`, and reads `sequence` again. The writer raises it before it touches
+ * a place, so that a lookup which began before is repeated, and once more when it has, for those that began meanwhile: of a small map
+ * they find the old one whole, of a large one perhaps some of both. A map that is damaged or gone does not replace a good one: its names
+ * go on being known, and refresh.c asks for a new file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -126,6 +126,7 @@ static int take_in(int fd, const struct stat *st)
 		place = &places[LARGE];
 		ret = copy_large(fd, st, place);
 	}
+	__atomic_add_fetch(&sequence, 1, __ATOMIC_SEQ_CST);
 	if (ret == 0) {
 		__atomic_store_n(&current, place, __ATOMIC_RELEASE);
 		__atomic_store_n(&owner, st->st_uid, __ATOMIC_RELAXED);

@@ -21,12 +21,26 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "maps are little-endia
 #define GET(m, at, out) get(m, at, out, sizeof(*(out)))
 #define SECTION(m, name) section(m, offsetof(struct ts_map_header, name))
 
-/* Whether `size` bytes from `at` on are there, and proven. */
+/* Nearly all that is read has been proven before. */
+static __attribute__((noinline)) bool is_proven(const struct ts_map *m, uint64_t at, size_t size)
+{
+	const uint32_t *generation = (const uint32_t *)(m->base + offsetof(struct ts_map_header, generation));
+	uint64_t i = at / TS_MAP_BLOCK, word;
+
+	if (size == 0)
+		return true;
+	word = __atomic_load_n(&m->proof->blocks[i / 32], __ATOMIC_RELAXED);
+	if (word >> i % 32 & 1 && word >> 32 == __atomic_load_n(generation, __ATOMIC_ACQUIRE) && (at + size - 1) / TS_MAP_BLOCK == i)
+		return true;
+	return ts_map_prove(m, at, size);
+}
+
+/* Whether `size` bytes from `at` on are there, and proven; the header is. */
 static inline __attribute__((always_inline)) bool has(const struct ts_map *m, uint64_t at, size_t size)
 {
 	if (at > m->len || size > m->len - at)
 		return false;
-	return __builtin_expect(!m->proof, 1) || size == 0 || ts_map_prove(m, at, size);
+	return __builtin_expect(!m->proof, 1) || at + size <= sizeof(struct ts_map_header) || is_proven(m, at, size);
 }
 
 static inline __attribute__((always_inline)) bool get(const struct ts_map *m, uint64_t at, void *out, size_t size)

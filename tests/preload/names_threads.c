@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sixteen threads look names up while signal handlers do so too and the map is replaced again and again, small (read
- * into memory) and big (mapped) in turn. Every answer is one that some map held; the last one is seen by all.
+ * Sixteen threads look names up while signal handlers do so too and the map is replaced again and again, small ones and large ones in
+ * every order. Every answer is one that some map held; the last one is seen by all.
  */
 /*
  * libc: glibc musl
@@ -65,7 +65,7 @@ int main(void)
 	for (int i = 0; i < THREADS; i++)
 		pthread_create(&threads[i], NULL, look, NULL);
 	for (int round = 0; round < ROUNDS; round++) {
-		write_status("Running", 0, round + 10, round % 2 ? 2000 : 3);
+		write_status("Running", 0, round + 10, round % 3 ? 2000 + 100 * (round % 5) : 3);
 		run_sync();
 		for (int i = 0; i < THREADS; i++)
 			pthread_kill(threads[i], SIGUSR1);
