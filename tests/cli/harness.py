@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A folder with the launcher, a stand-in for tsproxy-sync and an empty object; and the tests' bookkeeping."""
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -9,6 +11,7 @@ import traceback
 
 TESTS = []
 MARK = 42       # the exit status of the programs that `make check-cli` builds
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class Skip(Exception):
@@ -89,7 +92,20 @@ def one_line(err, *parts):
         assert part in err, f'{part!r} is not in {err!r}'
 
 
+def end_all():
+    """Ends what a test has left: the launcher refreshes the map in a process that may outlive it and writes into the test's folder."""
+    try:
+        while True:
+            with open('/proc/thread-self/children') as f:
+                for pid in f.read().split():
+                    os.kill(int(pid), signal.SIGKILL)
+            os.wait()
+    except ChildProcessError:
+        pass
+
+
 def main(build, pattern):
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     counts = {'passed': 0, 'failed': 0, 'skipped': 0}
     for function in TESTS:
         name = function.__name__
@@ -107,6 +123,8 @@ def main(build, pattern):
             print(f'FAIL  {name}: {function.__doc__ or ""}\n{traceback.format_exc()}'
                   f'      its folder: {world.dir}\n      again: make check-cli T={name}')
             continue
+        finally:
+            end_all()
         shutil.rmtree(world.dir)
     print(', '.join(f'{n} {what}' for what, n in counts.items()))
     sys.exit(1 if counts['failed'] or not any(counts.values()) else 0)    # no test at all: a wrong name
