@@ -161,11 +161,4 @@ void ts_fd_untrack(int fd);
 /* The same for one that has no flow, without the lock. */
 void ts_fd_untrack_plain(int fd);
 
-/* Zero-filled memory, `sharing` MAP_PRIVATE or MAP_SHARED, that costs only where it is touched; null where there is none. */
-void *ts_zero_pages(size_t bytes, int sharing);
-
-int64_t ts_now_ms(void);
-/* CLOCK_MONOTONIC_COARSE, for what reads the time at every call: a few nanoseconds through the vDSO, right to one tick. */
-int64_t ts_coarse_ns(void);
-
 #endif

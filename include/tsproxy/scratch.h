@@ -21,4 +21,7 @@ void *ts_scratch_get(size_t bytes);
 /* `bytes` as it was asked for; `p` may be null. */
 void ts_scratch_put(void *p, size_t bytes);
 
+/* Zero-filled memory that is kept. `sharing`: MAP_PRIVATE or MAP_SHARED. A page costs nothing until it is touched. Null: no memory. */
+void *ts_zero_pages(size_t bytes, int sharing);
+
 #endif

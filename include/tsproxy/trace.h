@@ -17,7 +17,6 @@
 #include "tsproxy/fdtab.h"
 #include "tsproxy/log.h"
 
-int64_t ts_trace_now(void);
 /* The flow is connected, its descriptors' flags still known. Under ts_fdtab_lock. */
 void ts_trace_connected(const struct ts_flow *f, int fd);
 /* The flow failed, or was given up by its program. Under ts_fdtab_lock. */

@@ -62,3 +62,10 @@ void ts_scratch_put(void *p, size_t bytes)
 	if (p)
 		ts_sys(SYS_munmap, p, bytes);
 }
+
+void *ts_zero_pages(size_t bytes, int sharing)
+{
+	void *p = (void *)ts_sys(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return (uintptr_t)p > -4096ul ? NULL : p;
+}

@@ -9,6 +9,7 @@
  *
  * The proxy is not in it: the kernel knows the socket's peer.
  */
+#include "tsproxy/clock.h"
 #include "tsproxy/cross.h"
 
 #include <errno.h>

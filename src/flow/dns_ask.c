@@ -8,6 +8,7 @@
  *
  * Everything that an attempt holds is in the pages of `work`, whose address the cleanup gets when the thread is cancelled.
  */
+#include "tsproxy/clock.h"
 #include "tsproxy/dns_ask.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@
 #include "tsproxy/log.h"
 #include "tsproxy/real.h"
 #include "tsproxy/route.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 #define STRAY_MAX 64	/* messages that answer nothing, in one connection */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tsproxy/clock.h"
 #include "tsproxy/dns_ask.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/guard.h"

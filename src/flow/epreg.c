@@ -14,6 +14,7 @@
 
 #include "tsproxy/fdtab.h"
 #include "tsproxy/log.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 #define REGS_MAX 65536

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "tsproxy/fdtab.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 struct ts_family *_Atomic ts_family;

@@ -11,13 +11,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "tsproxy/clock.h"
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/epwatch.h"
 #include "tsproxy/log.h"
-#include "tsproxy/real.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/stream_io.h"
 #include "tsproxy/sys.h"
 
@@ -55,29 +55,6 @@ struct tables {
 	} view[TS_FLOWS_MAX];
 };
 static struct tables *tables;
-
-void *ts_zero_pages(size_t bytes, int sharing)
-{
-	void *p = (void *)ts_sys(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return (unsigned long)p > -4096ul ? NULL : p;
-}
-
-int64_t ts_now_ms(void)
-{
-	struct timespec t;
-
-	ts_sys(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-int64_t ts_coarse_ns(void)
-{
-	struct timespec t = { 0 };
-
-	ts_real()->clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 int ts_fd_highest(void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The proxies that can carry what is ours (route.h): those of the settings, and those that the map knows. */
+#include "tsproxy/clock.h"
 #include "tsproxy/route.h"
 
 #include <errno.h>

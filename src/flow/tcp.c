@@ -3,6 +3,7 @@
  * How a connect through a proxy begins: see tcp.h. The flow is registered as pending before anything waits, so that a
  * cancelled or interrupted connect leaves exactly what the kernel would leave: a connection under way.
  */
+#include "tsproxy/clock.h"
 #include "tsproxy/tcp.h"
 
 #include <errno.h>
@@ -86,7 +87,7 @@ static int flow_begin(int fd, const struct ts_addr *to, int family, const struct
 	f->state = TS_FLOW_STARTING;
 	f->reader_tid = ts_lock_owner(&ts_fdtab_lock);
 	f->family = family;
-	f->start_us = ts_trace_on ? ts_trace_now() : 0;
+	f->start_us = ts_trace_on ? ts_now_us() : 0;
 	f->proxy = proxy->addr;
 	f->offline = d->offline;
 	f->local_port = local_port;

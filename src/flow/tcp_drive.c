@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "tsproxy/clock.h"
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/identity.h"

@@ -5,6 +5,7 @@
  * A blocking connect waits in recv(MSG_PEEK), not in poll(): poll always fails with EINTR, while recv is restarted under
  * SA_RESTART as a native connect is. One thread is in charge of a flow and reads the proxy's answer; others wait beside it.
  */
+#include "tsproxy/clock.h"
 #include "tsproxy/tcp.h"
 
 #include <errno.h>

@@ -7,6 +7,7 @@
  * A connection is told closed by the process that made it, when it closes its last descriptor of it: a
  * child made by fork says nothing of what it inherited.
  */
+#include "tsproxy/scratch.h"
 #include "tsproxy/trace.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "tsproxy/clock.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/map.h"
 #include "tsproxy/names.h"
@@ -33,27 +35,18 @@ struct traced {
 static struct traced *_Atomic table;	/* TS_FD_MAX of them */
 static _Atomic int owner;		/* the process whose connections are marked */
 
-static int64_t microseconds(clockid_t clock)
-{
-	struct timespec t;
-
-	ts_sys(SYS_clock_gettime, clock, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-int64_t ts_trace_now(void)
-{
-	return microseconds(CLOCK_MONOTONIC);
-}
-
 static int self(void)
 {
 	return (int)ts_sys(SYS_getpid);
 }
 
+/* Milliseconds since the epoch. */
 static long when(void)
 {
-	return (long)(microseconds(CLOCK_REALTIME) / 1000);
+	struct timespec t;
+
+	ts_sys(SYS_clock_gettime, CLOCK_REALTIME, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* The name that stands for an address, or null. A map that was never asked is not opened for it. */
@@ -78,7 +71,7 @@ static void tell_open(const struct ts_addr *to, const char *carrier, const struc
 
 static void tell_flow(const struct ts_flow *f, int err)
 {
-	int64_t took = f->start_us ? ts_trace_now() - f->start_us : 0;
+	int64_t took = f->start_us ? ts_now_us() - f->start_us : 0;
 
 	tell_open(&f->hs.target, f->hs.kind == TS_PROXY_HTTP ? "http" : "socks5", &f->proxy, took, err);
 }
@@ -121,7 +114,7 @@ static void mark(int fd, const struct traced *t)
 
 void ts_trace_connected(const struct ts_flow *f, int fd)
 {
-	struct traced t = { .cookie = f->cookie, .peer = f->hs.target, .since_us = ts_trace_now() };
+	struct traced t = { .cookie = f->cookie, .peer = f->hs.target, .since_us = ts_now_us() };
 	struct tcp_info info;
 	int unread = 0;
 
@@ -202,7 +195,7 @@ void ts_trace_closing(int fd)
 	received = info.tcpi_bytes_received;
 	ts_trace_write("close %d %l %a %s %l %l %l", self(), when(), &t->peer, name_of(t->peer.ip, &room),
 		       (long)(sent > t->sent ? sent - t->sent : 0), (long)(received > t->received ? received - t->received : 0),
-		       (long)(ts_trace_now() - t->since_us));
+		       (long)(ts_now_us() - t->since_us));
 }
 
 void ts_trace_duplicated(int from, int to)
@@ -225,7 +218,7 @@ void ts_trace_ending(void)
 void ts_trace_arrive(void)
 {
 	for (int fd = 0; fd < 1024; fd++) {
-		struct traced t = { .since_us = ts_trace_now() };
+		struct traced t = { .since_us = ts_now_us() };
 		struct ts_identity id;
 		struct tcp_info info;
 

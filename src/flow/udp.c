@@ -16,6 +16,7 @@
 
 #include "tsproxy/log.h"
 #include "tsproxy/real.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/stream_io.h"
 #include "tsproxy/sys.h"
 

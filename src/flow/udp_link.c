@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "tsproxy/clock.h"
 #include "tsproxy/endpoint.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/handshake.h"

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "tsproxy/clock.h"
 #include "tsproxy/log.h"
 #include "tsproxy/sys.h"
 

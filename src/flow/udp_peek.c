@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "tsproxy/real.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 #define CONTROL_MAX 4096

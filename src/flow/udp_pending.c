@@ -15,8 +15,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "tsproxy/clock.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/log.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 #define QUEUE_BYTES (1 << 18)	/* what WireGuard keeps until its own handshake is done is less: 128 packets */

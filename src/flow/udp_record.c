@@ -21,6 +21,7 @@
 
 #include "tsproxy/log.h"
 #include "tsproxy/names.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 /* The record, a constant a word: flags, process, two addresses (16 bytes and a port each). */

@@ -18,6 +18,7 @@
 
 #include "waker.h"
 #include "tsproxy/cancel.h"
+#include "tsproxy/clock.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/guard.h"
@@ -29,31 +30,21 @@
 
 /* --- time --- */
 
-#define NS_PER_S 1000000000ll
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	ts_sys(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
 /* An absolute deadline; INT64_MAX: none. */
 static int64_t deadline_of(const struct timespec *timeout)
 {
 	if (!timeout || timeout->tv_sec > 100ll * 365 * 86400)
 		return INT64_MAX;
-	return now_ns() + (int64_t)timeout->tv_sec * NS_PER_S + timeout->tv_nsec;
+	return ts_now_ns() + (int64_t)timeout->tv_sec * TS_NS_PER_S + timeout->tv_nsec;
 }
 
 static struct timespec time_left(int64_t deadline)
 {
-	int64_t left = deadline - now_ns();
+	int64_t left = deadline - ts_now_ns();
 
 	if (left < 0)
 		left = 0;
-	return (struct timespec){ .tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S };
+	return (struct timespec){ .tv_sec = left / TS_NS_PER_S, .tv_nsec = left % TS_NS_PER_S };
 }
 
 /* One kernel wait: until the deadline, not at all, or (no waker to be had) a short while at a time. */
@@ -243,7 +234,7 @@ static void poll_with(void *memory, void *arg)
 		}
 		if (r > 0 && !again)
 			break;
-		if (r == 0 && !again && s.last && deadline != INT64_MAX && now_ns() >= deadline)
+		if (r == 0 && !again && s.last && deadline != INT64_MAX && ts_now_ns() >= deadline)
 			break;
 	}
 	ts_waker_close(waker);
@@ -405,7 +396,7 @@ static void select_with(void *memory, void *arg)
 		for (nfds_t i = 0; i < count; i++)
 			if (list[i].revents)
 				list[i].fd = ~list[i].fd;
-	} while (s->result == 0 && (deadline == INT64_MAX || now_ns() < deadline));
+	} while (s->result == 0 && (deadline == INT64_MAX || ts_now_ns() < deadline));
 	if (s->timeout && deadline != INT64_MAX)
 		*s->timeout = time_left(deadline);
 }

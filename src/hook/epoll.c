@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "tsproxy/clock.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/tcp.h"

@@ -17,9 +17,11 @@
 
 #include "names.h"
 #include "tsproxy/answer.h"
+#include "tsproxy/clock.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/real.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 #define EXPORT __attribute__((visibility("default")))

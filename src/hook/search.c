@@ -14,6 +14,7 @@
 #include "tsproxy/name_kind.h"
 #include "tsproxy/names.h"
 #include "tsproxy/resolv_conf.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 extern int *__h_errno_location(void) __attribute__((weak));

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "tsproxy/clock.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/udp.h"
 #include "tsproxy/wait.h"
@@ -38,7 +39,7 @@ static bool nudged(const struct before *b, int ready)
 
 static struct timespec left_of(const struct before *b, const struct timespec *timeout)
 {
-	int64_t left = timeout->tv_sec * 1000000000ll + timeout->tv_nsec - (ts_coarse_ns() - b->start);
+	int64_t left = timeout->tv_sec * TS_NS_PER_S + timeout->tv_nsec - (ts_coarse_ns() - b->start);
 
 	if (timeout->tv_sec > 100ll * 365 * 86400)
 		return *timeout;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "live.h"
+#include "tsproxy/clock.h"
 #include "tsproxy/sys.h"
 
 struct ts_file_id {

@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tsproxy/clock.h"
+
 #define TS_NS_PER_MS 1000000ll
-#define TS_NS_PER_S 1000000000ll
 
 /* CLOCK_REALTIME_COARSE in ns: what the map and its lock file are stamped with. It may jump: only ever compared with a tolerance. */
 int64_t ts_live_now(void);

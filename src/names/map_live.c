@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "live.h"
+#include "tsproxy/clock.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/log.h"
 #include "tsproxy/names.h"

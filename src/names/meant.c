@@ -14,6 +14,7 @@
 
 #include "beside.h"
 #include "live.h"
+#include "tsproxy/clock.h"
 #include "tsproxy/elfaux.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/names.h"

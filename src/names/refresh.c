@@ -21,6 +21,7 @@
 #include "beside.h"
 #include "live.h"
 #include "tsproxy/buf.h"
+#include "tsproxy/clock.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/log.h"
 #include "tsproxy/names.h"
@@ -220,14 +221,6 @@ static bool running(void)
 	return held;
 }
 
-static int64_t monotonic(void)
-{
-	struct timespec t;
-
-	ts_sys(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
-	return t.tv_sec * TS_NS_PER_S + t.tv_nsec;
-}
-
 /*
  * Until the map has changed, the refresh is over, or the time is. The helper frees its lock when it ends, after its
  * last rename. Looks every eighth of the time waited so far, or the looking of many processes at once would take the
@@ -236,12 +229,12 @@ static int64_t monotonic(void)
 static bool await(void)
 {
 	struct timespec brief = { 0, POLL_MIN_NS };
-	int64_t begun = monotonic(), waited;
+	int64_t begun = ts_now_ns(), waited;
 
 	while ((__atomic_load_n(&next_try, __ATOMIC_ACQUIRE) & BEGINNING) || running()) {
 		if (ts_live_look())
 			return true;
-		waited = monotonic() - begun;
+		waited = ts_now_ns() - begun;
 		if (waited >= WAIT_NS)
 			break;
 		brief.tv_nsec = waited / 8 < POLL_MIN_NS ? POLL_MIN_NS : waited / 8;
