@@ -18,7 +18,7 @@
 #include "tsproxy/epwatch.h"
 #include "tsproxy/log.h"
 #include "tsproxy/scratch.h"
-#include "tsproxy/stream_io.h"
+#include "tsproxy/streams.h"
 #include "tsproxy/sys.h"
 
 #define BITS (8 * sizeof(long))
@@ -223,8 +223,8 @@ void ts_flow_add_alias(struct ts_flow *f, int fd)
 
 	if ((unsigned)fd >= TS_FD_MAX)
 		return;
-	if (fd <= 2 || ts_stream_io_wanted)
-		ts_stream_io_take();	/* the standard streams', or one that the program made */
+	if (fd <= 2 || ts_streams_wanted)
+		ts_streams_take();	/* the standard streams', or one that the program made */
 	clear_suspect(fd);
 	tables->slot_of[fd] = slot;
 	tables->next_alias[fd] = tables->view[slot].first;

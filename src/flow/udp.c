@@ -17,7 +17,7 @@
 #include "tsproxy/log.h"
 #include "tsproxy/real.h"
 #include "tsproxy/scratch.h"
-#include "tsproxy/stream_io.h"
+#include "tsproxy/streams.h"
 #include "tsproxy/sys.h"
 
 #define ASSOCIATIONS_MAX 65536
@@ -217,7 +217,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	ts_udp_note_carried(u, &none);
 	lead_to(fd, u);
 	lead_others(fd, u);
-	ts_stream_io_take();
+	ts_streams_take();
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Standard I/O reads and writes by itself, past the hooks. glibc's streams can be made to come this way nevertheless (flow/stream_io.c).
+ * Standard I/O reads and writes by itself, past the hooks. glibc's streams can be made to come this way nevertheless (sys/streams.c).
  * Elsewhere a datagram needs its header: before libc is told to write what it has for a socket with an association, the header is given to the
  * kernel, which appends what libc writes. It is what bash's /dev/udp and awk's /inet/udp are made of.
  */
@@ -10,9 +10,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdio_ext.h>
+#include <sys/socket.h>
 
 #include "tsproxy/fdtab.h"
-#include "tsproxy/stream_io.h"
+#include "tsproxy/streams.h"
+#include "tsproxy/tcp.h"
 #include "tsproxy/udp.h"
 
 extern __typeof__(fileno) fileno __attribute__((weak));
@@ -32,7 +34,7 @@ static int begin(FILE *f, int *fd)
 
 	*fd = fileno(f);
 	ts_errno = saved;
-	len = *fd >= 0 && !ts_stream_io_taken ? __fpending(f) : 0;
+	len = *fd >= 0 && !ts_streams_taken ? __fpending(f) : 0;
 	return len ? ts_udp_begin(*fd, len) : 0;
 }
 
@@ -65,10 +67,10 @@ FILE *fdopen(int fd, const char *mode)
 	unsigned flags = ts_fd_get_flags(fd);
 
 	if (flags & (TS_FD_NEW | TS_FD_TRACKED | TS_FD_IDLE | TS_FD_SUSPECT))
-		ts_stream_io_wanted = true;
+		ts_streams_wanted = true;
 	if (flags & TS_FD_FLOW && ts_process() == TS_SELF) {
 		ts_lock(&ts_fdtab_lock);
-		ts_stream_io_take();
+		ts_streams_take();
 		ts_unlock(&ts_fdtab_lock);
 	}
 	return ts_real()->fdopen(fd, mode);
@@ -167,9 +169,93 @@ int __dprintf_chk(int fd, int flag, const char *format, ...)
 	return r;
 }
 
-/* What a program leaves in its standard output libc writes last of all. */
-__attribute__((destructor)) static void end(void)
+/* --- glibc's streams: what is neither an association nor a pending connection is libc's alone --- */
+
+static _Atomic bool late;	/* libc writes what is left in its streams after all destructors */
+
+static ssize_t read_datagram(int fd, void *to, ssize_t len)
 {
+	struct iovec iov = { to, (size_t)len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return ts_udp_recv(fd, &msg, 0);
+}
+
+static ssize_t write_datagram(int fd, const void *from, ssize_t len)
+{
+	struct iovec iov = { (void *)from, (size_t)len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n = ts_udp_send(fd, &msg, 0);
+
+	if (late)
+		ts_udp_process_ending();
+	return n;
+}
+
+/* A connection under way is decided first: 0, or -errno. */
+static int settle(int fd, int option)
+{
+	return ts_fd_has_flow(fd) ? ts_tcp_settle(fd, 0, option) : 0;
+}
+
+/* libc's own call failed: the error of a failed connect is told by whichever meets it first. */
+static void tell(int fd)
+{
+	if (ts_fd_has_flow(fd))
+		ts_errno = ts_tcp_error(fd, ts_errno);
+}
+
+static ssize_t read_stream(FILE *f, void *to, ssize_t len)
+{
+	int fd = f->_fileno, err;
+	ssize_t n;
+
+	if (len <= 0)
+		return ts_streams_libc.read(f, to, len);
+	if (ts_fd_is_udp(fd) || ts_udp_turn(fd, 0) == TS_UDP_MAY_TURN) {
+		n = read_datagram(fd, to, len);
+		err = n < 0 ? (int)n : 0;
+	} else if (!(err = settle(fd, SO_RCVTIMEO)) && (n = ts_streams_libc.read(f, to, len)) < 0) {
+		tell(fd);
+	}
+	if (!err)
+		return n;
+	ts_errno = -err;
+	return -1;
+}
+
+static ssize_t write_stream(FILE *f, const void *from, ssize_t len)
+{
+	int fd = f->_fileno, err;
+	ssize_t n;
+
+	if (len <= 0)
+		return ts_streams_libc.write(f, from, len);
+	if (ts_fd_is_udp(fd)) {
+		n = write_datagram(fd, from, len);
+		err = n < 0 ? (int)n : 0;
+	} else if (!(err = settle(fd, SO_SNDTIMEO)) && (n = ts_streams_libc.write(f, from, len)) < len) {
+		tell(fd);
+	}
+	if (!err)
+		return n;
+	f->_flags |= _IO_ERR_SEEN;
+	ts_errno = -err;
+	return 0;
+}
+
+/* Before the constructor in exec.c, which takes them where a socket came by exec. */
+__attribute__((constructor(101))) static void begin_process(void)
+{
+	static const struct ts_streams ours = { read_stream, write_stream };
+
+	ts_streams_offer(&ours);
+}
+
+/* What a program leaves in its standard output libc writes last of all. */
+__attribute__((destructor)) static void end_process(void)
+{
+	late = true;
 	if (any() && &stdout && stdout && ts_fd_is_udp(fileno(stdout)))
 		fflush(stdout);
 }

@@ -27,6 +27,10 @@
 #define TABLES 2
 #define ENTRIES_MAX 64	/* of a table; there are 21 */
 
+struct ts_streams ts_streams_libc;
+_Atomic bool ts_streams_taken, ts_streams_wanted;
+TS_EVERY_START static const struct ts_streams *offered;
+
 struct table {
 	void **read, **write;
 };
@@ -85,7 +89,7 @@ static bool exchange(ElfW(Addr) base, void **entry, const void *function)
 	return true;
 }
 
-bool ts_streams_take(const struct ts_streams *ours, struct ts_streams *libc)
+static bool take(const struct ts_streams *ours)
 {
 	for (const struct link_map *m = ts_link_map_self(); m; m = m->l_next) {
 		struct table t[TABLES];
@@ -93,7 +97,7 @@ bool ts_streams_take(const struct ts_streams *ours, struct ts_streams *libc)
 
 		if (!ts_symbols_read(m->l_addr, m->l_ld, &o) || strcmp(o.soname, "libc.so.6") != 0)
 			continue;
-		if (!find(&o, t, libc) || !exchange(o.base, t[0].write, (const void *)ours->write))
+		if (!find(&o, t, &ts_streams_libc) || !exchange(o.base, t[0].write, (const void *)ours->write))
 			return false;
 		exchange(o.base, t[0].read, (const void *)ours->read);
 		exchange(o.base, t[1].write, (const void *)ours->write);
@@ -101,4 +105,18 @@ bool ts_streams_take(const struct ts_streams *ours, struct ts_streams *libc)
 		return true;
 	}
 	return false;
+}
+
+void ts_streams_offer(const struct ts_streams *ours)
+{
+	offered = ours;
+}
+
+void ts_streams_take(void)
+{
+	const struct ts_streams *ours = offered;
+
+	offered = NULL;
+	if (ours)
+		ts_streams_taken = take(ours);
 }
