@@ -42,8 +42,8 @@ void ts_cross_leave(struct ts_flow *f, int fd);
 /* True where the socket has an error to tell. */
 bool ts_cross_has_error(int fd);
 
-/* A suspect is touched. True where it turned out to have a flow. */
-bool ts_cross_resolve(int fd);
+/* A flow for a socket whose record says that it is under way, or that it failed with an error that nobody was told yet. */
+bool ts_cross_adopt(int fd);
 
 /* --- without the lock --- */
 

@@ -53,6 +53,11 @@ int ts_epreg_exchange(int fd, int by, int flags);
 /* Forgets all registrations of `fd` (it is connected, closed, or not ours); the kernel's stay as they are. */
 void ts_epreg_forget(int fd);
 
+/* Another number than `fd` names its socket, too: whoever connects it must ask the kernel for those and where they are registered. */
+void ts_fd_untrack(int fd);
+/* The same for one that has no flow, without the lock. */
+void ts_fd_untrack_plain(int fd);
+
 /* Takes the registrations of `fd`, which is about to be closed, out of the kernel, and forgets them. */
 void ts_epreg_withdraw(int fd);
 

@@ -63,7 +63,8 @@ bool ts_tcp_set_lowat(int fd, int value);
 bool ts_tcp_get_lowat(int fd, int *value);
 
 /* Descriptors of sockets of ours come and go. */
-void ts_tcp_fd_closing(int fd);			/* before close, or before `fd` is replaced */
+/* Before close, or before `fd` is replaced. False where it has an association by now, because another thread has just sent to the tailnet. */
+bool ts_tcp_fd_closing(int fd);
 void ts_tcp_fd_duplicated(int from, int to);	/* after dup and the like */
 void ts_tcp_fd_listens(int fd);
 bool ts_tcp_same(int fd, int to);		/* they name one pending socket: to replace one by the other changes nothing */

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "tsproxy/fdtab.h"
+#include "tsproxy/flow.h"
 #include "tsproxy/log.h"
 
 /* The flow is connected, its descriptors' flags still known. Under ts_fdtab_lock. */

@@ -24,9 +24,4 @@ int ts_wait_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timespec *time
  */
 int ts_wait_epoll_filter(struct epoll_event *events, int n);
 
-/* A flow ended: whoever polls it in another thread looks again. Called with ts_fdtab_lock held. */
-void ts_wait_wake(void);
-/* The program closes or replaces a descriptor that is a waiting thread's eventfd. */
-void ts_wait_forget_waker(int fd);
-
 #endif

@@ -9,7 +9,6 @@
  *
  * The proxy is not in it: the kernel knows the socket's peer.
  */
-#include "tsproxy/clock.h"
 #include "tsproxy/cross.h"
 
 #include <errno.h>
@@ -21,15 +20,14 @@
 
 #include "tcp.h"
 #include "tsproxy/buf.h"
+#include "tsproxy/clock.h"
 #include "tsproxy/endpoint.h"
 #include "tsproxy/epreg.h"
-#include "tsproxy/epwatch.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/log.h"
 #include "tsproxy/note.h"
 #include "tsproxy/sys.h"
-#include "tsproxy/udp.h"
 
 #define MAGIC TS_NOTE_CROSS
 #define SIZE TS_NOTE_SIZE
@@ -261,8 +259,7 @@ static void fill(struct ts_flow *f, int fd, const struct record *r)
 	load(f, fd, r);
 }
 
-/* A flow for a socket whose record says that it is under way, or that it failed with an error that nobody was told yet. */
-static bool adopt(int fd)
+bool ts_cross_adopt(int fd)
 {
 	struct ts_flow *f = ts_flow_with_cookie(ts_socket_cookie(fd));
 	struct ts_identity id = { .failed = 0 };
@@ -295,13 +292,14 @@ static bool adopt(int fd)
 	return true;
 }
 
-bool ts_cross_resolve(int fd)
+/* A suspect is touched. True where it turned out to have a flow. */
+static bool resolve(int fd)
 {
 	int state = ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff;
 	struct ts_identity id;
 	struct record r;
 
-	if (adopt(fd))
+	if (ts_cross_adopt(fd))
 		return true;
 	/* Not connected yet, or by another process about to be: the next call looks again. */
 	if (state == TCP_CLOSE || (read_record(fd, &r) == 1 && !r.kernel_port))
@@ -312,73 +310,22 @@ bool ts_cross_resolve(int fd)
 	return false;
 }
 
-/* Where a socket that came from elsewhere is not what was known by its number. */
-void ts_cross_arrived(int fd)
+struct ts_flow *ts_flow_of(int fd)
 {
-	int protocol = ts_sock_get_int(fd, SOL_SOCKET, SO_PROTOCOL);
-	struct ts_identity id;
+	unsigned flags = ts_fd_get_flags(fd);
 
-	ts_flow_drop_alias(fd);
-	ts_epwatch_forget(fd);
-	ts_epreg_forget(fd);
-	ts_fd_set_flags(fd, 0, TS_FD_ALL);
-	if (protocol == IPPROTO_UDP) {
-		ts_udp_passed(fd);
-		ts_fd_set_flags(fd, ts_udp_has_note(fd) ? TS_FD_CARRIED : 0, 0);
-		ts_udp_arrived(fd);
-	} else if (protocol == IPPROTO_TCP && !adopt(fd)) {
-		if ((ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) == TCP_CLOSE)
-			ts_flow_suspect(fd);
-		if (ts_identity_read_any(fd, &id))
-			ts_fd_set_flags(fd, TS_FD_CARRIED, 0);
-	}
-	if (ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_UDP | TS_FD_CARRIED))
-		ts_family_carry();
+	if (!ts_flags_have_flow(flags) || (!(flags & TS_FD_FLOW) && !resolve(fd)))
+		return NULL;
+	return ts_flow_known(fd);
 }
 
-/* Whether there is anything of ours in the socket. Two questions to the kernel at most: most of what is passed on is not the tailnet's. */
-static bool has_note(int fd)
+struct ts_flow *ts_flow_lock(int fd)
 {
-	uint8_t note[SIZE];
+	struct ts_flow *f;
 
-	switch (ts_sock_get_int(fd, SOL_SOCKET, SO_PROTOCOL)) {
-	case IPPROTO_TCP:
-		return ts_note_read(fd, note);
-	case IPPROTO_UDP:
-		return ts_udp_has_note(fd);
-	default:
-		return false;
-	}
-}
-
-void ts_cross_look(int fd)
-{
-	if (!(ts_fd_get_flags(fd) & TS_FD_ARRIVED) || ts_sandboxed())
-		return;
-	if (!has_note(fd)) {
-		ts_fd_set_flags(fd, 0, TS_FD_ARRIVED);
-		return;
-	}
-	if (ts_process() != TS_SELF)
-		return;
 	ts_lock(&ts_fdtab_lock);
-	if (ts_fd_get_flags(fd) & TS_FD_ARRIVED)
-		ts_cross_arrived(fd);
-	ts_unlock(&ts_fdtab_lock);
-}
-
-static void noticed(int fd, void *unused)
-{
-	(void)unused;
-	if (!(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_UDP)))
-		ts_cross_arrived(fd);
-}
-
-void ts_cross_arrive(void)
-{
-	if (ts_process() != TS_SELF)
-		return;
-	ts_lock(&ts_fdtab_lock);
-	ts_fds_each("socket:[", noticed, NULL);
-	ts_unlock(&ts_fdtab_lock);
+	f = ts_flow_of(fd);
+	if (!f)
+		ts_unlock(&ts_fdtab_lock);
+	return f;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The ways by which a socket leaves this process or is shared with another: see cross.h. */
+/* The ways by which a socket comes to this process, leaves it or is shared with another: see cross.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 
@@ -12,6 +14,7 @@
 #include "tsproxy/epwatch.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/identity.h"
+#include "tsproxy/note.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
 #include "tsproxy/udp.h"
@@ -50,7 +53,7 @@ void ts_cross_forking(void)
 
 		if (flags & UNCONNECTED && !ts_flags_have_flow(flags)) {
 			ts_epwatch_forget(fd);
-			ts_flow_suspect(fd);
+			ts_fd_suspect(fd);
 		}
 		if (flags & (TS_FD_UDP | TS_FD_DATAGRAM))
 			ts_udp_forking(fd);
@@ -145,6 +148,79 @@ void ts_cross_leaving(void)
 void ts_cross_staying(void)
 {
 	registrations(take_again);
+}
+
+/* --- coming --- */
+
+/* Where a socket that came from elsewhere is not what was known by its number. */
+static void arrived(int fd)
+{
+	int protocol = ts_sock_get_int(fd, SOL_SOCKET, SO_PROTOCOL);
+	struct ts_identity id;
+
+	ts_flow_drop_alias(fd);
+	ts_epwatch_forget(fd);
+	ts_epreg_forget(fd);
+	ts_fd_set_flags(fd, 0, TS_FD_ALL);
+	if (protocol == IPPROTO_UDP) {
+		ts_udp_passed(fd);
+		ts_fd_set_flags(fd, ts_udp_has_note(fd) ? TS_FD_CARRIED : 0, 0);
+		ts_udp_arrived(fd);
+	} else if (protocol == IPPROTO_TCP && !ts_cross_adopt(fd)) {
+		if ((ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) == TCP_CLOSE)
+			ts_fd_suspect(fd);
+		if (ts_identity_read_any(fd, &id))
+			ts_fd_set_flags(fd, TS_FD_CARRIED, 0);
+	}
+	if (ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_UDP | TS_FD_CARRIED))
+		ts_family_carry();
+}
+
+/* Whether there is anything of ours in the socket. Two questions to the kernel at most: most of what is passed on is not the tailnet's. */
+static bool has_note(int fd)
+{
+	uint8_t note[TS_NOTE_SIZE];
+
+	switch (ts_sock_get_int(fd, SOL_SOCKET, SO_PROTOCOL)) {
+	case IPPROTO_TCP:
+		return ts_note_read(fd, note);
+	case IPPROTO_UDP:
+		return ts_udp_has_note(fd);
+	default:
+		return false;
+	}
+}
+
+void ts_cross_look(int fd)
+{
+	if (!(ts_fd_get_flags(fd) & TS_FD_ARRIVED) || ts_sandboxed())
+		return;
+	if (!has_note(fd)) {
+		ts_fd_set_flags(fd, 0, TS_FD_ARRIVED);
+		return;
+	}
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	if (ts_fd_get_flags(fd) & TS_FD_ARRIVED)
+		arrived(fd);
+	ts_unlock(&ts_fdtab_lock);
+}
+
+static void noticed(int fd, void *unused)
+{
+	(void)unused;
+	if (!(ts_fd_get_flags(fd) & (TS_FD_FLOW | TS_FD_UDP)))
+		arrived(fd);
+}
+
+void ts_cross_arrive(void)
+{
+	if (ts_process() != TS_SELF)
+		return;
+	ts_lock(&ts_fdtab_lock);
+	ts_fds_each("socket:[", noticed, NULL);
+	ts_unlock(&ts_fdtab_lock);
 }
 
 /* --- SCM_RIGHTS --- */
@@ -245,12 +321,12 @@ void ts_cross_received(const struct msghdr *msg)
 	while (next_right(&r, &fd)) {
 		if (ts_sandboxed() || !ts_family_carries() || ts_process() != TS_SELF) {
 			ts_epwatch_forget(fd);
-			if (ts_fd_clear_plain(fd))
+			if (ts_fd_set_plain(fd, 0, TS_FD_ALL))
 				ts_fd_set_flags(fd, TS_FD_ARRIVED, 0);
 			continue;
 		}
 		ts_lock(&ts_fdtab_lock);
-		ts_cross_arrived(fd);
+		arrived(fd);
 		ts_unlock(&ts_fdtab_lock);
 	}
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "tsproxy/epwatch.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/log.h"
 #include "tsproxy/scratch.h"
@@ -396,4 +397,19 @@ int ts_epreg_adopt(int epfd, int fd, const struct epoll_event *ev)
 	if ((unsigned)fd >= TS_FD_MAX || find(epfd, fd) || ts_epreg_is_tag(ev->data.u64))
 		return 0;
 	return add(epfd, fd, ev) ? 0 : -ENOMEM;
+}
+
+void ts_fd_untrack(int fd)
+{
+	ts_epwatch_forget(fd);
+	ts_epreg_forget(fd);
+	if (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED))
+		ts_fd_set_flags(fd, TS_FD_IDLE, TS_FD_NEW | TS_FD_TRACKED);
+}
+
+void ts_fd_untrack_plain(int fd)
+{
+	ts_epwatch_forget(fd);
+	if (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED))
+		ts_fd_set_plain(fd, TS_FD_IDLE, TS_FD_NEW | TS_FD_TRACKED);
 }

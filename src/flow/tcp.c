@@ -3,7 +3,6 @@
  * How a connect through a proxy begins: see tcp.h. The flow is registered as pending before anything waits, so that a
  * cancelled or interrupted connect leaves exactly what the kernel would leave: a connection under way.
  */
-#include "tsproxy/clock.h"
 #include "tsproxy/tcp.h"
 
 #include <errno.h>
@@ -15,6 +14,7 @@
 
 #include "tcp.h"
 #include "tsproxy/bound.h"
+#include "tsproxy/clock.h"
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/epwatch.h"

@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "sock.h"
-#include "tsproxy/fdtab.h"
+#include "tsproxy/flow.h"
 #include "tsproxy/sys.h"
 
 /* Whether another thread's connect is in charge of the flow: it reads the answer, others must leave it there. */
@@ -41,14 +41,11 @@ int ts_drive_errno(const struct ts_flow *f);
 void ts_drive_arm(struct ts_flow *f, int fd, const uint8_t *p, size_t have);
 /* For who waits in recv: any byte ends the wait. A signal would get no EINTR from a recv that has part of what it waits for. */
 void ts_drive_relax(struct ts_flow *f, int fd);
-
-/* The flow of `fd` with ts_fdtab_lock taken, or null, and nothing is locked. */
-struct ts_flow *ts_flow_lock(int fd);
+/* Forgets a flow whose connect to the proxy failed; the kernel's registrations are the program's again. Without the lock. */
+void ts_tcp_cancel(int fd, int err);
 
 /* --- cross.c --- */
 
-/* A socket came to be `fd`: goes on with the connect that it brings. */
-void ts_cross_arrived(int fd);
 /* ts_cross_publish from a vfork child, without ts_fdtab_lock. True where the flow is not over. */
 bool ts_cross_publish_borrowed(struct ts_flow *f, int fd);
 
@@ -75,8 +72,6 @@ int ts_tcp_wait_in_charge(int fd, const struct ts_waited *w, int option, bool in
 int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, int flags, struct ts_waited *stay);
 /* A connect that does not wait even where the descriptor blocks. What the kernel says, -errno. */
 int ts_tcp_begin_connect(int fd, const struct sockaddr_storage *sa, socklen_t len);
-/* Forgets a flow whose connect to the proxy failed; the kernel's registrations are the program's again. */
-void ts_tcp_cancel(int fd, int err);
 /*
  * What a call of ours that failed on the way to the proxy means to the program, -errno for -errno. A proxy that ends the connection: for the
  * program, nobody listens there. EAGAIN is want of memory where it does not mean to wait.

@@ -24,8 +24,9 @@
 #include "tsproxy/remote.h"
 #include "tsproxy/map.h"
 #include "tsproxy/sys.h"
+#include "tsproxy/tcp.h"
 #include "tsproxy/trace.h"
-#include "tsproxy/wait.h"
+#include "waker.h"
 
 static uint8_t answer[TS_HS_IN_MAX];	/* under ts_fdtab_lock */
 
@@ -324,7 +325,7 @@ int ts_drive_step(struct ts_flow *f, int fd, enum ts_step how, const struct ts_s
 		ts_flow_end(f);
 	/* Whoever waits for one that had failed is told by the kernel; woken at each look, a thread in poll would wake itself for ever. */
 	if (!known)
-		ts_wait_wake();
+		ts_waker_wake();
 	return pending;
 }
 
@@ -333,4 +334,47 @@ int ts_drive(struct ts_flow *f, int fd)
 	int err;
 
 	return ts_drive_step(f, fd, TS_STEP_CHECK, NULL, &err) == 1;
+}
+
+/* Forgets a flow that failed with `err` before the proxy could answer; the kernel's registrations are the program's again. */
+void ts_tcp_cancel(int fd, int err)
+{
+	struct ts_flow *f = ts_flow_lock(fd);
+
+	if (!f)
+		return;
+	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias))
+		ts_epreg_untag(alias);
+	if (ts_trace_on)
+		ts_trace_failed(f, err);
+	ts_cross_void(f, fd);
+	ts_flow_end(f);
+	ts_waker_wake();
+	ts_unlock(&ts_fdtab_lock);
+}
+
+enum ts_tcp_status ts_tcp_check(int fd)
+{
+	short wake;
+	bool forked = false;
+
+	return ts_tcp_check_wake(fd, &wake, &forked);
+}
+
+enum ts_tcp_status ts_tcp_check_wake(int fd, short *wake, bool *forked)
+{
+	enum ts_tcp_status status = TS_TCP_NONE;
+	struct ts_flow *f;
+
+	if (!ts_fd_has_flow(fd) || ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
+		return TS_TCP_NONE;
+	if (ts_drive(f, fd)) {
+		status = TS_TCP_PENDING;
+		*wake = (short)ts_flow_wake_events(f);
+		*forked |= f->forked;
+	} else if (ts_flow_of(fd)) {
+		status = TS_TCP_FAILED;
+	}
+	ts_unlock(&ts_fdtab_lock);
+	return status;
 }

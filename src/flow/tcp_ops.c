@@ -12,45 +12,7 @@
 #include "tsproxy/epwatch.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/trace.h"
-#include "tsproxy/udp.h"
-#include "tsproxy/wait.h"
-
-struct ts_flow *ts_flow_lock(int fd)
-{
-	struct ts_flow *f;
-
-	ts_lock(&ts_fdtab_lock);
-	f = ts_flow_of(fd);
-	if (!f)
-		ts_unlock(&ts_fdtab_lock);
-	return f;
-}
-
-enum ts_tcp_status ts_tcp_check(int fd)
-{
-	short wake;
-	bool forked = false;
-
-	return ts_tcp_check_wake(fd, &wake, &forked);
-}
-
-enum ts_tcp_status ts_tcp_check_wake(int fd, short *wake, bool *forked)
-{
-	enum ts_tcp_status status = TS_TCP_NONE;
-	struct ts_flow *f;
-
-	if (!ts_fd_has_flow(fd) || ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
-		return TS_TCP_NONE;
-	if (ts_drive(f, fd)) {
-		status = TS_TCP_PENDING;
-		*wake = (short)ts_flow_wake_events(f);
-		*forked |= f->forked;
-	} else if (ts_flow_of(fd)) {
-		status = TS_TCP_FAILED;
-	}
-	ts_unlock(&ts_fdtab_lock);
-	return status;
-}
+#include "waker.h"
 
 int ts_tcp_error(int fd, int err)
 {
@@ -115,31 +77,30 @@ bool ts_tcp_get_lowat(int fd, int *value)
 	return true;
 }
 
-void ts_tcp_fd_closing(int fd)
+bool ts_tcp_fd_closing(int fd)
 {
 	bool datagrams;
 
 	if (__builtin_expect(ts_trace_on || ts_fd_get_flags(fd) & TS_FD_CARRIED, 0)) {
 		if (ts_process() != TS_SELF)
-			return;
+			return true;
 		if (ts_trace_on)
 			ts_trace_closing(fd);
 	}
 	ts_epwatch_forget(fd);
-	if ((!ts_epreg_any(fd) && ts_fd_clear_plain(fd)) || ts_process() != TS_SELF)
-		return;
+	if ((!ts_epreg_any(fd) && ts_fd_set_plain(fd, 0, TS_FD_ALL)) || ts_process() != TS_SELF)
+		return true;
 	ts_lock(&ts_fdtab_lock);
 	if (!(ts_fd_get_flags(fd) & TS_FD_SUSPECT))
 		ts_flow_of(fd);
 	ts_flow_drop_alias(fd);
 	if (ts_fd_get_flags(fd) & TS_FD_WAKER)
-		ts_wait_forget_waker(fd);
+		ts_waker_forget(fd);
 	ts_epreg_forget(fd);
-	datagrams = ts_fd_get_flags(fd) & TS_FD_UDP;	/* another thread has just sent to the tailnet */
+	datagrams = ts_fd_get_flags(fd) & TS_FD_UDP;
 	ts_fd_set_flags(fd, 0, datagrams ? 0 : TS_FD_ALL);
 	ts_unlock(&ts_fdtab_lock);
-	if (datagrams)
-		ts_udp_fd_closing(fd);
+	return !datagrams;
 }
 
 /* A socket that is neither pending nor traced: nothing but flags. False where it has become so by another thread's call meanwhile. */
@@ -150,7 +111,7 @@ static bool duplicate_plain(int from, int to)
 	if (ts_flags_have_flow(flags) || flags & TS_FD_TRACED || ts_epreg_any(from))
 		return false;
 	if (flags & TS_FD_SUSPECT) {
-		ts_flow_suspect(to);
+		ts_fd_suspect(to);
 	} else {
 		ts_fd_untrack_plain(from);
 		ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_OPTIONS | TS_FD_KEYED | TS_FD_IDLE | TS_FD_CARRIED | TS_FD_ARRIVED), 0);
@@ -170,7 +131,7 @@ void ts_tcp_fd_duplicated(int from, int to)
 		ts_flow_found_alias(to, f);	/* by now it may have been found when `from` was looked at */
 		ts_fd_set_flags(to, TS_FD_TRACKED | (ts_fd_get_flags(from) & TS_FD_KEYED), 0);
 	} else if (ts_fd_get_flags(from) & TS_FD_SUSPECT) {
-		ts_flow_suspect(to);
+		ts_fd_suspect(to);
 	} else {
 		ts_fd_untrack(from);
 		ts_fd_set_flags(to, ts_fd_get_flags(from) & (TS_FD_OPTIONS | TS_FD_KEYED | TS_FD_IDLE | TS_FD_CARRIED), 0);

@@ -5,16 +5,17 @@
  * A blocking connect waits in recv(MSG_PEEK), not in poll(): poll always fails with EINTR, while recv is restarted under
  * SA_RESTART as a native connect is. One thread is in charge of a flow and reads the proxy's answer; others wait beside it.
  */
-#include "tsproxy/clock.h"
 #include "tsproxy/tcp.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 
 #include "tcp.h"
+#include "tsproxy/clock.h"
 #include "tsproxy/cross.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/identity.h"
@@ -22,7 +23,7 @@
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/trace.h"
-#include "tsproxy/wait.h"
+#include "waker.h"
 
 struct timeouts {
 	struct timeval own, now;
@@ -153,23 +154,6 @@ int ts_tcp_wait_in_charge(int fd, const struct ts_waited *w, int option, bool in
 	return err;
 }
 
-/* Forgets a flow that failed with `err` before the proxy could answer; the kernel's registrations are the program's again. */
-void ts_tcp_cancel(int fd, int err)
-{
-	struct ts_flow *f = ts_flow_lock(fd);
-
-	if (!f)
-		return;
-	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias))
-		ts_epreg_untag(alias);
-	if (ts_trace_on)
-		ts_trace_failed(f, err);
-	ts_cross_void(f, fd);
-	ts_flow_end(f);
-	ts_wait_wake();
-	ts_unlock(&ts_fdtab_lock);
-}
-
 static void keep(struct ts_waited *w, const struct ts_flow *f)
 {
 	w->f = f;
@@ -236,20 +220,45 @@ int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, int flag
 	return err;
 }
 
-/* Another thread is in charge of the flow: waits beside it. */
-static int wait_beside(int fd, int option)
+#define UNWOKEN_MS 10	/* how long it may take to see that another process ended the flow, or where no waker is to be had */
+
+/* How long the wait may be at most, in ms. -1: for ever. */
+static int64_t time_limit(int fd, int option)
 {
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	struct timeval limit = { 0 };
 	socklen_t len = sizeof(limit);
-	struct timespec t;
-	int r;
 
 	ts_sys(SYS_getsockopt, fd, SOL_SOCKET, option, &limit, &len);
-	t.tv_sec = limit.tv_sec;
-	t.tv_nsec = limit.tv_usec * 1000;
-	r = ts_wait_poll(&p, 1, limit.tv_sec || limit.tv_usec ? &t : NULL, NULL);
-	return r < 0 ? -EINTR : r == 0 ? -EAGAIN : 0;
+	return limit.tv_sec || limit.tv_usec ? (int64_t)limit.tv_sec * 1000 + (limit.tv_usec + 999) / 1000 : -1;
+}
+
+/* Another thread or process is in charge of the flow: waits beside it. */
+static int wait_beside(int fd, int option)
+{
+	int64_t limit = time_limit(fd, option), deadline = ts_now_ms() + limit;
+	int waker = ts_waker_open(), err = 0;
+	bool forked = false;
+	short wake;
+
+	while (ts_tcp_check_wake(fd, &wake, &forked) == TS_TCP_PENDING) {
+		struct pollfd p[2] = { { .fd = fd, .events = wake }, { .fd = ts_waker_fd(waker), .events = POLLIN } };
+		int64_t left = limit < 0 ? INT64_MAX : deadline - ts_now_ms();
+
+		if (left <= 0) {
+			err = -EAGAIN;
+			break;
+		}
+		if ((forked || waker < 0) && left > UNWOKEN_MS)
+			left = UNWOKEN_MS;
+		if (ts_real()->poll(p, 2, left > INT_MAX ? -1 : (int)left) < 0 && ts_errno == EINTR) {
+			err = -EINTR;
+			break;
+		}
+		if (waker >= 0)
+			ts_waker_heard(&waker, p[1].revents);
+	}
+	ts_waker_close(waker);
+	return err;
 }
 
 /* Another thread is in charge, or another process may be: recv would not notice that it ended the flow. */

@@ -223,15 +223,8 @@ static void poll_with(void *memory, void *arg)
 		}
 		if (r > 0 && ts_udp_hushes != hushes)
 			again = true;	/* whoever took it out: what looked ready may have been that */
-		if (copy[n].revents & POLLIN) {
-			uint64_t drained;
-
-			ts_sys(SYS_read, copy[n].fd, &drained, sizeof(drained));
+		if (waker >= 0 && ts_waker_heard(&waker, copy[n].revents))
 			again = true;
-		} else if (copy[n].revents) {
-			ts_waker_close(waker);	/* the program closed it, as part of closing everything */
-			waker = -1;
-		}
 		if (r > 0 && !again)
 			break;
 		if (r == 0 && !again && s.last && deadline != INT64_MAX && ts_now_ns() >= deadline)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 
 #include "tsproxy/fdtab.h"
@@ -19,7 +20,7 @@ static struct {
 	_Atomic int fd;	/* + 1; 0 none */
 } wakers[WAKERS_MAX];
 
-void ts_wait_wake(void)
+void ts_waker_wake(void)
 {
 	uint64_t one = 1;
 	int pid = 0;
@@ -34,7 +35,7 @@ void ts_wait_wake(void)
 	}
 }
 
-void ts_wait_forget_waker(int fd)
+void ts_waker_forget(int fd)
 {
 	for (int i = 0; i < WAKERS_MAX; i++)
 		if (wakers[i].fd == fd + 1)
@@ -110,4 +111,17 @@ void ts_waker_close(int i)
 int ts_waker_fd(int i)
 {
 	return i < 0 ? -1 : wakers[i].fd - 1;
+}
+
+bool ts_waker_heard(int *waker, short revents)
+{
+	uint64_t drained;
+
+	if (revents & POLLIN)
+		return ts_sys(SYS_read, ts_waker_fd(*waker), &drained, sizeof(drained)) > 0;
+	if (revents) {	/* closed by the program, as part of closing everything */
+		ts_waker_close(*waker);
+		*waker = -1;
+	}
+	return false;
 }

@@ -15,10 +15,8 @@
 
 void ts_fd_forget(int fd)
 {
-	if (ts_fd_is_udp(fd))
+	if (ts_fd_is_udp(fd) || (__builtin_expect(ts_fd_get_flags(fd) != 0, 0) && !ts_tcp_fd_closing(fd)))
 		ts_udp_fd_closing(fd);
-	else if (__builtin_expect(ts_fd_get_flags(fd) != 0, 0))
-		ts_tcp_fd_closing(fd);
 }
 
 /* Two UDP sockets, of which one has an association. */
