@@ -38,8 +38,6 @@ struct ts_real {
 	/* Nor these, glibc's own: a name to and from its form in DNS, in memory for free(). 0 or EAI_*. */
 	int (*__idna_to_dns_encoding)(const char *name, char **result);
 	int (*__idna_from_dns_encoding)(const char *name, char **result);
-	/* Nor this. */
-	ssize_t (*vmsplice)(int out, const struct iovec *iov, size_t n, unsigned int flags);
 };
 
 /* In one piece: what a hook reads on its way to the real function. */

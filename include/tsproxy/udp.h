@@ -79,13 +79,6 @@ void ts_udp_begun(int fd, bool written);
 /* The same for a descriptor that became the standard output: who knows when libc writes to it. */
 void ts_udp_prime(int fd);
 
-/*
- * splice(2) from such a socket, and sendfile(2) to a pipe. What ts_udp_splices says no to is left to the kernel, which refuses it before it
- * reads anything.
- */
-bool ts_udp_splices(int out, size_t n, unsigned flags);
-ssize_t ts_udp_splice(int fd, int out, size_t n, unsigned flags);
-
 /* connect(2) to an address that is ours. `family`: of the sockaddr given. */
 int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d);
 /* connect(2) to any other address is about to be made on a socket with an association; it failed; it succeeded. */

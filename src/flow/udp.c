@@ -199,9 +199,6 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->cookie = ts_socket_cookie(fd);
 	u->refs = 0;
 	u->gro = take_gro(fd);
-	u->peeks = ts_udp_peek_offset(fd) >= 0;
-	u->parked = -1;
-	u->peeked = 0;
 	u->expect = v->head_len;
 	u->cork = ts_sock_get_int(fd, IPPROTO_UDP, UDP_CORK) != 0;
 	u->corked_bytes = 0;
@@ -280,7 +277,6 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 	u->pending = NULL;
 	was = u->view;
 	u->looked_ms = 0;
-	u->peeks = u->parked >= 0 || ts_udp_peek_offset(fd) >= 0;
 	now.gso = was.gso;
 	now.was = ts_addr_equal(&was.relay, &v->relay) ? was.was : was.relay;
 	ts_udp_name_set(&now.name, &now.name_len, &v->relay, v->family);

@@ -2,7 +2,7 @@
 /*
  * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
  * connection), udp_pending.c, udp_rouse.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_beside.c, udp_begin.c;
- * udp_recv.c, udp_unwrap.c, udp_peek.c, udp_splice.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
+ * udp_recv.c, udp_unwrap.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
 #define TSPROXY_FLOW_UDP_H
@@ -88,9 +88,6 @@ struct ts_udp {
 	_Atomic bool beside;	/* that goes past the relay */
 	_Atomic bool strayed;	/* the kernel may take where a datagram in pieces went for the peer: ts_udp_send */
 	_Atomic bool primed;	/* a header may wait in the kernel (udp_begin.c) */
-	_Atomic bool peeks;	/* the kernel may have an offset for MSG_PEEK (udp_peek.c) */
-	int parked;		/* the program's, while the kernel's is another; -1: it is not */
-	_Atomic uint32_t peeked;	/* so many bytes of the kernel's, from the first that is there to be read, were peeked at */
 	_Atomic bool untold;	/* no association could be had, and no call has said so yet */
 	struct ts_addr nudged;	/* ts_udp_nudged */
 	_Atomic bool heard;	/* since `looked_ms` a datagram came from the relay */
@@ -291,30 +288,6 @@ void ts_udp_drop(int fd, struct ts_udp *u, const struct msghdr *k, size_t real, 
  * tailnet (`u` null), or made its association anew.
  */
 struct ts_udp *ts_udp_by_now(int fd, struct ts_udp *u, struct ts_udp_view *v);
-
-/* --- udp_recv.c --- */
-
-/* Looks at the next datagram (MSG_PEEK), without waiting. Its payload's length or -errno; `*real`: its whole length, 0: there is none. */
-ssize_t ts_udp_look(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *msg, int flags,
-		    size_t *real);
-
-/* --- udp_peek.c --- */
-
-/* The kernel's SO_PEEK_OFF; -1 where it knows none. */
-int ts_udp_peek_offset(int fd);
-/* recvmsg with MSG_PEEK, on a socket that may have an offset for that. */
-ssize_t ts_udp_peek(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct msghdr *msg, int flags);
-/*
- * The same on a socket without an association, whose offset is `before`. `*u`, `*v`: it came to one while the call waited, which is to be made
- * again.
- */
-ssize_t ts_udp_peek_turning(int fd, int before, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *msg, int flags);
-/* recvfrom of what is there first, whatever the offset, without waiting: its whole length or -errno. Lock held, where there may be an offset. */
-long ts_udp_peek_first(int fd, struct ts_udp *u, void *to, size_t room, union ts_udp_name *from, socklen_t *len);
-/* The program's offset: read, set (0 or -errno), moved back because `n` bytes were read since it was `before`. */
-int ts_udp_peek_get(int fd, struct ts_udp *u);
-int ts_udp_peek_set(int fd, struct ts_udp *u, const void *value, socklen_t len);
-void ts_udp_peek_taken(int fd, struct ts_udp *u, int before, ssize_t n);
 
 /* --- udp_memory.c --- */
 

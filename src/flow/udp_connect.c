@@ -210,8 +210,6 @@ bool ts_udp_get_option(int fd, int level, int name, int *out)
 
 	if (u && level == IPPROTO_IPV6 && name == IPV6_V6ONLY && v.v6only)
 		*out = 1;
-	else if (u && level == SOL_SOCKET && name == SO_PEEK_OFF && u->peeks)
-		*out = ts_udp_peek_get(fd, u);
 	else if (u && level == IPPROTO_UDP && name == UDP_GRO)
 		*out = u->gro;
 	else if (u && v.connected && ((level == IPPROTO_IP && name == IP_MTU) || (level == IPPROTO_IPV6 && name == IPV6_MTU)))
@@ -221,24 +219,14 @@ bool ts_udp_get_option(int fd, int level, int name, int *out)
 	return true;
 }
 
-/* Others that have the socket learn of it as they learn of a new association. */
-static int set_peek_offset(int fd, struct ts_udp *u, const struct ts_udp_view *v, const void *value, socklen_t len)
-{
-	int r = ts_udp_peek_set(fd, u, value, len);
-
-	if (!r && !v->pending && ts_fd_get_flags(fd) & TS_FD_SHARED)
-		ts_udp_mark(fd, v);
-	return r ? r : 1;
-}
-
 int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len)
 {
 	int done = 0, number;
 	struct ts_udp_view v;
 	struct ts_udp *u;
 
-	if (level == SOL_SOCKET && name == SO_PEEK_OFF && ts_process() == TS_SELF && (u = ts_udp_get(fd, &v)))
-		return set_peek_offset(fd, u, &v, value, len);
+	if (level == SOL_SOCKET && name == SO_PEEK_OFF)
+		return ts_udp_get(fd, &v) && len >= sizeof(number) && ts_option_readable(fd, value) && *(const int *)value >= 0 ? -EOPNOTSUPP : 0;
 	if ((level == IPPROTO_IP || level == IPPROTO_IPV6) && (u = ts_udp_get(fd, &v)))
 		u->wishes = -1;
 	if (level != IPPROTO_UDP || len < sizeof(number) || !ts_option_readable(fd, value) || ts_process() != TS_SELF)

@@ -89,6 +89,14 @@ bool ts_udp_from_loopback(int fd)
 	return ts_sys(SYS_getsockname, fd, &name, &len) == 0 && ts_addr_from_sockaddr(&local, &name.sa, len) && ts_ip_is_loopback(local.ip);
 }
 
+static bool peeks_behind(int fd)
+{
+	int offset = -1;
+	socklen_t len = sizeof(offset);
+
+	return ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len) == 0 && offset >= 0;
+}
+
 static int associate(int fd, const struct ts_addr *to, int flags)
 {
 	struct ts_udp_attempt attempt;
@@ -109,6 +117,10 @@ static int associate(int fd, const struct ts_addr *to, int flags)
 		return -EHOSTUNREACH;
 	if (ts_ip_is_loopback(local.ip))
 		return -EINVAL;	/* ts_udp_from_loopback */
+	if (peeks_behind(fd)) {
+		ts_info("fd %d: it has SO_PEEK_OFF, by which the proxy's headers would be counted, too", fd);
+		return -ENETUNREACH;
+	}
 	err = choose_proxy(fd, to, &local, family, &proxy, &v6only);
 	if (err)
 		return err;

@@ -17,33 +17,6 @@
 #define BATCH_PIECES 256
 #define BATCH_CONTROLS 15
 
-ssize_t ts_udp_look(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *msg, int flags,
-		    size_t *real)
-{
-	union ts_udp_name from;
-	struct ts_udp_control control;
-	struct msghdr k;
-	long n;
-
-	for (int tries = 0; tries < 2; tries++) {
-		ts_udp_ask(&k, u, v, p, msg, &from, &control);
-		n = ts_sys(SYS_recvmsg, fd, &k, flags | MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
-		if (n || !ts_udp_is_nudge(u, k.msg_name, k.msg_namelen))
-			break;	/* else it is empty, and was peeked at by now: the kernel passes it by */
-	}
-	*real = n > 0 ? (size_t)n : 0;
-	return n < 0 ? n : ts_udp_unwrap(fd, u, v, p, &k, (size_t)n, msg);
-}
-
-/* How far the program has peeked, for udp_peek.c: `n` bytes of the kernel's were peeked at, or taken. */
-static void note_peeked(struct ts_udp *u, size_t n, int flags)
-{
-	if (!(flags & MSG_PEEK))
-		u->peeked = u->peeked > n ? u->peeked - (uint32_t)n : 0;
-	else if (u->peeked < n)
-		u->peeked = (uint32_t)n;
-}
-
 /* One datagram; -EAGAIN with `*ours`: one came, but not for the program. */
 static ssize_t receive(int fd, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *user, int flags, bool *ours)
 {
@@ -58,8 +31,6 @@ static ssize_t receive(int fd, struct ts_udp **u, struct ts_udp_view *v, struct 
 	if (n < 0)
 		return -ts_errno;
 	*u = ts_udp_by_now(fd, *u, v);
-	if (*u && __builtin_expect(flags & MSG_PEEK || (*u)->peeked, 0))
-		note_peeked(*u, (size_t)n, flags);
 	whole = ts_udp_unwrap(fd, *u, v, p, &k, (size_t)n, user);
 	if (whole == -EAGAIN) {
 		*ours = true;
@@ -144,22 +115,6 @@ static bool is_list(const struct msghdr *msg)
 	return msg->msg_iovlen <= TS_UDP_PIECES_MAX && (!msg->msg_iovlen || ts_plausible(msg->msg_iov));
 }
 
-/* Where MSG_PEEK has an offset. */
-static __attribute__((noinline)) ssize_t receive_beside_offset(int fd, struct ts_udp **u, struct ts_udp_view *v, struct msghdr *msg,
-							       int flags, bool *ours)
-{
-	int before = ts_udp_peek_get(fd, *u);
-	ssize_t n;
-
-	*ours = false;
-	if (before >= 0 && flags & MSG_PEEK)
-		return ts_udp_peek(fd, *u, v, msg, flags);
-	n = receive_one(fd, u, v, msg, flags, ours);
-	if (before >= 0 && n >= 0)
-		ts_udp_peek_taken(fd, *u, before, n);
-	return n;
-}
-
 static bool is_for_sleepers(int fd, struct ts_udp *u)
 {
 	bool is;
@@ -177,23 +132,16 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 	int saved = ts_errno;
 	bool again;
 	ssize_t n;
-	int offset;
 
 	if (!is_list(msg)) {
 		n = ts_real()->recvmsg(fd, msg, flags);
 		return n < 0 ? -ts_errno : n;
 	}
-	if (!u && flags & MSG_PEEK && (offset = ts_udp_peek_offset(fd)) >= 0) {
-		n = ts_udp_peek_turning(fd, offset, &u, &v, msg, flags);
-		if (n < 0 || !u)
-			return n;
-	}
 	if (u && __builtin_expect(v.pending, 0) && u->pending && ts_udp_settle_for(fd, u, &v, flags) == -EAGAIN && ts_sock_is_at_once(fd, flags) &&
 	    is_for_sleepers(fd, u))
 		return -EAGAIN;	/* what is there is not for the program, but for who is asleep */
 	do {
-		n = (u && __builtin_expect(u->peeks && !(flags & MSG_ERRQUEUE), 0) ? receive_beside_offset : receive_one)
-		    (fd, &u, &v, msg, flags, &again);
+		n = receive_one(fd, &u, &v, msg, flags, &again);
 		/* The relay's port is closed: for the program, datagrams were lost, and others may come. */
 		if (n == -ECONNREFUSED && u && ts_udp_see_to_relay(fd, u, &v, true) > 0)
 			again = true;
@@ -204,6 +152,29 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 		ts_udp_nudge_all();
 	ts_errno = saved;
 	return n;
+}
+
+bool ts_udp_unread(int fd, int *out)
+{
+	uint8_t head[TS_UDP_HEADER_MAX];
+	union ts_udp_name from;
+	socklen_t len = sizeof(from);
+	struct ts_udp_view v;
+	struct ts_udp *u = ts_udp_get(fd, &v);
+	struct ts_addr who;
+	bool next;
+	long n;
+
+	if (!u)
+		return false;
+	next = is_for_sleepers(fd, u);
+	n = ts_sys(SYS_recvfrom, fd, head, sizeof(head), MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, &from, &len);
+	if (next)
+		*out = 0;
+	if (next || n < 0 || !ts_udp_from_relay(&v, &from, len))
+		return next;
+	*out = (int)(n - (long)ts_udp_header_read(head, n < TS_UDP_HEADER_MAX ? (size_t)n : TS_UDP_HEADER_MAX, &who));
+	return true;
 }
 
 struct batch {
@@ -262,8 +233,6 @@ static int give_all(struct batch *b, struct part *s, int got)
 		size_t real = b->k[good].msg_len;
 		ssize_t whole = ts_udp_unwrap(s->fd, s->u, &s->v, &b->p[good], k, real, &s->msgs[good].msg_hdr);
 
-		if (s->u && __builtin_expect(s->flags & MSG_PEEK || s->u->peeked, 0))
-			note_peeked(s->u, real, s->flags);
 		if (whole == -EFAULT && !good)
 			return -EFAULT;
 		if (whole == -EAGAIN)
@@ -299,7 +268,7 @@ static void receive_together(void *memory, void *arg)
 
 static void receive_some(struct part *s)
 {
-	bool again = !(s->u && (s->v.pending || s->u->peeks)) && s->n > 1;
+	bool again = !(s->u && s->v.pending) && s->n > 1;
 	ssize_t len;
 
 	s->asked = 0;

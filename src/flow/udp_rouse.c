@@ -210,7 +210,8 @@ bool ts_udp_nudge_is_next(int fd, struct ts_udp *u)
 	socklen_t len = sizeof(from);
 	struct ts_addr nudged;
 
-	return ts_udp_nudged(u, &nudged) && ts_udp_peek_first(fd, u, NULL, 0, &from, &len) == 0 && ts_udp_is_nudge(u, &from, len);
+	return ts_udp_nudged(u, &nudged) &&
+	       ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, &from, &len) == 0 && ts_udp_is_nudge(u, &from, len);
 }
 
 void ts_udp_hushed(struct ts_udp *u)

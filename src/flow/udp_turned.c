@@ -43,18 +43,6 @@ static ssize_t unwrap(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ms
 	return whole > (ssize_t)p.room ? (ssize_t)p.room : whole;
 }
 
-/* The kernel's SO_PEEK_OFF, as it was before the call. */
-static void unpeek(int fd, struct ts_udp *u, size_t n)
-{
-	int offset;
-
-	ts_lock(&ts_fdtab_lock);
-	offset = u->parked < 0 ? ts_udp_peek_offset(fd) : -1;
-	if (offset >= (int)n)
-		ts_sock_set_int(fd, SOL_SOCKET, SO_PEEK_OFF, offset - (int)n);
-	ts_unlock(&ts_fdtab_lock);
-}
-
 /* By the datagram that is for this; the next who waits unprepared gets another. */
 static void woken(int fd, struct ts_udp *u)
 {
@@ -75,10 +63,8 @@ ssize_t ts_udp_turned(int fd, struct msghdr *msg, int flags, size_t n)
 
 	if (!u || msg->msg_iovlen > TS_UDP_PIECES || flags & MSG_ERRQUEUE)
 		return (ssize_t)n;
-	if (flags & MSG_PEEK && !ts_sandboxed()) {
-		unpeek(fd, u, n);
+	if (flags & MSG_PEEK && !ts_sandboxed())
 		return ts_udp_recv(fd, msg, flags);
-	}
 	whole = nudge ? -EAGAIN : unwrap(fd, u, &v, msg, n);
 	if (whole != -EAGAIN || ts_sandboxed())
 		return whole;

@@ -369,23 +369,23 @@ static size_t there_is(int in, const off64_t *offset, size_t n)
 		return r_; \
 	} while (0)
 
-/* From a socket with an association, or one that may get it while the call waits, to a pipe. */
-static bool is_spliced(int in, const void *in_off, int out, const void *out_off, size_t n, unsigned int flags)
+/* From a socket with an association: the kernel would give the pipe the header, too. What it refuses anyway, it refuses by itself. */
+static bool is_spliced(int in, const void *in_off, int out, const void *out_off, size_t n)
 {
-	return __builtin_expect(ts_fd_is_udp(in) || ts_udp_turn(in, 0) == TS_UDP_MAY_TURN, 0) && !in_off && !out_off && ts_udp_splices(out, n, flags);
+	return __builtin_expect(ts_fd_is_udp(in), 0) && !in_off && !out_off && n && ts_sys(SYS_fcntl, out, F_GETPIPE_SZ) > 0;
 }
 
 ssize_t sendfile(int out, int in, off_t *offset, size_t n)
 {
-	if (is_spliced(in, offset, out, NULL, n, 0))
-		return ts_result(ts_udp_splice(in, out, n, 0));
+	if (is_spliced(in, offset, out, NULL, n))
+		return ts_result(-EINVAL);
 	WRITTEN(out, 0, in, offset, n, sendfile(out, in, offset, n));
 }
 
 ssize_t sendfile64(int out, int in, off64_t *offset, size_t n)
 {
-	if (is_spliced(in, offset, out, NULL, n, 0))
-		return ts_result(ts_udp_splice(in, out, n, 0));
+	if (is_spliced(in, offset, out, NULL, n))
+		return ts_result(-EINVAL);
 	WRITTEN(out, 0, in, offset, n, sendfile64(out, in, offset, n));
 }
 
@@ -393,8 +393,8 @@ ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t n, uns
 {
 	int dontwait = flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0;
 
-	if (is_spliced(in, in_off, out, out_off, n, flags))
-		return ts_result(ts_udp_splice(in, out, n, flags));
+	if (is_spliced(in, in_off, out, out_off, n))
+		return ts_result(-EINVAL);
 	if (ts_fd_has_flow(in))
 		CARRIED(in, dontwait, SO_RCVTIMEO, splice(in, in_off, out, out_off, n, flags), -1);
 	WRITTEN(out, dontwait, in, in_off, n, splice(in, in_off, out, out_off, n, flags));

@@ -30,8 +30,7 @@ static const char names[] =
 #include "hooks.def"
 	"clock_gettime\0"
 	"__idna_to_dns_encoding\0"
-	"__idna_from_dns_encoding\0"
-	"vmsplice\0";
+	"__idna_from_dns_encoding\0";
 
 #define COUNT (sizeof(struct ts_real) / sizeof(void *))
 

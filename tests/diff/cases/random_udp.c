@@ -373,14 +373,6 @@ static void shutting(void)
 	DO(shutdown(fds[s], how));
 }
 
-static void peeking_behind(void)
-{
-	int s = some(), value = (int)PICK(-1, 0, 0, 3, 100);
-
-	CALLED("peek_off(%d, %d)", s, value);
-	DO(setsockopt(fds[s], SOL_SOCKET, SO_PEEK_OFF, &value, sizeof(value)));
-}
-
 /* What begins late in the alphabet; so much of each; everything. */
 static void filtering(void)
 {
@@ -426,7 +418,7 @@ static const struct op ops[] = {
 	{ new_socket, 8 }, { connecting, 8 }, { disconnecting, 3 }, { binding, 2 }, { closing, 3 }, { duplicating, 4 }, { passing, 1 }, { blocking, 3 },
 	{ registering, 8 }, { nesting, 1 }, { waiting_in_set, 8 }, { polling, 8 }, { selecting, 3 }, { asking, 10 }, { setting, 5 },
 	{ reading, 20 }, { reading_many, 5 }, { writing, 20 }, { writing_many, 6 }, { neighbour, 6 }, { shutting, 1 }, { forking, 1 },
-	{ watching, 3 }, { peeking_behind, 3 }, { filtering, 3 }, { in_pieces, 4 },
+	{ watching, 3 }, { filtering, 3 }, { in_pieces, 4 },
 };
 
 static void one_step(void)
@@ -466,7 +458,7 @@ static const struct op hasty_ops[] = {
 	{ new_socket, 8 }, { connecting, 6 }, { binding, 2 }, { closing, 2 }, { duplicating, 4 }, { passing, 1 },
 	{ registering, 8 }, { waiting_in_set, 4 }, { polling, 6 }, { selecting, 2 }, { asking, 12 }, { setting, 4 }, { reading, 8 },
 	{ reading_many, 2 }, { writing, 24 }, { writing_many, 6 }, { neighbour, 4 },
-	{ peeking_behind, 2 }, { filtering, 2 }, { in_pieces, 5 },
+	{ filtering, 2 }, { in_pieces, 5 },
 };
 
 static int by_text(const void *a, const void *b)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of datagrams are to each other: filters, peek offsets, sleepers, pieces, streams, processes. */
+/* What the parts of datagrams are to each other: filters, sleepers, pieces, streams, processes. */
 #include "udp.h"
 
 #include <linux/filter.h>
@@ -26,55 +26,6 @@ static void filter(int fd)
 	struct sock_fprog prog = { .len = 4, .filter = (struct sock_filter *)begins_with_o };
 
 	MUST(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)));
-}
-
-static void offset(int fd, int value)
-{
-	T(setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &value, sizeof(value)));
-}
-
-static void show_offset(int fd)
-{
-	int value = -77;
-	socklen_t len = sizeof(value);
-
-	MUST(getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &value, &len));
-	say("offset %d", value);
-}
-
-static void show_unread(int fd)
-{
-	int n = -1;
-
-	MUST(ioctl(fd, FIONREAD, &n));
-	say("unread %d", n);
-}
-
-static void from_near(int fd, const char *text)
-{
-	struct sockaddr_in here = { .sin_family = AF_INET };
-	socklen_t len = sizeof(here);
-	int near = udp(0);
-
-	MUST(getsockname(fd, (void *)&here, &len));
-	here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	MUST(sendto(near, text, strlen(text), 0, (void *)&here, sizeof(here)));
-	close(near);
-}
-
-/* Waits for something else, for as long as it takes until the proxy and then the peer have answered. */
-static void idle(void)
-{
-	struct pollfd p = { .fd = udp(0), .events = POLLIN };
-
-	poll(&p, 1, quarters(16));
-	close(p.fd);
-}
-
-static void *peek_it(void *arg)
-{
-	show_from(*(int *)arg, 100, MSG_PEEK);
-	return NULL;
 }
 
 /* --- filters and sleepers --- */
@@ -131,92 +82,6 @@ CASE_ATTR(filter_forked, SLOW)
 	echo_from(fd, PEER, ECHO, "once more");
 	give(fd, PEER, ECHO, "not");
 	show_quiet(fd);
-}
-
-/* --- an offset for peeks, and sleepers --- */
-
-static void peeking(int value, int flags)
-{
-	int fd = udp(0);
-	pthread_t t;
-
-	offset(fd, value);
-	t = thread(peek_it, &fd);
-	nap(1);
-	T(sendto(fd, "one", 3, flags, TO(PEER, ECHO)));
-	join(t);
-	show_offset(fd);
-	show_from(fd, 100, MSG_PEEK | MSG_DONTWAIT);
-	show_offset(fd);
-	show_from(fd, 100, MSG_DONTWAIT);
-	show_offset(fd);
-	echo_from(fd, PEER, ECHO, "more");
-	show_quiet(fd);
-}
-
-CASE_FAMILIES(peek_turns) { peeking(0, 0); }
-CASE_FAMILIES(peek_turns_inside) { peeking(2, 0); }
-CASE_ATTR(peek_slow, SLOW) { peeking(0, MSG_DONTWAIT); }
-
-/* Another looks into the queue while what wakes a sleeper is in it. */
-CASE_ATTR(peek_beside, SLOW)
-{
-	int fd = udp(SOCK_NONBLOCK);
-	pthread_t t;
-
-	offset(fd, 2);
-	t = thread(poll_thread, &fd);
-	nap(1);
-	T(sendto(fd, "one", 3, 0, TO(PEER, ECHO)));
-	show_unread(fd);
-	show_from(fd, 100, MSG_PEEK);
-	show_offset(fd);
-	from_near(fd, "near");
-	join(t);
-	show_unread(fd);
-	show_offset(fd);
-	show_from(fd, 100, MSG_PEEK);
-	show_offset(fd);
-	show_from(fd, 100, MSG_PEEK);
-	idle();
-	show_from(fd, 100, MSG_PEEK);
-	show_offset(fd);
-	show_from(fd, 100, 0);
-	show_offset(fd);
-	show_from(fd, 100, 0);
-	show_quiet(fd);
-}
-
-/* The same without a sleeper that takes it; what is there already stays as it is. */
-CASE_ATTR(peek_behind, SLOW)
-{
-	int fd = udp(SOCK_NONBLOCK), other = udp(0);
-	struct sockaddr_in any = { .sin_family = AF_INET };
-	pthread_t t;
-
-	MUST(bind(fd, (void *)&any, sizeof(any)));
-	t = thread(recv_thread, &other);
-	offset(fd, 1);
-	from_near(fd, "first");
-	nap(1);
-	T(sendto(fd, "one", 3, 0, TO(PEER, ECHO)));
-	show_offset(fd);
-	show_unread(fd);
-	show_offset(fd);
-	show_from(fd, 100, MSG_PEEK);
-	show_offset(fd);
-	from_near(fd, "second");
-	show_from(fd, 3, MSG_PEEK);
-	show_offset(fd);
-	show_unread(fd);
-	idle();
-	show_from(fd, 100, MSG_PEEK);
-	show_offset(fd);
-	for (int i = 0; i < 4; i++)
-		show_from(fd, 100, 0);
-	show_offset(fd);
-	give(other, PEER, ECHO, "end");
-	join(t);
 }
 
 /* --- epoll --- */
@@ -371,42 +236,6 @@ static void streams(void)
 CASE_FAMILIES(streams) { streams(); }
 CASE_ATTR(streams_slow, SLOW) { streams(); }
 
-/* --- splice in threads --- */
-
-static void *carry(void *arg)
-{
-	int fd = udp(0), ends[2];
-	char buf[20] = "", want[20];
-
-	MUST(pipe(ends));
-	for (int i = 0; i < 4; i++) {
-		int n = snprintf(want, sizeof(want), "%d of %d", i, (int)(intptr_t)arg);
-
-		if (sendto(fd, want, (size_t)n, i & 1 ? MSG_DONTWAIT : 0, TO(PEER, ECHO)) != n)
-			say("sendto: %s", err_name(errno));
-		memset(buf, 0, sizeof(buf));
-		if (splice(fd, NULL, ends[1], NULL, 100, 0) != n || read(ends[0], buf, sizeof(buf)) != n || strcmp(buf, want) != 0)
-			say("%s: %s", want, buf);
-		else
-			__sync_fetch_and_add(&right, 1);
-	}
-	close(fd);
-	close(ends[0]);
-	close(ends[1]);
-	return NULL;
-}
-
-CASE_FAMILIES(splices)
-{
-	pthread_t t[12];
-
-	for (int i = 0; i < 12; i++)
-		t[i] = thread(carry, (void *)(intptr_t)i);
-	for (int i = 0; i < 12; i++)
-		join(t[i]);
-	say("right: %d", right);
-}
-
 /* --- closed while another thread is woken --- */
 
 static void *poll_short(void *arg)
@@ -473,13 +302,12 @@ static void sandbox(void)
 {
 	static const struct sock_filter program[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendmmsg, 3, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 2, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_vmsplice, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendmmsg, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	};
-	struct sock_fprog prog = { .len = 6, .filter = (struct sock_filter *)program };
+	struct sock_fprog prog = { .len = 5, .filter = (struct sock_filter *)program };
 
 	MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
