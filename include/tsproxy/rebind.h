@@ -7,6 +7,8 @@
 
 /* Once a process; later calls do nothing. May take the loader's lock, so it is for who asks the loader for something anyway. */
 void ts_rebind_libc(void);
+/* What a look-up in libc's table found, or what was there before it led to a hook. */
+void *ts_rebind_original(void *function);
 
 /*
  * Shared with the assembler of rebind_*.c: one entrance a row of the hook table, TS_REBIND_STEP bytes apart. A call through it goes to

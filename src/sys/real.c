@@ -18,6 +18,7 @@
 
 #include "tsproxy/elfaux.h"
 #include "tsproxy/guard.h"
+#include "tsproxy/rebind.h"
 #include "tsproxy/symbols.h"
 #include "tsproxy/sys.h"
 
@@ -70,7 +71,7 @@ void *ts_real_late(const char *library, const char *name)
 	void *(*open)(const char *, int) = ts_real()->dlopen;
 	void *handle = ts_real_has((const void *)open) && dlsym ? open(library, RTLD_LAZY | RTLD_NOLOAD) : NULL;
 
-	return handle ? dlsym(handle, name) : NULL;
+	return handle ? ts_rebind_original(dlsym(handle, name)) : NULL;
 }
 
 /* What is looked for among all objects behind ours, those loaded since the start too. */
@@ -105,7 +106,7 @@ void *ts_real_loaded(const char *name)
 
 	if (dl_iterate_phdr)
 		dl_iterate_phdr(look_in, &w);
-	return w.found;
+	return ts_rebind_original(w.found);
 }
 
 static void missing_closefrom(int first)

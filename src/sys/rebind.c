@@ -258,3 +258,12 @@ void ts_rebind_libc(void)
 		dl_iterate_phdr(apply, &w);
 	}
 }
+
+void *ts_rebind_original(void *function)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	for (size_t row = 0; function && row < TS_REBIND_ROWS; row++)
+		if (function == ts_rebind_hook[row])
+			return ts_rebind_real[row];
+	return function;
+}
