@@ -2,8 +2,8 @@
 /*
  * Whether anything tells of a tailnet, in a process that has no map of one. Asked only when a program names an address or a name that
  * could be a tailnet's. What is known from memory comes first: the settings, and what became of the map file. Then the file system is
- * asked, at most once a second: a daemon's socket in one of its usual places, a config file, or the lack of the library's own
- * file, which means that the process has changed its root since it was loaded and no longer sees any of these.
+ * asked, at most once a second: the other place where a map may be, a daemon's socket in one of its usual places, a config file, or the lack
+ * of the library's own file, which means that the process has changed its root since it was loaded and no longer sees any of these.
  *
  * A place that cannot be looked at (EACCES after a setuid, EMFILE) counts as one where something is.
  */
@@ -42,6 +42,8 @@ static const char *look_around(void)
 
 	if (self && self->l_name && self->l_name[0] == '/' && !is_there(self->l_name))
 		return "the process has changed its root, and sees neither a map nor a daemon";
+	if (ts_conf_other_map(env, buf, sizeof(buf)) && is_there(buf))
+		return "a map is there that is not in use here";
 	for (unsigned i = 0; (path = ts_conf_usual_socket(env, i, buf, sizeof(buf))) != NULL; i++)
 		if (*path && is_there(path))
 			return "a daemon's socket is there, but no map could be made";
