@@ -3,7 +3,8 @@
  * Where a program puts itself into a seccomp sandbox (seccomp(2)): by prctl or by syscall, which is how libseccomp does it.
  *
  * What is needed later is fetched before the filter is set, because nothing can be fetched afterwards: the map, from which addresses
- * and names are told. From then on an address of the tailnet is refused, because carrying it takes calls of our own.
+ * and names are told. And libc's own definitions are made to lead to the hooks (rebind.c), for who asks for libc by name in the sandbox.
+ * From then on an address of the tailnet is refused, because carrying it takes calls of our own.
  * A filter that is set for one thread only counts for the whole process: that refuses more than it must, and harms nothing.
  * In a vfork child nothing is noted: the note would stay in its parent, whose memory this is.
  */
@@ -16,9 +17,11 @@
 
 #include "hook.h"
 #include "tsproxy/cross.h"
+#include "tsproxy/family.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/log.h"
 #include "tsproxy/names.h"
+#include "tsproxy/rebind.h"
 #include "tsproxy/sys.h"
 
 /* Whether such a call sets a filter. A null filter only asks what the kernel can do: EFAULT. */
@@ -34,6 +37,12 @@ struct before {
 	bool trace_on;
 };
 
+/* After a fork the loader's lock may have been left behind by a thread that is not here, and glibc waits for that for ever. */
+static bool may_take_loaders_lock(void)
+{
+	return ts_single_threaded() || !ts_family;
+}
+
 static struct before enter(void)
 {
 	struct before b = { false, ts_log_level, ts_trace_on };
@@ -42,6 +51,8 @@ static struct before enter(void)
 		return b;
 	ts_debug("the program sandboxes itself: from here on nothing is carried");
 	ts_real();
+	if (may_take_loaders_lock())
+		ts_rebind_libc();
 	ts_cross_leaving();
 	b.entered = true;
 	ts_log_level = TS_LOG_OFF;
