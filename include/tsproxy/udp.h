@@ -97,19 +97,6 @@ bool ts_udp_get_option(int fd, int level, int name, int *out);
 /* 1: done. 0: the real call, with the program's value. */
 int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t len);
 
-/* A socket's own filter, which may be within ours. The name alone tells whether an option of SOL_SOCKET is about it. */
-static inline bool ts_udp_is_filter(int name)
-{
-	return name == SO_ATTACH_FILTER || name == SO_DETACH_FILTER || name == SO_LOCK_FILTER || name == SO_ATTACH_BPF ||
-	       name == SO_ATTACH_REUSEPORT_CBPF || name == SO_ATTACH_REUSEPORT_EBPF;
-}
-/* setsockopt(2). 1: done. 0: the real call. */
-int ts_udp_set_filter(int fd, int name, const void *value, socklen_t len);
-/* SO_GET_FILTER likewise. */
-int ts_udp_get_filter(int fd, void *value, socklen_t *len);
-/* Whether it is locked, though the kernel does not say so. */
-bool ts_udp_filter_is_locked(int fd);
-
 /*
  * The process is about to end, or to become another program: waits for a moment where the proxy might forget what was sent just now. At
  * exit() that happens by itself.
@@ -159,8 +146,6 @@ void ts_udp_forking(int fd);
 void ts_udp_passed(int fd);
 /* A socket came from another program: goes on with the association that it brings. ts_fdtab_lock held. */
 void ts_udp_arrived(int fd);
-/* Whether its filter holds anything of ours, be it no more than that the program locked it. Likewise. */
-bool ts_udp_has_note(int fd);
 /* Whether the socket has an association, whichever process made it. Asks the socket alone; no lock. */
 bool ts_udp_has_record(int fd);
 

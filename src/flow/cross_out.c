@@ -101,7 +101,7 @@ static void publish_borrowed(int fd, void *arg)
 	if ((f = ts_flow_with_cookie(ts_socket_cookie(fd))))
 		*told |= ts_cross_publish_borrowed(f, fd);
 	else
-		*told |= ts_udp_has_note(fd) || ts_identity_read_any(fd, &id);
+		*told |= ts_udp_has_record(fd) || ts_identity_read_any(fd, &id);
 }
 
 bool ts_cross_exec(bool all)
@@ -164,7 +164,7 @@ static void arrived(int fd)
 	ts_fd_set_flags(fd, 0, TS_FD_ALL);
 	if (protocol == IPPROTO_UDP) {
 		ts_udp_passed(fd);
-		ts_fd_set_flags(fd, ts_udp_has_note(fd) ? TS_FD_CARRIED : 0, 0);
+		ts_fd_set_flags(fd, ts_udp_has_record(fd) ? TS_FD_CARRIED : 0, 0);
 		ts_udp_arrived(fd);
 	} else if (protocol == IPPROTO_TCP && !ts_cross_adopt(fd)) {
 		if ((ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) == TCP_CLOSE)
@@ -185,7 +185,7 @@ static bool has_note(int fd)
 	case IPPROTO_TCP:
 		return ts_note_read(fd, note);
 	case IPPROTO_UDP:
-		return ts_udp_has_note(fd);
+		return ts_udp_has_record(fd);
 	default:
 		return false;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
- * connection), udp_pending.c, udp_rouse.c, udp_record.c and udp_filter.c; udp_send.c, udp_many.c, udp_segment.c, udp_beside.c, udp_begin.c;
+ * connection), udp_pending.c, udp_rouse.c, udp_record.c; udp_send.c, udp_many.c, udp_segment.c, udp_beside.c, udp_begin.c;
  * udp_recv.c, udp_unwrap.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
@@ -225,15 +225,15 @@ bool ts_udp_nudge_is_next(int fd, struct ts_udp *u);
 
 /* --- udp_record.c --- */
 
+/* False: the program has a filter on the socket, or has locked that it has none. */
+bool ts_udp_may_mark(int fd);
 /*
  * Gives the socket the filter that goes with its view, and with it the record of that view: what other processes that hold the socket need
- * to know. Tells those that came by fork. 0; -ENETUNREACH, -ENOBUFS: a filter of the program's own does not let it.
+ * to know. Tells those that came by fork. 0 or -ENOBUFS.
  */
 int ts_udp_mark(int fd, const struct ts_udp_view *v);
-/* The socket has no association any more: what it has of the program's own is alone again. */
-void ts_udp_unmark(int fd, int family);
-/* Lets in what wakes a sleeper, from `from`, where the socket has a filter of the program's own; null: not any more. Lock held. */
-void ts_udp_let_in(int fd, const struct ts_udp_view *v, const struct ts_addr *from);
+/* The socket has no association any more. */
+void ts_udp_unmark(int fd);
 /* The view that the socket's record tells of. False where it has none. */
 bool ts_udp_record(int fd, struct ts_udp_view *v);
 /* `fd` may be one more number of a socket whose association is in the making, so that it has no record yet. Lock held. */

@@ -170,9 +170,8 @@ void ts_udp_left(int fd)
 	}
 	if (u && u->view.connected) {
 		set_peer(u, NULL);
-		/* A filter that hears all peers is longer than one for a single peer, with the program's own in it. */
 		if (!u->view.pending && ts_udp_mark(fd, &u->view)) {
-			ts_udp_unmark(fd, u->view.family);
+			ts_udp_unmark(fd);
 			ts_udp_forget_socket(u);
 		}
 	}

@@ -121,6 +121,8 @@ static int associate(int fd, const struct ts_addr *to, int flags)
 		ts_info("fd %d: it has SO_PEEK_OFF, by which the proxy's headers would be counted, too", fd);
 		return -ENETUNREACH;
 	}
+	if (!ts_udp_may_mark(fd))
+		return -ENETUNREACH;
 	err = choose_proxy(fd, to, &local, family, &proxy, &v6only);
 	if (err)
 		return err;

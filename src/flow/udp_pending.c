@@ -295,14 +295,6 @@ static int settle_locked(int fd, struct ts_udp *u, struct ts_udp_pending *p, str
 	return 0;
 }
 
-/* Nobody is woken any more. In a forked child the socket's filter is the parent's matter, which may have its association by now. */
-static void calm(int fd, struct ts_udp *u, const struct ts_udp_pending *p)
-{
-	ts_udp_hush(fd, u);
-	if (p->nudges && p->owner_pid == (int)ts_sys(SYS_getpid))
-		ts_udp_let_in(fd, &u->view, NULL);
-}
-
 /* What came of it. `p` is gone afterwards, unless it is -EAGAIN. */
 static int conclude(int fd, struct ts_udp *u, struct ts_udp_pending *p, int err, struct ts_udp_link *link, struct ts_udp_view *v)
 {
@@ -322,13 +314,13 @@ static int conclude(int fd, struct ts_udp *u, struct ts_udp_pending *p, int err,
 	} else if (!err && !(err = settle_locked(fd, u, p, link))) {
 		*v = u->view;
 	} else if (err != -EAGAIN && u->view.connected) {
-		calm(fd, u, p);
+		ts_udp_hush(fd, u);
 		/* It stays connected, to the address that stands in for the relay's, and the next that is sent tries anew. */
 		u->pending = NULL;
 		u->untold = err != -ESTALE;
 		ts_udp_pending_free(p);
 	} else if (err != -EAGAIN) {
-		calm(fd, u, p);
+		ts_udp_hush(fd, u);
 		ts_udp_forget_socket(u);	/* and `p` */
 		if (err != -ESTALE)
 			__atomic_store_n(&untold_until_ms, ts_now_ms() + UNTOLD_MS, __ATOMIC_RELAXED);

@@ -189,7 +189,6 @@ void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake)
 		ts_sock_set_int(fd, IPPROTO_UDP, UDP_CORK, 1);
 	len = sizeof(name);
 	if (r == 0 && wake && ts_sys(SYS_recvfrom, near, NULL, 0, MSG_DONTWAIT, &name, &len) == 0) {
-		ts_udp_let_in(fd, &u->view, &from);
 		ts_shared_write(&u->nudged, &from, sizeof(from));
 		ts_udp_nudges++;
 		ts_sys(SYS_sendto, near, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, &name, len);

@@ -178,23 +178,14 @@ static int v6only(int fd, void *value, socklen_t *len)
 	return r;
 }
 
-/* A socket's own filter. */
-static int filter(int fd, int name, void *value, socklen_t *len)
-{
-	int r = name == SO_GET_FILTER ? ts_udp_get_filter(fd, value, len) : 0;
-
-	if (r)
-		return r < 0 ? ts_result(r) : 0;
-	r = ts_real()->getsockopt(fd, SOL_SOCKET, name, value, len);
-	return r == 0 && name == SO_LOCK_FILTER && ts_udp_filter_is_locked(fd) ? answer_int(fd, 1, value, len) : r;
-}
-
 /* What is kept there for us, the program has not set. */
 static bool has_none(int fd, int level, int name)
 {
 	if (!(level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY) && !(level == SOL_SOCKET && name == SO_GET_FILTER))
 		return false;
-	return may_be_carried(fd) && (level == IPPROTO_TCP ? ts_note_is_key(fd) : ts_note_is_filter(fd));
+	if (!may_be_carried(fd))
+		return false;
+	return level == IPPROTO_TCP ? ts_note_is_key(fd) : ts_fd_is_udp(fd) || ts_note_is_filter(fd);
 }
 
 /* The error of a connect that failed in the hands of whoever sent the descriptor. */
@@ -219,8 +210,6 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 			*len = 0;
 		return r;
 	}
-	if (__builtin_expect(level == SOL_SOCKET && ts_udp_is_filter(name), 0))
-		return filter(fd, name, value, len);
 	if (__builtin_expect(level == IPPROTO_IPV6 && name == IPV6_V6ONLY, 0))
 		return v6only(fd, value, len);
 	if (__builtin_expect(!(ts_fd_has_flow(fd) || ts_fd_get_flags(fd) & TS_FD_ARRIVED), 1) || !ts_plausible(value) || !ts_plausible(len))
@@ -243,7 +232,21 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	return r;
 }
 
-/* What is kept in a TCP socket is none of the program's (note.h): it has no key or filter, and may set either. 1: done, or -errno. */
+/* A datagram socket with an association needs its filter (udp_record.c), and can have only one. 0: the real call. */
+static int set_filter_of_udp(int fd, int name, const void *value, socklen_t len)
+{
+	if (len < sizeof(int) || !ts_option_readable(fd, value) || (name == SO_LOCK_FILTER && !*(const int *)value))
+		return 0;
+	return name == SO_DETACH_FILTER ? -ENOENT : -EOPNOTSUPP;
+}
+
+static bool is_filter(int level, int name)
+{
+	return level == SOL_SOCKET &&
+	       (name == SO_ATTACH_FILTER || name == SO_ATTACH_BPF || name == SO_DETACH_FILTER || name == SO_LOCK_FILTER);
+}
+
+/* Hides our record in the socket: it has no key or filter, and a TCP socket may be given either. 1: done. 0: the real call. Else -errno. */
 static int set_noted(int fd, int level, int name, const void *value, socklen_t len)
 {
 	if (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY) {
@@ -253,8 +256,11 @@ static int set_noted(int fd, int level, int name, const void *value, socklen_t l
 			ts_fd_set_flags(fd, TS_FD_KEYED, 0);
 		return !left && ts_plausible(value) && (len == TS_NOTE_SIZE || len == TS_NOTE_SIZE / 2);
 	}
-	if (level != SOL_SOCKET || (name != SO_ATTACH_FILTER && name != SO_ATTACH_BPF && name != SO_DETACH_FILTER) ||
-	    !may_be_carried(fd) || !ts_note_is_filter(fd))
+	if (!is_filter(level, name) || !may_be_carried(fd))
+		return 0;
+	if (ts_fd_is_udp(fd))
+		return set_filter_of_udp(fd, name, value, len);
+	if (name == SO_LOCK_FILTER || !ts_note_is_filter(fd))
 		return 0;
 	if (name == SO_DETACH_FILTER)
 		return -ENOENT;
@@ -276,8 +282,6 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	int lowat, done = ts_fd_is_udp(fd) ? ts_udp_set_option(fd, level, name, value, len) : 0;
 
-	if (__builtin_expect(level == SOL_SOCKET && ts_udp_is_filter(name), 0))
-		done = ts_udp_set_filter(fd, name, value, len);
 	if (!done && __builtin_expect((level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY) || level == SOL_SOCKET, 0) && ts_enabled())
 		done = set_noted(fd, level, name, value, len);
 	if (done)

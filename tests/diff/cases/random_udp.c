@@ -7,7 +7,6 @@
  */
 #include "random.h"
 
-#include <linux/filter.h>
 #include <netinet/udp.h>
 
 #define STEPS 60
@@ -373,27 +372,6 @@ static void shutting(void)
 	DO(shutdown(fds[s], how));
 }
 
-/* What begins late in the alphabet; so much of each; everything. */
-static void filtering(void)
-{
-	struct sock_filter late[] = {
-		BPF_STMT(BPF_LD | BPF_ABS | BPF_B, 8),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 'h', 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-	}, some_of_it[] = { BPF_STMT(BPF_RET | BPF_K, 8 + 60) };
-	int s = some(), kind = (int)draw(4), none = 0;
-	struct sock_fprog prog = { .len = 4, .filter = late };
-
-	if (kind == 3)
-		prog = (struct sock_fprog){ .len = 1, .filter = some_of_it };
-	CALLED("filter(%d, %d)", s, kind);
-	if (kind)
-		DO(setsockopt(fds[s], SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)));
-	else
-		DO(setsockopt(fds[s], SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)));
-}
-
 /* One datagram by several calls. Of a connected socket for its peer: after others' the kernel sends what is the peer's to that one (ts_udp_send). */
 static void in_pieces(void)
 {
@@ -418,7 +396,7 @@ static const struct op ops[] = {
 	{ new_socket, 8 }, { connecting, 8 }, { disconnecting, 3 }, { binding, 2 }, { closing, 3 }, { duplicating, 4 }, { passing, 1 }, { blocking, 3 },
 	{ registering, 8 }, { nesting, 1 }, { waiting_in_set, 8 }, { polling, 8 }, { selecting, 3 }, { asking, 10 }, { setting, 5 },
 	{ reading, 20 }, { reading_many, 5 }, { writing, 20 }, { writing_many, 6 }, { neighbour, 6 }, { shutting, 1 }, { forking, 1 },
-	{ watching, 3 }, { filtering, 3 }, { in_pieces, 4 },
+	{ watching, 3 }, { in_pieces, 4 },
 };
 
 static void one_step(void)
@@ -458,7 +436,7 @@ static const struct op hasty_ops[] = {
 	{ new_socket, 8 }, { connecting, 6 }, { binding, 2 }, { closing, 2 }, { duplicating, 4 }, { passing, 1 },
 	{ registering, 8 }, { waiting_in_set, 4 }, { polling, 6 }, { selecting, 2 }, { asking, 12 }, { setting, 4 }, { reading, 8 },
 	{ reading_many, 2 }, { writing, 24 }, { writing_many, 6 }, { neighbour, 4 },
-	{ filtering, 2 }, { in_pieces, 5 },
+	{ in_pieces, 5 },
 };
 
 static int by_text(const void *a, const void *b)

@@ -123,14 +123,7 @@ CASE_FAMILIES(bad_places)
 	}
 }
 
-/* A socket's own filter sees the datagrams as they are. */
-static struct sock_filter begins_with_k[] = {
-	BPF_STMT(BPF_LD | BPF_ABS | BPF_B, 8),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 'k', 0, 1),
-	BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-	BPF_STMT(BPF_RET | BPF_K, 0),
-};
-
+/* A socket's filter, of which the program has set none. */
 CASE_FAMILIES(filter_options)
 {
 	struct sock_filter insn[64];
@@ -149,63 +142,6 @@ CASE_FAMILIES(filter_options)
 	}
 	T(sendto(fd, "stray", 5, 0, TO(PEER, FIRST)));
 	show_quiet(fd);
-}
-
-static void with_filter(int fd)
-{
-	struct sock_fprog prog = { .len = 4, .filter = begins_with_k };
-	struct sock_filter insn[64];
-	socklen_t n = 64;
-	int one = 1;
-
-	T(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)));
-	T(getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, insn, &n));
-	say("filter of %u", n);
-	give(fd, PEER, ECHO, "other");
-	show_quiet(fd);
-	echo_from(fd, PEER, ECHO, "kept");
-	T(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &one, sizeof(one)));
-	echo_from(fd, PEER, ECHO, "other");
-}
-
-CASE(filter_first) { with_filter(udp(0)); }
-
-CASE(filter_later)
-{
-	int fd = udp(0);
-
-	echo_from(fd, PEER, ECHO, "before");
-	with_filter(fd);
-}
-
-CASE(filter_connected)
-{
-	int fd = udp(0);
-
-	MUST(connect(fd, TO(PEER, ECHO)));
-	with_filter(fd);
-	T(sendto(fd, "kstray", 6, 0, TO(PEER, FIRST)));
-	show_quiet(fd);
-}
-
-CASE(filter_locked)
-{
-	struct sock_fprog prog = { .len = 4, .filter = begins_with_k };
-	int fd = udp(0), one = 1;
-
-	T(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)));
-	T(setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &one, sizeof(one)));
-	T(connect(fd, TO(PEER, ECHO)));
-	T(sendto(fd, "kstray", 6, 0, TO(PEER, FIRST)));
-	show_quiet(fd);
-	T(send(fd, "other", 5, 0));
-	show_quiet(fd);
-	T(send(fd, "kept", 4, 0));
-	await(fd);
-	show_from(fd, 100, MSG_DONTWAIT);
-	T(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &one, sizeof(one)));
-	T(connect(fd, TO(PEER, FIRST)));
-	show_peer(fd);
 }
 
 /* What else a connected socket may send to. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of datagrams are to each other: filters, sleepers, pieces, streams, processes. */
+/* What the parts of datagrams are to each other: sleepers, pieces, streams, processes. */
 #include "udp.h"
 
 #include <linux/filter.h>
@@ -12,77 +12,6 @@
 #define SLOW "proxy=8"
 
 extern char **environ;
-
-/* Keeps what begins with an o. */
-static const struct sock_filter begins_with_o[] = {
-	BPF_STMT(BPF_LD | BPF_ABS | BPF_B, 8),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 'o', 0, 1),
-	BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-	BPF_STMT(BPF_RET | BPF_K, 0),
-};
-
-static void filter(int fd)
-{
-	struct sock_fprog prog = { .len = 4, .filter = (struct sock_filter *)begins_with_o };
-
-	MUST(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)));
-}
-
-/* --- filters and sleepers --- */
-
-static void filtered(void *(*sleeper)(void *), int flags)
-{
-	int fd = udp(flags);
-	int64_t t0 = now_ms();
-	pthread_t t;
-
-	filter(fd);
-	t = thread(sleeper, &fd);
-	nap(1);
-	T(sendto(fd, "never", 5, MSG_DONTWAIT, TO(PEER, ECHO)));
-	T(sendto(fd, "one ", 4, MSG_DONTWAIT | MSG_MORE, TO(PEER, ECHO)));
-	T(sendto(fd, "two", 3, MSG_DONTWAIT, TO(PEER, ECHO)));
-	join(t);
-	say_span("answered", t0, 4, 20);
-	if (sleeper == poll_thread)
-		show_from(fd, 100, MSG_DONTWAIT);
-	show_quiet(fd);
-}
-
-CASE_ATTR(filter_poll, SLOW) { filtered(poll_thread, SOCK_NONBLOCK); }
-CASE_ATTR(filter_poll6, SLOW) { case_family = AF_INET6; filtered(poll_thread, SOCK_NONBLOCK); }
-CASE_ATTR(filter_mapped, SLOW) { case_family = AF_INET6; case_mapped = true; filtered(poll_thread, SOCK_NONBLOCK); }
-CASE_ATTR(filter_recv, SLOW) { filtered(recv_thread, 0); }
-
-/* A child that came by fork meanwhile goes on with the socket, too, filter and all. */
-CASE_ATTR(filter_forked, SLOW)
-{
-	int fd = udp(SOCK_NONBLOCK), go[2];
-	pthread_t t;
-	pid_t child;
-	char c;
-
-	MUST(pipe(go));
-	filter(fd);
-	t = thread(poll_thread, &fd);
-	nap(1);
-	T(sendto(fd, "one", 3, 0, TO(PEER, ECHO)));
-	child = fork();
-	if (child == 0) {
-		close(go[1]);
-		T(read(go[0], &c, 1));
-		give(fd, PEER, ECHO, "not");
-		echo_from(fd, PEER, ECHO, "other");
-		_exit(0);
-	}
-	join(t);
-	show_from(fd, 100, 0);
-	close(go[1]);
-	expect_exit(child);
-	echo_from(fd, PEER, ECHO, "once more");
-	give(fd, PEER, ECHO, "not");
-	show_quiet(fd);
-}
 
 /* --- epoll --- */
 
