@@ -18,7 +18,7 @@ int ts_tcp_error(int fd, int err)
 {
 	struct ts_flow *f;
 
-	if ((err && err != ECONNREFUSED) || ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
+	if (!ts_fd_has_flow(fd) || (err && err != ECONNREFUSED) || ts_process() != TS_SELF || !(f = ts_flow_lock(fd)))
 		return err;
 	if (f->state == TS_FLOW_FAILED && (err || f->unsaid)) {
 		err = f->err;
