@@ -27,7 +27,7 @@ size_t ts_dns_reverse_name(const uint8_t ip[16], char out[TS_DNS_REVERSE_MAX]);
 /* A query with one question, which asks for recursion. Its length, or 0 where `name` cannot be written as labels. */
 size_t ts_dns_write_query(uint8_t out[TS_DNS_QUERY_MAX], uint16_t id, const char *name, uint16_t type, uint16_t class);
 /*
- * The name in the one question of a query, made text for ts_split_find: a byte that no text has becomes '?'. False where it is no query
+ * The name in the one question of a query, made text for ts_split_find: a byte that no text has becomes '.'. False where it is no query
  * with one question.
  */
 bool ts_dns_query_name(const uint8_t *msg, size_t len, char out[TS_NAME_MAX + 1]);

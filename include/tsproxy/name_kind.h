@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tsproxy/map.h"
+
 static inline char ts_name_lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
@@ -20,6 +22,11 @@ bool ts_name_is_localhost(const char *s, size_t len);
 bool ts_name_is_short(const char *s, size_t len);
 /* Could any node have this name? Paths and the like could not. */
 bool ts_name_is_possible(const char *s, size_t len);
+/*
+ * What libc's resolver makes of a name with escapes, \DDD and \C (RFC 1035, 5.1). A dot counts as one between labels, and \000 as some letter
+ * that no node's name has. False where there is no escape in it, or what it means is longer than a name.
+ */
+bool ts_name_unescape(const char *s, char out[TS_NAME_MAX + 2]);
 /*
  * A name that says its own address, in a subnet that a router offers through 4via6: A-B-C-D-via-SITE, its first label.
  * As MagicDNS takes it: SITE is decimal or 0x and hexadecimal, 32 bits.

@@ -98,14 +98,12 @@ struct call {
 	int len;
 };
 
-/* What a call says of a name in split DNS, or (NONE) of one there that no message could ask for. */
-static int answer_split(const struct call *c, enum ts_ask whose, const char *name, bool search)
+/* What a call says of a name in split DNS. */
+static int answer_split(const struct call *c, const char *name, bool search)
 {
-	int herr = HOST_NOT_FOUND, ret = -1;
+	int herr = NO_RECOVERY, ret = -1;
 
-	if (whose == TS_ASK_SPLIT && c->len < TS_DNS_HEADER_LEN)
-		herr = NO_RECOVERY;
-	else if (whose == TS_ASK_SPLIT)
+	if (c->len >= TS_DNS_HEADER_LEN)
 		ret = ts_split_query(name, c->class, c->type, c->answer, c->len, &herr);
 	if (ret < 0 && herr == NO_RECOVERY && !ts_libc_is_glibc())
 		return -1;	/* musl says nothing of what it cannot ask */
@@ -116,12 +114,25 @@ static int answer_split(const struct call *c, enum ts_ask whose, const char *nam
 	return ret;
 }
 
+/* Whether libc would ask for such a name, though none of ours can be like that. What it cannot write as labels it refuses. */
+static __attribute__((noinline)) bool can_be_asked(const char *name)
+{
+	uint8_t query[TS_DNS_QUERY_MAX];
+
+	return strchr(name, '\\') || ts_dns_write_query(query, 0, name, TS_DNS_A, TS_DNS_CLASS_IN) != 0;
+}
+
+/* Room for less libc refuses before it asks anybody. */
+static int least_answer(void)
+{
+	return ts_libc_is_glibc() ? TS_DNS_HEADER_LEN : 0;
+}
+
 /* Answers a question of ours; false: it is libc's. */
 static bool answer_query(const struct call *c, const char *name, bool search, int *ret)
 {
 	struct ts_dns_question q = { .recurse = true };
 	struct ts_map_answer a;
-	struct ts_split split;
 	enum ts_ask whose;
 	bool plain;
 	int herr, max = ts_libc_is_glibc() ? 65535 : 255;	/* musl refuses what is above */
@@ -133,12 +144,16 @@ static bool answer_query(const struct call *c, const char *name, bool search, in
 			ts_names_ask_how(name, &(struct ts_ask_how){ .search = search }, &a);
 	if (whose == TS_ASK_LIBC)
 		return false;
-	if (whose == TS_ASK_SPLIT || (!plain && ts_split_find(name, strlen(name), &split))) {
-		*ret = answer_split(c, whose, name, search);
+	if (whose == TS_ASK_SPLIT) {
+		*ret = answer_split(c, name, search);
 		return true;
 	}
-	if (!plain || c->len < 12 || c->class < 0 || c->class > max || c->type < 0 || c->type > max)
+	if (c->len < least_answer() || c->class < 0 || c->class > max || c->type < 0 || c->type > max || (!plain && !can_be_asked(name)))
 		return false;
+	if (!plain) {
+		*ret = fail(c->state, HOST_NOT_FOUND);
+		return true;
+	}
 	q.id = (uint16_t)(uintptr_t)&q ^ (uint16_t)ts_fnv64(TS_FNV64_INIT, q.name, strlen(q.name));
 	q.class = (uint16_t)c->class;
 	q.type = (uint16_t)c->type;
@@ -157,7 +172,7 @@ static bool answer_query(const struct call *c, const char *name, bool search, in
 static bool answer_domain(const struct call *c, const char *name, const char *domain, int *ret)
 {
 	size_t len = name ? strlen(name) : 0, domain_len = domain ? strlen(domain) : 0;
-	char whole[TS_NAME_MAX + 2];
+	char whole[4 * TS_NAME_MAX + 2];	/* each letter as \\DDD */
 
 	if (!name || len + 1 + domain_len >= sizeof(whole))
 		return false;
@@ -186,8 +201,13 @@ static bool answer_message(const unsigned char *query, int query_len, unsigned c
 		*ret = ts_split_send(name, query, query_len, answer, len);
 		return true;
 	}
-	if (whose == TS_ASK_LIBC || !plain || len < 12)
+	if (whose == TS_ASK_LIBC || len < least_answer())
 		return false;
+	if (!plain) {
+		ts_errno = ECONNREFUSED;
+		*ret = -1;
+		return true;
+	}
 	*ret = reply(&q, whose, &a, answer, len, &herr);
 	return true;
 }

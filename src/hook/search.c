@@ -102,8 +102,15 @@ static __attribute__((noinline)) bool has_step_of_ours(const char *name, size_t 
 
 static bool wants(const char *name, int family, bool hosts)
 {
-	size_t len = ts_enabled() && name ? strlen(name) : 0;
+	char plain[TS_NAME_MAX + 2];
+	size_t len;
 
+	if (!ts_enabled() || !name)
+		return false;
+	/* A longer one fits then; its steps do not, and nothing is found. */
+	if (ts_name_unescape(name, plain))
+		name = plain;
+	len = strlen(name);
 	if (len == 0 || len > TS_NAME_MAX || name[len - 1] == '.' ||
 	    (hosts && (ts_name_is_number(name) || ts_name_is_localhost(name, len))) || !may_be_ours())
 		return false;

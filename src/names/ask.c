@@ -106,7 +106,7 @@ static enum ts_ask ask_nobody(const char *name)
 	return TS_ASK_SPLIT;
 }
 
-enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out)
+static enum ts_ask ask(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out)
 {
 	size_t len = strlen(name);
 	struct ts_map_header h = { .flags = 0 };
@@ -159,6 +159,20 @@ enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, str
 		echo(name, len, out);
 	ts_debug("%s: %s", name, ret == 1 ? out->canon : "no such node");
 	return ret == 1 ? TS_ASK_FOUND : TS_ASK_NONE;
+}
+
+enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out)
+{
+	enum ts_ask whose = ask(name, how, out);
+	char plain[TS_NAME_MAX + 2];
+
+	/* Not by /etc/hosts, where libc finds it as it is written. */
+	if (whose == TS_ASK_LIBC && ts_name_unescape(name, plain) &&
+	    ask(plain, &(struct ts_ask_how){ .family = how->family, .search = how->search }, out) != TS_ASK_LIBC) {
+		ts_debug("%s: would be asked of public DNS, and means %s", name, plain);
+		return TS_ASK_NONE;
+	}
+	return whose;
 }
 
 enum ts_ask ts_names_ask(const char *name, int family, struct ts_map_answer *out)

@@ -128,7 +128,7 @@ bool ts_dns_query_name(const uint8_t *msg, size_t len, char out[TS_NAME_MAX + 1]
 	flags = ts_rd_be16(&r);
 	questions = ts_rd_be16(&r);
 	ts_rd_bytes(&r, 6);
-	return !r.bad && !(flags & (FLAG_QR | OPCODE_MASK)) && questions == 1 && read_name(&r, msg, len, '?', out) &&
+	return !r.bad && !(flags & (FLAG_QR | OPCODE_MASK)) && questions == 1 && read_name(&r, msg, len, '.', out) &&
 	       ts_rd_bytes(&r, 4);
 }
 

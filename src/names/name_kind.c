@@ -71,6 +71,33 @@ bool ts_name_is_possible(const char *s, size_t len)
 	return true;
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+bool ts_name_unescape(const char *s, char out[TS_NAME_MAX + 2])
+{
+	bool escaped = false;
+	size_t len = 0;
+
+	for (; *s && len <= TS_NAME_MAX; s++) {
+		char c = *s;
+
+		if (c == '\\' && s[1]) {
+			escaped = true;
+			c = *++s;
+			if (is_digit(s[0]) && is_digit(s[1]) && is_digit(s[2])) {
+				c = (char)((s[0] - '0') * 100 + (s[1] - '0') * 10 + s[2] - '0');
+				s += 2;
+			}
+		}
+		out[len++] = c ? c : '?';
+	}
+	out[len] = '\0';
+	return escaped && !*s;
+}
+
 struct label {
 	const char *at, *end;
 };

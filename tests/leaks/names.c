@@ -55,6 +55,77 @@ static void capitals(const struct target *t)
 	look_up(name, AF_UNSPEC, 0);
 }
 
+/* The letters and digits, or the dots, as \\DDD; glibc's resolver takes these for what they stand for. */
+static const char *escaped(const struct target *t, bool dots)
+{
+	static char name[1100];
+	char *at = name;
+
+#ifndef __GLIBC__
+	unavailable();
+#endif
+	for (size_t i = 0; t->name[i]; i++)
+		at += sprintf(at, (t->name[i] == '.') == dots ? "\\%03d" : "%c", t->name[i]);
+	return name;
+}
+
+static void escaped_letters(const struct target *t)
+{
+	look_up(escaped(t, false), AF_UNSPEC, 0);
+}
+
+static void escaped_dots(const struct target *t)
+{
+	look_up(escaped(t, true), AF_UNSPEC, 0);
+}
+
+static void escaped_host(const struct target *t)
+{
+	gethostbyname(escaped(t, false));
+}
+
+static void escaped_query(const struct target *t)
+{
+	res_query(escaped(t, false), C_IN, T_A, answer, sizeof(answer));
+}
+
+static void escaped_search(const struct target *t)
+{
+	res_search(escaped(t, true), C_IN, T_AAAA, answer, sizeof(answer));
+}
+
+static void by_domain(const char *name)
+{
+	const char *dot = strchr(name, '.');
+	char first[300];
+
+	if (!dot)
+		return;
+	snprintf(first, sizeof(first), "%.*s", (int)(dot - name), name);
+	res_querydomain(first, dot + 1, C_IN, T_A, answer, sizeof(answer));
+}
+
+static void escaped_domain(const struct target *t)
+{
+	by_domain(escaped(t, false));
+}
+
+static void with_blank(const struct target *t)
+{
+	char name[300];
+
+	snprintf(name, sizeof(name), "%.4s .%s", t->name, t->name);
+	res_query(name, C_IN, T_A, answer, sizeof(answer));
+}
+
+static void little_room(const struct target *t)
+{
+#ifdef __GLIBC__
+	unavailable();	/* says that it is too little, and asks nobody */
+#endif
+	res_query(t->name, C_IN, T_A, answer, 8);
+}
+
 static void host(const struct target *t)
 {
 	gethostbyname(t->name);
@@ -100,13 +171,7 @@ static void search(const struct target *t)
 
 static void query_domain(const struct target *t)
 {
-	const char *dot = strchr(t->name, '.');
-	char first[64];
-
-	if (!dot)
-		return;
-	snprintf(first, sizeof(first), "%.*s", (int)(dot - t->name), t->name);
-	res_querydomain(first, dot + 1, C_IN, T_A, answer, sizeof(answer));
+	by_domain(t->name);
 }
 
 #ifdef __GLIBC__
@@ -114,6 +179,15 @@ static void by_send(const struct target *t)
 {
 	unsigned char question[512];
 	int n = res_mkquery(QUERY, t->name, C_IN, T_TXT, NULL, 0, NULL, question, sizeof(question));
+
+	if (n > 0)
+		res_send(question, n, answer, sizeof(answer));
+}
+
+static void send_escaped(const struct target *t)
+{
+	unsigned char question[512];
+	int n = res_mkquery(QUERY, escaped(t, true), C_IN, T_TXT, NULL, 0, NULL, question, sizeof(question));
 
 	if (n > 0)
 		res_send(question, n, answer, sizeof(answer));
@@ -152,6 +226,7 @@ static void by_send(const struct target *t)
 	(void)t;
 	unavailable();
 }
+#define send_escaped by_send
 #define query_state by_send
 #define search_state by_send
 #define async by_send
@@ -250,6 +325,15 @@ const struct way name_ways[] = {
 	{ "res_send", 'n', false, by_send, 0 },
 	{ "res_nquery", 'n', false, query_state, 0 },
 	{ "res_nsearch", 'n', false, search_state, 0 },
+	{ "getaddrinfo-escaped", 'n', false, escaped_letters, 0 },
+	{ "getaddrinfo-escaped-dots", 'n', true, escaped_dots, 0 },
+	{ "gethostbyname-escaped", 'n', false, escaped_host, 0 },
+	{ "res_query-escaped", 'n', false, escaped_query, 0 },
+	{ "res_search-escaped", 'n', false, escaped_search, 0 },
+	{ "res_querydomain-escaped", 'n', false, escaped_domain, 0 },
+	{ "res_send-escaped", 'n', false, send_escaped, 0 },
+	{ "res_query-blank", 'n', false, with_blank, 0 },
+	{ "res_query-little-room", 'n', false, little_room, 0 },
 	{ "gethostbyaddr", 'r', false, by_address, 0 },
 	{ "gethostbyaddr_r", 'r', false, by_address_r, 0 },
 	{ "getnameinfo", 'r', false, name_info, 0 },
