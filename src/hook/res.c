@@ -119,7 +119,7 @@ static __attribute__((noinline)) bool can_be_asked(const char *name)
 {
 	uint8_t query[TS_DNS_QUERY_MAX];
 
-	return strchr(name, '\\') || ts_dns_write_query(query, 0, name, TS_DNS_A, TS_DNS_CLASS_IN) != 0;
+	return memchr(name, '\\', strlen(name)) || ts_dns_write_query(query, 0, name, TS_DNS_A, TS_DNS_CLASS_IN) != 0;
 }
 
 /* Room for less libc refuses before it asks anybody. */
