@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* One write(2) per line through raw system calls, so that logging works in any state of the host program: see log.h. */
+/* One write(2) for each line, through raw system calls, so that logging works in any state of the host program: see log.h. */
 #include "tsproxy/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include "tsproxy/addr.h"
 #include "tsproxy/buf.h"
@@ -119,6 +121,23 @@ static void write_line(struct ts_wr *w, const char *fmt, va_list *ap)
 	}
 }
 
+/* A pipe that nobody reads and a file that may not grow are no reason to send the program a signal. */
+static void put_line(long fd, const char *line, size_t len)
+{
+	const uint64_t theirs = 1ull << (SIGPIPE - 1) | 1ull << (SIGXFSZ - 1);
+	struct timespec now = { 0, 0 };
+	uint64_t saved, raised = 0;
+	long r;
+
+	ts_sys(SYS_rt_sigprocmask, SIG_BLOCK, &theirs, &saved, sizeof(saved));
+	ts_sys(SYS_rt_sigpending, &raised, sizeof(raised));
+	r = ts_sys(SYS_write, fd, line, len);
+	raised = theirs & ~raised;
+	if (r == -EPIPE || r == -EFBIG)
+		ts_sys(SYS_rt_sigtimedwait, &raised, NULL, &now, sizeof(raised));
+	ts_sys(SYS_rt_sigprocmask, SIG_SETMASK, &saved, NULL, sizeof(saved));
+}
+
 void ts_log_write(enum ts_log_level level, const char *fmt, ...)
 {
 	char *line = ts_scratch_get(LINE_BYTES);
@@ -141,7 +160,7 @@ void ts_log_write(enum ts_log_level level, const char *fmt, ...)
 		/* As for a trace: a FIFO that nobody reads is ENXIO. */
 		fd = ts_sys(SYS_openat, AT_FDCWD, log_file, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0600);
 	if (fd >= 0)
-		ts_sys(SYS_write, fd, line, w.len);
+		put_line(fd, line, w.len);
 	if (log_file[0] && fd >= 0)
 		ts_sys(SYS_close, fd);
 	ts_scratch_put(line, LINE_BYTES);
@@ -173,7 +192,7 @@ void ts_trace_write(const char *fmt, ...)
 	/* A FIFO that nobody reads any more is ENXIO, a full one EAGAIN: the program never waits for who looks on. */
 	fd = ts_sys(SYS_openat, AT_FDCWD, trace_file, O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0);
 	if (fd >= 0) {
-		ts_sys(SYS_write, fd, line, w.len);
+		put_line(fd, line, w.len);
 		ts_sys(SYS_close, fd);
 	}
 	ts_scratch_put(line, LINE_BYTES);
