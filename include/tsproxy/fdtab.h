@@ -89,6 +89,13 @@ int ts_fd_highest(void);
 void ts_fd_set_flags(int fd, unsigned set, unsigned clear);
 /* The same, unless the descriptor has one of those four: then nothing is changed, and it returns false. */
 bool ts_fd_set_plain(int fd, unsigned set, unsigned clear);
+/*
+ * A thread is about to get a table of descriptors of its own (unshare(2), CLONE_FILES). By then a number may mean one socket here and another
+ * there, and only one has its flags. 0, and nothing is carried any more where there are other threads; or, where something is carried, -ENOMEM.
+ */
+int ts_fd_part(void);
+/* Whether threads have tables of their own. */
+bool ts_fd_are_parted(void);
 /* Marks a descriptor TS_FD_SUSPECT that has no flow; no other mark stays. Needs no lock. */
 void ts_fd_suspect(int fd);
 

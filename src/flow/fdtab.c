@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "tsproxy/family.h"
 #include "tsproxy/log.h"
+#include "tsproxy/spawn.h"
 #include "tsproxy/sys.h"
 
 #define BITS (8 * sizeof(long))
@@ -109,4 +111,24 @@ bool ts_socket_is(int fd, uint64_t cookie)
 void ts_fd_suspect(int fd)
 {
 	ts_fd_set_plain(fd, TS_FD_SUSPECT, TS_FD_ALL);
+}
+
+static _Atomic bool parted;
+
+bool ts_fd_are_parted(void)
+{
+	if (parted && ts_status_number("/proc/self/status", "Threads") == 1)
+		parted = false;
+	return parted;
+}
+
+int ts_fd_part(void)
+{
+	if (ts_single_threaded() || ts_sandboxed() || ts_process() != TS_SELF)
+		return 0;
+	parted = true;
+	if (!ts_family_carries() || !ts_fd_are_parted())
+		return 0;
+	parted = false;
+	return -ENOMEM;
 }

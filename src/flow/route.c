@@ -237,6 +237,8 @@ static struct ts_decision decide_anew(const struct ts_addr *to)
 		return (struct ts_decision){ .verdict = TS_PASS };
 	if (d.verdict == TS_CARRY && ts_sandboxed())
 		return deny(to, ENETUNREACH, "the program has sandboxed itself: carrying would take system calls of our own");
+	if (d.verdict == TS_CARRY && ts_fd_are_parted())
+		return deny(to, ENETUNREACH, "threads have tables of descriptors of their own");
 	if (d.verdict == TS_CARRY && !has_proxy())
 		return deny(to, EHOSTUNREACH, "no proxy is known that could carry it");
 	return d;

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdarg.h>
 
 #include "tsproxy/fdtab.h"
@@ -11,6 +12,7 @@
 #include "tsproxy/tcp.h"
 #include "tsproxy/udp.h"
 
+#define OWN_TABLE 2	/* CLOSE_RANGE_UNSHARE; Linux 5.9 */
 #define KEEP_OPEN 4	/* CLOSE_RANGE_CLOEXEC, close_range(2); Linux 5.11, and older headers lack it */
 
 void ts_fd_forget(int fd)
@@ -126,9 +128,20 @@ static void forget_range(unsigned int first, unsigned int last)
 
 int close_range(unsigned int first, unsigned int last, int flags)
 {
+	int err = flags & OWN_TABLE && ts_enabled() ? ts_fd_part() : 0;
+
+	if (err)
+		return ts_result(err);
 	if (!(flags & KEEP_OPEN))
 		forget_range(first, last);
 	return ts_real()->close_range(first, last, flags);
+}
+
+int unshare(int flags)
+{
+	int err = flags & CLONE_FILES && ts_enabled() ? ts_fd_part() : 0;
+
+	return err ? ts_result(err) : ts_real()->unshare(flags);
 }
 
 void closefrom(int first)

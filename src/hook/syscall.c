@@ -133,6 +133,8 @@ long ts_syscall_hooked(long n, long a, long b, long c, long d, long e, long f)
 		return ioctl((int)a, (unsigned long)b, (void *)c);
 	case SYS_close_range:
 		return close_range((unsigned)a, (unsigned)b, (int)c);
+	case SYS_unshare:
+		return unshare((int)a);
 	case SYS_sendfile:
 		return sendfile((int)a, (int)b, (void *)c, (size_t)d);
 	case SYS_splice:

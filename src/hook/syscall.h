@@ -17,7 +17,7 @@ extern const unsigned long long ts_syscall_set[TS_CALLS_MAX / 64];
 #define TS_CALL_WORD(word, more) (0ull TS_CALLS(TS_CALL_BIT, word) more(TS_CALL_BIT, word))
 #define TS_CALLS(in, word) \
 	in(word, SYS_read) in(word, SYS_write) in(word, SYS_close) in(word, SYS_ioctl) in(word, SYS_readv) in(word, SYS_writev) \
-	in(word, SYS_preadv2) in(word, SYS_pwritev2) in(word, SYS_dup) in(word, SYS_dup3) in(word, SYS_fcntl) in(word, SYS_close_range) \
+	in(word, SYS_preadv2) in(word, SYS_pwritev2) in(word, SYS_dup) in(word, SYS_dup3) in(word, SYS_fcntl) in(word, SYS_close_range) in(word, SYS_unshare) \
 	in(word, SYS_sendfile) in(word, SYS_splice) in(word, SYS_socket) in(word, SYS_connect) in(word, SYS_bind) in(word, SYS_listen) in(word, SYS_shutdown) \
 	in(word, SYS_sendto) in(word, SYS_recvfrom) in(word, SYS_sendmsg) in(word, SYS_recvmsg) in(word, SYS_sendmmsg) \
 	in(word, SYS_recvmmsg) in(word, SYS_getsockname) in(word, SYS_getpeername) in(word, SYS_setsockopt) in(word, SYS_getsockopt) \

@@ -25,6 +25,9 @@ NAME = {"openat": 1, "newfstatat": 1, "read": 2, "close": 1, "uname": 1}
 MAP_AGAIN = {"newfstatat": 1}
 NAME_AGAIN = {"newfstatat": 2}
 
+# A thread that gets a table of descriptors of its own: whose memory this is, once.
+PROCESS = {"getpid": 1, "getppid": 1, "kcmp": 1, "mmap": 1, "madvise": 1}
+
 # What threads and processes that wait for each other, or begin, make sooner or later as it happens. The library makes none of these without
 # others beside.
 AT_RANDOM = {"futex", "rseq", "set_robust_list", "wait4"}

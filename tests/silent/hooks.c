@@ -536,6 +536,15 @@ CASE(root, chroot)
 	await(pid);
 }
 
+CASE(tables, unshare)
+{
+	pid_t pid = MUST(fork());
+
+	if (!pid)
+		_exit(unshare(CLONE_FILES) != 0);
+	await(pid);
+}
+
 #define STARTS(id, name, ...) \
 	CASE(id, name) \
 	{ \
