@@ -12,6 +12,8 @@ START = {"openat": 1, "read": 1, "newfstatat": 1, "fstat": 1, "mmap": 3, "close"
 # Before a program is started: whether this machine has a loader for programs that cannot load the library. Where it has, the beginning of the
 # program's file is read (foreign.c), and that of a script's interpreter.
 EXEC = {"faccessat": 1, "openat": 1, "pread64": 1, "close": 1}
+# The same where no such program is there: most are looked for in each folder of PATH.
+EXEC_FAILED = {"openat": 1}
 
 # The first fork of a program: memory that its children share (family.h).
 FORK = {"mmap": 1}
@@ -25,8 +27,16 @@ NAME = {"openat": 1, "newfstatat": 1, "read": 2, "close": 1, "uname": 1}
 MAP_AGAIN = {"newfstatat": 1}
 NAME_AGAIN = {"newfstatat": 2}
 
-# A thread that gets a table of descriptors of its own: whose memory this is, once.
+# A thread that gets a table of descriptors of its own, or enters a sandbox: whose memory this is, once.
 PROCESS = {"getpid": 1, "getppid": 1, "kcmp": 1, "mmap": 1, "madvise": 1}
+
+# The first library that a program loads with RTLD_DEEPBIND, or the first time that it asks libc itself for a function: libc's table is
+# made to lead to the hooks (rebind.c).
+REBIND = {"mprotect": 2}
+
+# Before a program enters a sandbox, behind which none of this can be done: both, the map, and a lock that waits for calls under way. A program
+# that asks first what kinds of filter there are has tried once more.
+SANDBOX = {**PROCESS, **REBIND, **MAP, "newfstatat": 2, "getpid": 2, "mmap": 2, "rt_sigprocmask": 4, "gettid": 2}
 
 # What threads and processes that wait for each other, or begin, make sooner or later as it happens. The library makes none of these without
 # others beside.
@@ -94,6 +104,32 @@ def by_case(log):
             pid = parents.get(pid)
         now[call[1]] += pid == at_it
     return cases
+
+
+EXEC_BEGUN = re.compile(r"^\d+ +execve(?:at)?\(")
+EXEC_DONE = re.compile(r"(?:execve(?:at)?\(|<\.\.\. execve(?:at)? resumed>).* = 0$")
+# What depends on how much is mapped, and where: the library is one mapping more.
+LAYOUT = re.compile(r"^\d+ +(?:(?:munmap|brk)\(|read\(\d+</proc/\d+/(?:task/\d+/)?s?maps>)")
+KILLED = re.compile(r"\+\+\+ killed by SIGSYS")
+
+
+def of_logs(logs):
+    """
+    From logs of strace -y: (Counter of calls, how many programs were started, how many were not there, the lines that tell of a process that
+    a seccomp filter killed).
+    """
+    counts, begun, done, killed = collections.Counter(), 0, 0, []
+    for log in logs:
+        with open(log, errors="replace") as f:
+            for line in f:
+                call = CALL.match(line)
+                if call and call[1] not in AT_RANDOM and not LAYOUT.match(line):
+                    counts[call[1]] += 1
+                begun += bool(EXEC_BEGUN.match(line))
+                done += bool(EXEC_DONE.search(line))
+                if KILLED.search(line):
+                    killed.append(line)
+    return counts, done, begun - done, killed
 
 
 def excess(plain, loaded, allowed, give=0):
