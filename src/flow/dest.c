@@ -28,7 +28,7 @@ static int socket_option(int fd, int name)
 
 /* What carries a socket's data. */
 enum kind {
-	KIND_NONE,	/* it is no socket: the kernel says so */
+	KIND_NONE,	/* it is no socket, or one that knows no such addresses: the kernel says so */
 	KIND_TCP,
 	KIND_UDP,
 	KIND_OTHER,	/* of another protocol, or what it is cannot be asked: not carried */
@@ -43,7 +43,9 @@ static enum kind kind_of(int fd)
 	protocol = socket_option(fd, SO_PROTOCOL);
 	if (type == SOCK_STREAM && (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP))
 		return KIND_TCP;
-	return type == SOCK_DGRAM && protocol == IPPROTO_UDP ? KIND_UDP : KIND_OTHER;
+	if (type == SOCK_DGRAM && protocol == IPPROTO_UDP)
+		return KIND_UDP;
+	return socket_option(fd, SO_DOMAIN) == AF_UNIX ? KIND_NONE : KIND_OTHER;
 }
 
 static struct ts_decision decide(const struct sockaddr *sa, socklen_t len, struct ts_addr *to)

@@ -220,6 +220,28 @@ CASE(unix_and_loopback_untouched)
 	show_so_error(c);
 }
 
+/* A socket that knows no such addresses says so. */
+static void takes_none(int fd)
+{
+	T(sendto(fd, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT, TO(PEER, ECHO)));
+	T(sendto(fd, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_FASTOPEN, TO(PEER, ECHO)));
+	T(connect(fd, TO(PEER, ECHO)));
+}
+
+CASE(other_family)
+{
+	int pair[2];
+
+	takes_none(MUST(socket(AF_UNIX, SOCK_STREAM, 0)));
+	takes_none(MUST(socket(AF_UNIX, SOCK_DGRAM, 0)));
+	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	takes_none(pair[0]);
+	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair));
+	takes_none(pair[0]);
+	MUST(pipe(pair));
+	takes_none(pair[1]);
+}
+
 /* A bad pointer is an error, not a crash. */
 CASE(fault_connect) { int fd = sock(0); T(connect(fd, nowhere, 16)); T(connect(fd, NULL, 16)); T(connect(fd, TO(PEER, ECHO))); show_echo(fd); }
 CASE(fault_connect_pending) { int fd = pending(PEER, ECHO); T(connect(fd, nowhere, 16)); wait_connected(fd); show_echo(fd); }
