@@ -98,13 +98,15 @@ static int ask_map(const struct ts_addr *to, struct known *k)
 
 	if (ret == 0)
 		ret = ts_live_find_range(to->ip, &range);
-	if (ret >= 0)
-		ret = ts_live_find_addr(to->ip, &node);
 	if (ret < 0)
+		return ret;
+	k->range = range.kind == TS_RANGE_EXIT && !takes_exit(to, &k->map) ? 0 : range.kind;
+	ret = ts_live_find_addr(to->ip, &node);
+	/* What lies in a range is known to be ours, or not, wherever else the map is damaged. */
+	if (ret < 0 && !k->range)
 		return ret;
 	k->is_node = ret == 1;
 	k->away = k->is_node && is_away(node.node_flags);
-	k->range = range.kind == TS_RANGE_EXIT && !takes_exit(to, &k->map) ? 0 : range.kind;
 	return 0;
 }
 

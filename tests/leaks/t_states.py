@@ -203,12 +203,13 @@ def maps(t):
 @test("a large map, of which only what is looked up is read: spoilt in one place after another")
 def large_maps(t):
     with Watch(t) as w:
-        status = t.status_file("--node", "me,100.127.0.1,self", "--node", f"there,{NODE1},{NODE1_V6}", "--many", "2000")
+        status = t.status_file("--node", "me,100.127.0.1,self", "--node", f"there,{NODE1},{NODE1_V6}",
+                               "--node", "gw,100.127.0.2,route=10.9.0.0/16", "--many", "2000")
         for i in range(12):
             t.launcher("sync", env={"TSPROXY_STATUS": status, "TSPROXY_MAP": MAP})
             os.unlink(f"{MAP}.lock")
             flip(MAP, (2 * i + 1) * os.path.getsize(MAP) // 24)
-            w.tried(f"a large map spoilt at {i}/12", t.preload, [*NODES, *NAMES], programs=PROGRAMS[:1])
+            w.tried(f"a large map spoilt at {i}/12", t.preload, [*NODES, "10.9.1.2", *NAMES], programs=PROGRAMS[:1])
 
 
 @test("a map that is old, and older than a node")

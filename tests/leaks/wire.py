@@ -7,7 +7,8 @@ import struct
 import threading
 import time
 
-RANGES = [ipaddress.ip_network(n) for n in ("100.64.0.0/10", "fd7a:115c:a1e0::/48", "198.19.64.0/18")]
+RANGES = [ipaddress.ip_network(n) for n in ("100.64.0.0/10", "fd7a:115c:a1e0::/48", "198.19.64.0/18",
+                                           "10.9.0.0/16")]   # the last is a subnet router's, where a test has one
 ETH_P_ALL, SO_RCVBUFFORCE, SOL_PACKET, PACKET_STATISTICS, PACKET_OUTGOING = 3, 33, 263, 6, 4
 WITH_PORTS = 6, 17, 136     # TCP, UDP, UDP-Lite
 PORT = 20000                # ways.h
