@@ -111,6 +111,7 @@ EXEC_DONE = re.compile(r"(?:execve(?:at)?\(|<\.\.\. execve(?:at)? resumed>).* = 
 # What depends on how much is mapped, and where: the library is one mapping more.
 LAYOUT = re.compile(r"^\d+ +(?:(?:munmap|brk)\(|read\(\d+</proc/\d+/(?:task/\d+/)?s?maps>)")
 KILLED = re.compile(r"\+\+\+ killed by SIGSYS")
+TRAPPED = re.compile(r"--- SIGSYS .*si_syscall=(\w+)")
 
 
 def of_logs(logs):
@@ -130,6 +131,14 @@ def of_logs(logs):
                 if KILLED.search(line):
                     killed.append(line)
     return counts, done, begun - done, killed
+
+
+def trapped(log):
+    """The calls that a seccomp filter answered with SIGSYS."""
+    with open(log, errors="replace") as f:
+        text = f.read()
+    assert not KILLED.search(text), f"a seccomp filter killed a process:\n{text}"
+    return set(TRAPPED.findall(text))
 
 
 def excess(plain, loaded, allowed, give=0):
