@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Real programs that have nothing to do with the tailnet, each a function of p, by which it starts what is to be traced."""
+import contextlib
 import os
 import shutil
 import signal
@@ -15,10 +16,10 @@ PAGE, SSH, PORT = 8000, 2200, 8100
 ROUNDS = 4
 
 
-def program(*needs):
-    """The programs without which it is skipped."""
+def program(*needs, users=False):
+    """The programs without which it is skipped; `users`: it has to become, or serve, another user."""
     def add(function):
-        PROGRAMS.append((function.__name__, function, needs))
+        PROGRAMS.append((function.__name__, function, needs, users))
         return function
     return add
 
@@ -90,6 +91,19 @@ def http(port):
     assert exchange(port, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.")
 
 
+@contextlib.contextmanager
+def folder_served(path):
+    """By a web server at PORT that is not traced."""
+    web = subprocess.Popen([sys.executable, "-m", "http.server", "-b", "127.0.0.1", "-d", path, str(PORT)],
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        harness.until(lambda: harness.listening(PORT), "web server")
+        yield
+    finally:
+        web.kill()
+        web.wait()
+
+
 class Surroundings:
     """Servers that are not traced: a page, and ssh."""
 
@@ -139,12 +153,14 @@ class Counted:
                                  calls.times(failed, calls.EXEC_FAILED), run.more)
 
 
-def compare(t, around, name, function, needs):
+def compare(t, around, name, function, needs, users):
     """
     Twice without the library and once with it; where the counts differ, again, up to four times: what a program does is not the same in each
     run, and what the library adds is.
     """
-    t.need(*needs)
+    t.need("strace", *needs)
+    if users and not harness.whole_user_namespace():
+        raise harness.Skip("there is no other user in this namespace")
 
     def once(loaded):
         run = Run(t, name, loaded)
@@ -180,12 +196,12 @@ def socat(p):
     assert "a page" in p.run("sh", "-c", f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | socat -t5 - TCP:127.0.0.1:{PAGE}")
 
 
-@program("ssh", "sshd")
+@program("ssh", "sshd", users=True)
 def ssh(p):
     assert p.run("ssh", "-F", p.around.ssh(), "127.0.0.1", "echo there") == "there\n"
 
 
-@program("git", "ssh", "sshd")
+@program("git", "ssh", "sshd", users=True)
 def git(p):
     origin = os.path.join(p.dir, "origin")
     who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"]
@@ -193,6 +209,9 @@ def git(p):
     p.t.run(["git", "-C", origin, *who, "commit", "-q", "--allow-empty", "-m", "first"]).good()
     p.run("git", *who, "clone", "-q", f"file://{origin}", "by-file")
     p.run("git", *who, "-c", f"core.sshCommand=ssh -F {p.around.ssh()}", "clone", "-q", f"ssh://127.0.0.1{origin}", "by-ssh")
+    p.t.run(["git", "-C", origin, "update-server-info"]).good()
+    with folder_served(p.dir):
+        p.run("git", *who, "clone", "-q", f"http://127.0.0.1:{PORT}/origin/.git", "by-http")
 
 
 @program("rsync")
@@ -311,7 +330,7 @@ def openssl(p):
     p.run("openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", "key", "-out", "cert", "-subj", "/CN=a", "-days", "1")
 
 
-@program("apt-get")
+@program("apt-get", users=True)
 def apt(p):
     p.may(calls.times(3, calls.SANDBOX))	# as many methods
     for name in ("repo", "state/lists/partial", "cache/archives/partial", "etc/preferences.d", "etc/apt.conf.d"):
@@ -320,24 +339,17 @@ def apt(p):
     p.file("sources.list", f"deb [trusted=yes] http://127.0.0.1:{PORT} ./\ndeb [trusted=yes] file:{p.dir}/repo ./\n")
     p.file("state/status")
     for folder in ("state/lists/partial", "cache/archives/partial"):
-        if os.getuid() == 0 and harness.whole_user_namespace():
-            shutil.chown(os.path.join(p.dir, folder), "_apt")
-    web = subprocess.Popen([sys.executable, "-m", "http.server", "-b", "127.0.0.1", "-d", os.path.join(p.dir, "repo"), str(PORT)],
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        harness.until(lambda: harness.listening(PORT), "web server")
+        shutil.chown(os.path.join(p.dir, folder), "_apt")
+    with folder_served(os.path.join(p.dir, "repo")):
         p.run("apt-get", "-o", "APT::Sandbox::Seccomp=true", "-o", f"Dir::Etc={p.dir}/etc", "-o", f"Dir::Etc::SourceList={p.dir}/sources.list",
               "-o", f"Dir::State={p.dir}/state", "-o", f"Dir::State::status={p.dir}/state/status", "-o", f"Dir::Cache={p.dir}/cache",
               "-o", "APT::Update::Post-Invoke-Success=", "-o", "APT::Update::Post-Invoke=", "update")
         assert sum("_Packages" in name for name in os.listdir(os.path.join(p.dir, "state/lists"))) == 2
-    finally:
-        web.kill()
-        web.wait()
 
 
 # --- servers ---
 
-@program("nginx")
+@program("nginx", users=True)
 def nginx(p):
     config = p.file("nginx.conf", f"daemon off; worker_processes 1; error_log {p.dir}/log; pid {p.dir}/pid; events {{}}\n"
                                   f"http {{ access_log off; server {{ listen 127.0.0.1:{PORT}; root {p.dir}; }} }}\n")
@@ -364,7 +376,7 @@ def postgres(p):
             lambda: p.run("psql", "-h", "127.0.0.1", "-p", PORT, "-U", "a", "-c", "select 1", "postgres"), signal.SIGINT, unprivileged=True)
 
 
-@program("dnsmasq")
+@program("dnsmasq", users=True)
 def dnsmasq(p):
     p.serve(["dnsmasq", "-k", "-p", PORT, "-a", "127.0.0.1", "-z", "-R", "-h", "-C", "/dev/null", "-u", "root", f"-x{p.dir}/pid"], PORT,
             lambda: exchange_udp(PORT))
@@ -377,10 +389,8 @@ def exchange_udp(port):
         s.recv(512)
 
 
-@program("chronyd")
+@program("chronyd", users=True)
 def chronyd(p):
-    if not harness.whole_user_namespace():
-        raise harness.Skip("chronyd needs another user than root")
     p.may(calls.SANDBOX)
     config = p.file("chrony.conf", f"port {PORT}\nbindaddress 127.0.0.1\nallow 127.0.0.1\nlocal\ncmdport 0\nbindcmdaddress /\npidfile {p.dir}/pid\n")
     p.serve(["chronyd", "-d", "-x", "-F", "1", "-f", config], PORT, lambda: ntp(PORT), bound=harness.bound)
