@@ -16,6 +16,7 @@
 
 #include "tsproxy/dns_query.h"
 #include "tsproxy/resolv_conf.h"
+#include "tsproxy/route.h"
 #include "tsproxy/split.h"
 
 #define TS_DNS_MESSAGE_MAX 65535
@@ -40,6 +41,7 @@ struct ts_dns_work {
 	struct ts_dns_found found[TS_DNS_ASKS_MAX];
 	uint8_t ip[TS_DNS_ADDRS_MAX][16];	/* for who puts both together */
 	struct ts_resolv conf;
+	struct ts_route_message message;
 	size_t have;		/* bytes of the stream in `in` */
 	uint8_t in[2 + TS_DNS_MESSAGE_MAX];
 };

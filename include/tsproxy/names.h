@@ -17,6 +17,7 @@
 /* Its file; "" where there is no place for one. */
 const char *ts_live_path(void);
 int ts_live_header(struct ts_map_header *out);
+int ts_live_flags(uint32_t *flags);	/* the header's */
 /*
  * Counts the maps that this process took in. What was found out after it was read holds while it stays the same; 0: there was no map
  * yet, which tells nothing of how long that will last but that the next one changes it.
@@ -25,7 +26,7 @@ unsigned ts_live_version(void);
 int ts_live_find_name(const char *name, size_t len, struct ts_map_answer *out);
 int ts_live_find_addr(const uint8_t ip[16], struct ts_map_answer *out);
 int ts_live_find_range(const uint8_t ip[16], struct ts_map_range *out);
-int ts_live_endpoint(unsigned i, struct ts_endpoint *out);
+int ts_live_endpoint(unsigned i, struct ts_endpoint *out);	/* of the map that ts_live_version counted last */
 size_t ts_live_name_under_suffix(const char *name, size_t len);	/* of the map that the last question met */
 size_t ts_live_name_remote(const char *name, size_t len);
 int ts_live_find_split(const char *name, size_t len, struct ts_split *out);

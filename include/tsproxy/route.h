@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "tsproxy/addr.h"
+#include "tsproxy/handshake.h"
 
 enum ts_verdict {
 	TS_PASS,	/* not ours: the call goes to the kernel as it is */
@@ -53,7 +54,13 @@ bool ts_route_socks5(bool v4_only, bool v6_only, struct ts_proxy *out);
 bool ts_route_is_proxy(const struct ts_addr *a);
 /* Whether a socket with this local address can have a proxy as its peer, before asking the kernel who it is. */
 bool ts_route_may_meet_proxy(const uint8_t local_ip[16]);
-/* User and password for a proxy; both "" where none are known. */
-void ts_route_credentials(const struct ts_addr *proxy, uint8_t kind, char user[256], char pass[256]);
+/* A message to a proxy, with the user and password for it. Too much for a stack: in scratch memory. */
+struct ts_route_message {
+	uint8_t out[TS_HS_OUT_MAX];
+	char user[256], pass[256];
+};
+
+/* ts_handshake_output. */
+size_t ts_route_say(struct ts_route_message *m, struct ts_handshake *hs, const struct ts_addr *proxy, const char *host);
 
 #endif

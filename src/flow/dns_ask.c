@@ -181,20 +181,16 @@ static int dial(struct ts_dns_work *w, const struct ts_addr *to, int64_t deadlin
 
 static int handshake(struct ts_dns_work *w, const struct ts_proxy *proxy, const struct ts_addr *server, int64_t deadline_ms)
 {
-	char user[256] = "", pass[256] = "";
-	uint8_t out[TS_HS_OUT_MAX];
 	struct ts_handshake hs;
 	size_t n;
 	int err;
 
-	if (proxy->auth)
-		ts_route_credentials(&proxy->addr, proxy->kind, user, pass);
 	ts_handshake_init(&hs, proxy->kind, proxy->flags & TS_PROXY_PIPELINE, proxy->auth, server);
 	for (;;) {
 		long got;
 
-		n = ts_handshake_output(&hs, out, sizeof(out), user, pass, NULL);
-		err = send_all(w->fd, out, n, deadline_ms);
+		n = ts_route_say(&w->message, &hs, &proxy->addr, NULL);
+		err = send_all(w->fd, w->message.out, n, deadline_ms);
 		got = err ? err : hs.state < TS_HS_DONE ? receive(w, deadline_ms) : 1;
 		if (got < 0)
 			return (int)got;

@@ -15,6 +15,7 @@
 #include "tsproxy/dns_lookup.h"
 #include "tsproxy/names.h"
 #include "tsproxy/route.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 #define ANY_PORT 53
@@ -82,10 +83,9 @@ static uint8_t common_bits(const uint8_t a[16], const uint8_t b[16])
 }
 
 /* Whether an interface that has `source` has `to` in its network (IPv4). */
-static bool same_network(int fd, const uint8_t source[16], const uint8_t to[16])
+static bool same_network_in(struct ifreq list[INTERFACES], int fd, const uint8_t source[16], const uint8_t to[16])
 {
-	struct ifreq list[INTERFACES];
-	struct ifconf conf = { .ifc_len = sizeof(list), .ifc_req = list };
+	struct ifconf conf = { .ifc_len = INTERFACES * sizeof(*list), .ifc_req = list };
 
 	if (ts_sys(SYS_ioctl, fd, SIOCGIFCONF, &conf) != 0)
 		return false;
@@ -101,6 +101,15 @@ static bool same_network(int fd, const uint8_t source[16], const uint8_t to[16])
 		return (a & mask) == (b & mask);
 	}
 	return false;
+}
+
+static bool same_network(int fd, const uint8_t source[16], const uint8_t to[16])
+{
+	struct ifreq *list = ts_scratch_get(INTERFACES * sizeof(*list));
+	bool same = list && same_network_in(list, fd, source, to);
+
+	ts_scratch_put(list, INTERFACES * sizeof(*list));
+	return same;
 }
 
 /* The kernel's choice; no packet leaves for it. `near`: the addresses' common bits mean something to glibc. */

@@ -6,6 +6,7 @@
 #include "tsproxy/epreg.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
@@ -13,7 +14,10 @@
 
 #include "tsproxy/buf.h"
 #include "tsproxy/fdtab.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
+
+#define BUFFER 2048	/* for a file's bytes */
 
 /* getdents64(2): not in any header. */
 struct linux_dirent64 {
@@ -77,7 +81,7 @@ static bool parse_line(const char *line, struct registration *out)
 /* 0, or -errno where it cannot be read. */
 static int read_set(int epfd, void (*each)(const struct registration *r, void *arg), void *arg)
 {
-	char path[64], buf[1024];
+	char path[64], *buf;
 	struct ts_wr w = ts_wr_over(path, sizeof(path));
 	struct registration r = { .epfd = epfd };
 	size_t have = 0;
@@ -89,7 +93,8 @@ static int read_set(int epfd, void (*each)(const struct registration *r, void *a
 	file = ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (file < 0)
 		return (int)file;
-	while ((n = ts_sys(SYS_read, file, buf + have, sizeof(buf) - 1 - have)) > 0) {
+	buf = ts_scratch_get(BUFFER);
+	while (buf && (n = ts_sys(SYS_read, file, buf + have, BUFFER - 1 - have)) > 0) {
 		char *line = buf, *end;
 
 		have += (size_t)n;
@@ -101,11 +106,12 @@ static int read_set(int epfd, void (*each)(const struct registration *r, void *a
 		}
 		have -= (size_t)(line - buf);
 		memmove(buf, line, have);
-		if (have == sizeof(buf) - 1)
+		if (have == BUFFER - 1)
 			have = 0;	/* no line of the kernel's is that long */
 	}
+	ts_scratch_put(buf, BUFFER);
 	ts_sys(SYS_close, file);
-	return 0;
+	return buf ? 0 : -ENOMEM;
 }
 
 /* What call a thread sleeps in (proc(5), /proc/pid/syscall). False: none, or not to be had. */
@@ -139,7 +145,7 @@ static bool call_of(long dir, const char *tid, struct ts_call *out)
 
 bool ts_threads_sleep_in(bool (*wanted)(const struct ts_call *call, void *arg), void *arg)
 {
-	char buf[2048] __attribute__((aligned(8)));
+	char *buf;
 	uint64_t own = (uint64_t)ts_sys(SYS_gettid), tid;
 	struct ts_call call;
 	bool found = false;
@@ -148,7 +154,8 @@ bool ts_threads_sleep_in(bool (*wanted)(const struct ts_call *call, void *arg), 
 	dir = ts_sys(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return false;
-	while (!found && (n = ts_sys(SYS_getdents64, dir, buf, sizeof(buf))) > 0)
+	buf = ts_scratch_get(BUFFER);
+	while (buf && !found && (n = ts_sys(SYS_getdents64, dir, buf, BUFFER)) > 0)
 		for (long at = 0; at < n && !found;) {
 			struct linux_dirent64 *d = (struct linux_dirent64 *)(buf + at);
 
@@ -158,19 +165,21 @@ bool ts_threads_sleep_in(bool (*wanted)(const struct ts_call *call, void *arg), 
 			parse_number(d->d_name, 10, &tid);
 			found = tid != own && call_of(dir, d->d_name, &call) && wanted(&call, arg);
 		}
+	ts_scratch_put(buf, BUFFER);
 	ts_sys(SYS_close, dir);
 	return found;
 }
 
 int ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg)
 {
-	char buf[2048] __attribute__((aligned(8))), target[64];
+	char *buf, target[64];
 	long dir, n, len;
 
 	dir = ts_sys(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return (int)dir;
-	while ((n = ts_sys(SYS_getdents64, dir, buf, sizeof(buf))) > 0) {
+	buf = ts_scratch_get(BUFFER);
+	while (buf && (n = ts_sys(SYS_getdents64, dir, buf, BUFFER)) > 0) {
 		for (long at = 0; at < n;) {
 			struct linux_dirent64 *d = (struct linux_dirent64 *)(buf + at);
 			uint64_t fd;
@@ -187,8 +196,9 @@ int ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg)
 				each((int)fd, arg);
 		}
 	}
+	ts_scratch_put(buf, BUFFER);
 	ts_sys(SYS_close, dir);
-	return 0;
+	return buf ? 0 : -ENOMEM;
 }
 
 static void adopt(const struct registration *r, void *arg)

@@ -79,34 +79,58 @@ static bool is_away(uint32_t node_flags)
 
 /* What the map says of an address. */
 struct known {
-	struct ts_map_header map;
+	uint32_t flags;		/* the map's */
+	bool running;
 	uint32_t range;		/* enum ts_range_kind, 0 where none covers it or the one that does is not carried */
 	bool is_node, away;
 };
 
-static bool takes_exit(const struct ts_addr *to, const struct ts_map_header *h)
+static bool takes_exit(const struct ts_addr *to, uint32_t flags)
 {
-	return (ts_conf.exit_node || h->flags & TS_MAP_EXIT_NODE) && !is_private(to->ip);
+	return (ts_conf.exit_node || flags & TS_MAP_EXIT_NODE) && !is_private(to->ip);
+}
+
+/* Not in ask_map, for its frame, as the next. */
+static __attribute__((noinline)) int ask_header(struct known *k)
+{
+	struct ts_map_header h;
+	int ret = ts_live_header(&h);
+
+	if (ret == 0) {
+		k->flags = h.flags;
+		k->running = ts_map_is_running(&h);
+	}
+	return ret;
+}
+
+/* 1: a node's, whose flags are in `*flags`; 0: nobody's; else -errno. */
+static __attribute__((noinline)) int ask_node(const struct ts_addr *to, uint32_t *flags)
+{
+	struct ts_map_answer node;
+	int ret = ts_live_find_addr(to->ip, &node);
+
+	*flags = ret == 1 ? node.node_flags : 0;
+	return ret;
 }
 
 /* 0; -ENOENT where there is no map; another error where it is damaged, and cannot tell. */
 static int ask_map(const struct ts_addr *to, struct known *k)
 {
 	struct ts_map_range range = { .kind = 0 };
-	struct ts_map_answer node = { .node_flags = 0 };
-	int ret = ts_live_header(&k->map);
+	uint32_t flags = 0;
+	int ret = ask_header(k);
 
 	if (ret == 0)
 		ret = ts_live_find_range(to->ip, &range);
 	if (ret < 0)
 		return ret;
-	k->range = range.kind == TS_RANGE_EXIT && !takes_exit(to, &k->map) ? 0 : range.kind;
-	ret = ts_live_find_addr(to->ip, &node);
+	k->range = range.kind == TS_RANGE_EXIT && !takes_exit(to, k->flags) ? 0 : range.kind;
+	ret = ask_node(to, &flags);
 	/* What lies in a range is known to be ours, or not, wherever else the map is damaged. */
 	if (ret < 0 && !k->range)
 		return ret;
 	k->is_node = ret == 1;
-	k->away = k->is_node && is_away(node.node_flags);
+	k->away = k->is_node && is_away(flags);
 	return 0;
 }
 
@@ -122,16 +146,15 @@ static int ask_newest(const struct ts_addr *to, struct known *k)
 	if (ret == -ENOENT)
 		wait = tailscale && !has_proxy() && ts_live_first();
 	else
-		wait = (ret < 0 || (tailscale && (k->map.flags & TS_MAP_TUN || (!k->is_node && !k->range)))) && ts_live_refresh(true);
+		wait = (ret < 0 || (tailscale && (k->flags & TS_MAP_TUN || (!k->is_node && !k->range)))) && ts_live_refresh(true);
 	return wait ? ask_map(to, k) : ret;
 }
 
 static struct ts_decision decide_by_map(const struct ts_addr *to, const struct known *k)
 {
 	const struct ts_decision pass = { .verdict = TS_PASS };
-	bool running = ts_map_is_running(&k->map);
 
-	if (k->map.flags & TS_MAP_TUN || k->range == TS_RANGE_EXCLUDE)
+	if (k->flags & TS_MAP_TUN || k->range == TS_RANGE_EXCLUDE)
 		return pass;
 	if (!k->is_node && ts_ip_is_tailscale_service(to->ip))
 		return deny(to, EHOSTUNREACH, "the daemon's own service address is not reachable through a proxy");
@@ -139,9 +162,9 @@ static struct ts_decision decide_by_map(const struct ts_addr *to, const struct k
 		return pass;
 	ts_live_refresh(false);
 	/* A daemon that has logged out lists no nodes: theirs are among these, and may not be met in the clear. */
-	if (!k->is_node && !k->range && running)
+	if (!k->is_node && !k->range && k->running)
 		return ts_ip_is4(to->ip) ? pass : deny(to, EHOSTUNREACH, "no node has this address");
-	if (!running)
+	if (!k->running)
 		return deny(to, ENETUNREACH, "the daemon is stopped or logged out");
 	return carry(k->away);
 }
@@ -199,7 +222,7 @@ bool ts_route_has_passed(const struct ts_addr *to)
 	return is_local(to->ip) || has_passed(to->ip, ts_live_version());
 }
 
-static struct ts_decision decide_placeholder(const struct ts_addr *to)
+static __attribute__((noinline)) struct ts_decision decide_placeholder(const struct ts_addr *to)
 {
 	struct ts_decision d = carry(false);
 	char name[TS_NAME_MAX + 1];

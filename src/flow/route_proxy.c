@@ -235,7 +235,8 @@ bool ts_route_may_meet_proxy(const uint8_t local_ip[16])
 	return ts_ip_is_loopback(local_ip) || (ts_route_proxy(false, false, &p) && !ts_ip_is_loopback(p.addr.ip));
 }
 
-void ts_route_credentials(const struct ts_addr *proxy, uint8_t kind, char user[256], char pass[256])
+/* Both "" where none are known. */
+static void credentials(const struct ts_addr *proxy, uint8_t kind, char user[256], char pass[256])
 {
 	const struct ts_conf_proxy *c = kind == TS_PROXY_HTTP ? &ts_conf.http : &ts_conf.socks5;
 	int found;
@@ -250,4 +251,12 @@ void ts_route_credentials(const struct ts_addr *proxy, uint8_t kind, char user[2
 	found = ts_sandboxed() ? -EPERM : ts_credentials_find(ts_live_path(), proxy, kind, user, pass);
 	if (found < 0)
 		ts_warn("%a: the user and password for it cannot be read: %e", proxy, -found);
+}
+
+size_t ts_route_say(struct ts_route_message *m, struct ts_handshake *hs, const struct ts_addr *proxy, const char *host)
+{
+	m->user[0] = m->pass[0] = '\0';
+	if (hs->auth)
+		credentials(proxy, hs->kind, m->user, m->pass);
+	return ts_handshake_output(hs, m->out, sizeof(m->out), m->user, m->pass, host);
 }

@@ -23,6 +23,7 @@
 #include "tsproxy/log.h"
 #include "tsproxy/remote.h"
 #include "tsproxy/map.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
 #include "tsproxy/trace.h"
@@ -61,19 +62,18 @@ static int decide_failed(struct ts_flow *f, long err)
 
 bool ts_drive_send(struct ts_flow *f, int fd)
 {
-	uint8_t msg[TS_HS_OUT_MAX];
-	char user[256] = "", pass[256] = "", host[TS_NAME_MAX + 1];
+	struct ts_route_message *m = ts_scratch_get(sizeof(*m));
+	char host[TS_NAME_MAX + 1];
 	bool has_host = f->hs.named && ts_remote_name(f->hs.target.ip, host);
-	size_t n;
-	long sent;
+	size_t n = m ? ts_route_say(m, &f->hs, &f->proxy, has_host ? host : NULL) : 0;
+	/* The socket's buffer is empty and larger than any message: all or nothing. With TCP_FASTOPEN_CONNECT it may go in the SYN. */
+	long sent = n ? ts_sys(SYS_sendto, fd, m->out, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) : 0;
 
-	if (f->hs.auth)
-		ts_route_credentials(&f->proxy, f->hs.kind, user, pass);
-	n = ts_handshake_output(&f->hs, msg, sizeof(msg), user, pass, has_host ? host : NULL);
+	ts_scratch_put(m, sizeof(*m));
+	if (!m)
+		return decide_failed(f, -ENOBUFS);
 	if (n == 0)
 		return f->hs.state != TS_HS_FAILED;
-	/* The socket's buffer is empty and larger than any message: all or nothing. With TCP_FASTOPEN_CONNECT it may go in the SYN. */
-	sent = ts_sys(SYS_sendto, fd, msg, n, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
 	return sent == (long)n || sent == -EINPROGRESS || decide_failed(f, sent);
 }
 

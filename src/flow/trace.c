@@ -23,6 +23,7 @@
 #include "tsproxy/map.h"
 #include "tsproxy/names.h"
 #include "tsproxy/remote.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 struct traced {
@@ -59,14 +60,14 @@ static const char *name_of(const uint8_t ip[16], struct ts_map_answer *room)
 
 static void tell_open(const struct ts_addr *to, const char *carrier, const struct ts_addr *proxy, int64_t took_us, int err)
 {
-	struct ts_map_answer room;
+	struct ts_map_answer *room = ts_scratch_get(sizeof(*room));
+	const char *name = room ? name_of(to->ip, room) : NULL;
 
 	if (proxy)
-		ts_trace_write("open %d %l %a %s %s %a %l %d", self(), when(), to, name_of(to->ip, &room), carrier, proxy,
-			       (long)took_us, err);
+		ts_trace_write("open %d %l %a %s %s %a %l %d", self(), when(), to, name, carrier, proxy, (long)took_us, err);
 	else
-		ts_trace_write("open %d %l %a %s %s - %l %d", self(), when(), to, name_of(to->ip, &room), carrier,
-			       (long)took_us, err);
+		ts_trace_write("open %d %l %a %s %s - %l %d", self(), when(), to, name, carrier, (long)took_us, err);
+	ts_scratch_put(room, sizeof(*room));
 }
 
 static void tell_flow(const struct ts_flow *f, int err)
@@ -112,13 +113,13 @@ static void mark(int fd, const struct traced *t)
 	ts_fd_set_flags(fd, TS_FD_TRACED, 0);
 }
 
-void ts_trace_connected(const struct ts_flow *f, int fd)
+/* Not in ts_trace_connected, for its frame. */
+static __attribute__((noinline)) void begin(const struct ts_flow *f, int fd)
 {
 	struct traced t = { .cookie = f->cookie, .peer = f->hs.target, .since_us = ts_now_us() };
 	struct tcp_info info;
 	int unread = 0;
 
-	tell_flow(f, 0);
 	if (!has_table() || !has_info(fd, &info))
 		return;
 	own_marks();
@@ -127,6 +128,12 @@ void ts_trace_connected(const struct ts_flow *f, int fd)
 	t.received = (uint32_t)info.tcpi_bytes_received - (uint32_t)unread;
 	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias))
 		mark(alias, &t);
+}
+
+void ts_trace_connected(const struct ts_flow *f, int fd)
+{
+	tell_flow(f, 0);
+	begin(f, fd);
 }
 
 void ts_trace_failed(const struct ts_flow *f, int err)

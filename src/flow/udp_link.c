@@ -27,6 +27,7 @@
 #include "tsproxy/epreg.h"
 #include "tsproxy/handshake.h"
 #include "tsproxy/log.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/socks5.h"
 #include "tsproxy/sys.h"
 
@@ -82,16 +83,16 @@ static int send_paced(int fd, const uint8_t *bytes, size_t n)
 
 static int say(struct ts_udp_attempt *a)
 {
-	uint8_t out[TS_HS_OUT_MAX];
-	char user[256] = "", pass[256] = "";
-	size_t n;
+	struct ts_route_message *m = ts_scratch_get(sizeof(*m));
+	size_t n = m ? ts_route_say(m, &a->hs, &a->proxy.addr, NULL) : 0;
+	int err = m ? 0 : -ENOBUFS;
 
-	if (a->proxy.auth)
-		ts_route_credentials(&a->proxy.addr, a->proxy.kind, user, pass);
-	n = ts_handshake_output(&a->hs, out, sizeof(out), user, pass, NULL);
-	if (n == 0)
-		return 0;
-	return (n >= PACED_SEGMENTS && (a->hs.pipelined || a->hs.state == TS_HS_REPLY) ? send_paced : send_bytes)(a->fd, out, n);
+	if (n >= PACED_SEGMENTS && (a->hs.pipelined || a->hs.state == TS_HS_REPLY))
+		err = send_paced(a->fd, m->out, n);
+	else if (n)
+		err = send_bytes(a->fd, m->out, n);
+	ts_scratch_put(m, sizeof(*m));
+	return err;
 }
 
 static int finish_connect(struct ts_udp_attempt *a, int64_t deadline_ms)

@@ -24,7 +24,7 @@ static bool is_relayed(const struct ts_udp_view *v, const struct ts_udp_pieces *
 }
 
 /* `n` bytes are in the program's memory. The payload's length, or -EAGAIN: it was not for the program. */
-static ssize_t unwrap(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *msg, size_t n)
+static __attribute__((noinline)) ssize_t unwrap(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *msg, size_t n)
 {
 	struct iovec iov[TS_UDP_PIECES + 2];
 	struct msghdr k = *msg;

@@ -16,6 +16,7 @@
 #include "tsproxy/buf.h"
 #include "tsproxy/elfaux.h"
 #include "tsproxy/guard.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 #if defined(__x86_64__)
@@ -131,11 +132,9 @@ static long read_head(const struct ts_program *p, char head[HEAD_MAX + 1])
 	return n;
 }
 
-static bool is_foreign(const struct ts_program *program)
+/* `head`: of a script and its interpreter in turn, whose name lies in the other one. */
+static bool is_foreign_from(struct ts_program p, char head[2][HEAD_MAX + 1])
 {
-	struct ts_program p = *program;
-	char head[2][HEAD_MAX + 1];	/* of a script and its interpreter in turn, whose name lies in the other one */
-
 	for (int depth = 0; depth < DEPTH_MAX; depth++) {
 		char *here = head[depth % 2], *name;
 		long n = read_head(&p, here);
@@ -151,6 +150,15 @@ static bool is_foreign(const struct ts_program *program)
 		p = (struct ts_program){ .fd = AT_FDCWD, .path = name };
 	}
 	return false;
+}
+
+static bool is_foreign(const struct ts_program *p)
+{
+	char(*head)[HEAD_MAX + 1] = ts_scratch_get(2 * sizeof(*head));
+	bool foreign = head && is_foreign_from(*p, head);
+
+	ts_scratch_put(head, 2 * sizeof(*head));
+	return foreign;
 }
 
 const char *ts_foreign_preload(const struct ts_program *p, char *const envp[])

@@ -65,17 +65,23 @@ void __backtrace_symbols_fd(void *const *frames, int n, int fd)
 	backtrace_symbols_fd(frames, n, fd);
 }
 
+static __attribute__((noinline)) bool is_own_name(const char *host, int family)
+{
+	struct ts_map_answer a;
+
+	return ts_names_ask(host, family, &a) != TS_ASK_LIBC;
+}
+
 /* Whether such a function would connect to the tailnet, or ask name servers that are not the tailnet's for what is. */
 static bool leads_into_tailnet(const char *host)
 {
 	static const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	struct addrinfo *list = NULL;
-	struct ts_map_answer a;
 	bool ours;
 
 	if (!ts_enabled() || !ts_plausible(host))
 		return false;
-	ours = ts_names_ask(host, AF_UNSPEC, &a) != TS_ASK_LIBC;
+	ours = is_own_name(host, AF_UNSPEC);
 	if (!ours && getaddrinfo(host, NULL, &hints, &list) == 0) {
 		for (const struct addrinfo *ai = list; ai && !ours; ai = ai->ai_next) {
 			struct ts_addr to;
@@ -113,11 +119,10 @@ int rexec_af(char **host, int port, const char *user, const char *password, cons
 long gethostid(void)
 {
 	__typeof__(gethostid) *real = ts_real_loaded("gethostid");
-	struct ts_map_answer a;
 	struct utsname host;
 
 	if (!real || (ts_enabled() && !ts_sandboxed() && ts_sys(SYS_faccessat, AT_FDCWD, "/etc/hostid", R_OK) != 0 && ts_sys(SYS_uname, &host) == 0 &&
-		      ts_names_ask(host.nodename, AF_INET, &a) != TS_ASK_LIBC))
+		      is_own_name(host.nodename, AF_INET)))
 		return 0;
 	return real();
 }

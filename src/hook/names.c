@@ -76,7 +76,7 @@ bool ts_names_waits(const char *node, const struct addrinfo *hints)
  * With AI_ADDRCONFIG, which null hints mean to it, glibc asks of a number, too, whether an interface has its family. Natively the tailnet's
  * interface has those of this node.
  */
-static int answer_number(const char *text, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+static __attribute__((noinline)) int answer_number(const char *text, const char *service, const struct addrinfo *hints, struct addrinfo **res)
 {
 	struct addrinfo h;
 	size_t len;
@@ -101,6 +101,20 @@ static int answer_number(const char *text, const char *service, const struct add
 	return ret;
 }
 
+/* Asks, and answers where it is neither libc's nor split DNS's. Not in ts_names_answer, for its frame. */
+static __attribute__((noinline)) enum ts_ask ask_info(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res,
+						      int *ret)
+{
+	struct ts_map_answer a;
+	enum ts_ask whose = ts_names_ask(node, hosts_family(hints), &a);
+
+	if (whose == TS_ASK_FOUND)
+		*ret = ts_answer_addrinfo(&a, service, hints, res);
+	else if (whose == TS_ASK_NONE)
+		*ret = ts_answer_no_addrinfo(service, hints, EAI_NONAME);
+	return whose;
+}
+
 /*
  * With AI_IDN a name may be in the letters of any language. libc turns it into what DNS knows, in the same way in which it would for
  * itself.
@@ -108,8 +122,8 @@ static int answer_number(const char *text, const char *service, const struct add
 int ts_names_answer(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
 {
 	const struct ts_real *real = ts_real();
-	struct ts_map_answer a;
 	int ret = TS_NAMES_LIBC;
+	enum ts_ask whose;
 	char *ace = NULL;
 
 	if (is_call(node, hints) && ts_name_is_number(node))
@@ -120,20 +134,11 @@ int ts_names_answer(const char *node, const char *service, const struct addrinfo
 	    real->__idna_to_dns_encoding(node, &ace) != 0)
 		return ret;
 	node = ace ? ace : node;
-	switch (ts_names_ask(node, hosts_family(hints), &a)) {
-	case TS_ASK_FOUND:
-		ret = ts_answer_addrinfo(&a, service, hints, res);
-		break;
-	case TS_ASK_NONE:
-		ret = ts_answer_no_addrinfo(service, hints, EAI_NONAME);
-		break;
-	case TS_ASK_SPLIT:
+	whose = ask_info(node, service, hints, res, &ret);
+	if (whose == TS_ASK_SPLIT)
 		ret = ts_split_addrinfo(node, service, hints, res);
-		break;
-	case TS_ASK_LIBC:
+	else if (whose == TS_ASK_LIBC)
 		ts_search_addrinfo(node, hosts_family(hints), service, hints, res, &ret);
-		break;
-	}
 	if (ace)
 		free(ace);
 	return ret;
@@ -253,76 +258,90 @@ static struct hostent *answer(enum ts_ask whose, const struct ts_map_answer *a, 
 	return NULL;
 }
 
+/* Asks, and answers where it is neither libc's nor split DNS's. Not in the calls, for its frame. */
+static __attribute__((noinline)) enum ts_ask ask_r(const char *name, int family, const struct dest *d, int *ret)
+{
+	struct ts_map_answer a;
+	enum ts_ask whose = ts_enabled() && name && is_family(family) ? ts_names_ask(name, family, &a) : TS_ASK_LIBC;
+
+	if (whose == TS_ASK_FOUND || whose == TS_ASK_NONE)
+		*ret = answer_r(whose, &a, family, name, d);
+	return whose;
+}
+
+/* False: libc shall answer. */
+static bool host_r(const char *name, int family, const struct dest *d, int *ret)
+{
+	switch (ask_r(name, family, d, ret)) {
+	case TS_ASK_LIBC:
+		return ts_search_host(name, family, d->host, d->buf, d->len, d->result, d->herr, ret);
+	case TS_ASK_SPLIT:
+		*ret = answer_split_r(NULL, family, name, d);
+		return true;
+	default:
+		return true;
+	}
+}
+
 EXPORT int gethostbyname2_r(const char *name, int family, struct hostent *ret, char *buf, size_t len,
 			    struct hostent **result, int *herr)
 {
-	enum ts_ask whose = TS_ASK_LIBC;
-	struct ts_map_answer a;
 	int err;
 
-	if (ts_enabled() && name && is_family(family))
-		whose = ts_names_ask(name, family, &a);
-	if (whose == TS_ASK_LIBC && ts_search_host(name, family, ret, buf, len, result, herr, &err))
+	if (host_r(name, family, &(struct dest){ ret, buf, len, result, herr }, &err))
 		return err;
-	if (whose == TS_ASK_LIBC)
-		return ts_real()->gethostbyname2_r(name, family, ret, buf, len, result, herr);
-	if (whose == TS_ASK_SPLIT)
-		return answer_split_r(NULL, family, name, &(struct dest){ ret, buf, len, result, herr });
-	return answer_r(whose, &a, family, name, &(struct dest){ ret, buf, len, result, herr });
+	return ts_real()->gethostbyname2_r(name, family, ret, buf, len, result, herr);
 }
 
 EXPORT int gethostbyname_r(const char *name, struct hostent *ret, char *buf, size_t len, struct hostent **result,
 			   int *herr)
 {
-	enum ts_ask whose = TS_ASK_LIBC;
-	struct ts_map_answer a;
 	int err;
 
-	if (ts_enabled() && name)
-		whose = ts_names_ask(name, AF_INET, &a);
-	if (whose == TS_ASK_LIBC && ts_search_host(name, AF_INET, ret, buf, len, result, herr, &err))
+	if (host_r(name, AF_INET, &(struct dest){ ret, buf, len, result, herr }, &err))
 		return err;
-	if (whose == TS_ASK_LIBC)
-		return ts_real()->gethostbyname_r(name, ret, buf, len, result, herr);
-	if (whose == TS_ASK_SPLIT)
-		return answer_split_r(NULL, AF_INET, name, &(struct dest){ ret, buf, len, result, herr });
-	return answer_r(whose, &a, AF_INET, name, &(struct dest){ ret, buf, len, result, herr });
+	return ts_real()->gethostbyname_r(name, ret, buf, len, result, herr);
+}
+
+/* As ask_r. */
+static __attribute__((noinline)) enum ts_ask ask(const char *name, int family, struct storage *s, struct hostent **found)
+{
+	struct ts_map_answer a;
+	enum ts_ask whose = ts_enabled() && name && is_family(family) ? ts_names_ask(name, family, &a) : TS_ASK_LIBC;
+
+	if (whose == TS_ASK_FOUND || whose == TS_ASK_NONE)
+		*found = answer(whose, &a, family, name, s);
+	return whose;
+}
+
+/* False: libc shall answer. */
+static bool host(const char *name, int family, struct storage *s, struct hostent **found)
+{
+	switch (ask(name, family, s, found)) {
+	case TS_ASK_LIBC:
+		return search(name, family, s, found);
+	case TS_ASK_SPLIT:
+		*found = answer_split(NULL, family, name, s);
+		return true;
+	default:
+		return true;
+	}
 }
 
 EXPORT struct hostent *gethostbyname(const char *name)
 {
 	static struct storage s;
-	enum ts_ask whose = TS_ASK_LIBC;
-	struct ts_map_answer a;
 	struct hostent *found;
 
-	if (ts_enabled() && name)
-		whose = ts_names_ask(name, AF_INET, &a);
-	if (whose == TS_ASK_LIBC && search(name, AF_INET, &s, &found))
-		return found;
-	if (whose == TS_ASK_LIBC)
-		return ts_real()->gethostbyname(name);
-	if (whose == TS_ASK_SPLIT)
-		return answer_split(NULL, AF_INET, name, &s);
-	return answer(whose, &a, AF_INET, name, &s);
+	return host(name, AF_INET, &s, &found) ? found : ts_real()->gethostbyname(name);
 }
 
 EXPORT struct hostent *gethostbyname2(const char *name, int family)
 {
 	static struct storage s;
-	enum ts_ask whose = TS_ASK_LIBC;
-	struct ts_map_answer a;
 	struct hostent *found;
 
-	if (ts_enabled() && name && is_family(family))
-		whose = ts_names_ask(name, family, &a);
-	if (whose == TS_ASK_LIBC && search(name, family, &s, &found))
-		return found;
-	if (whose == TS_ASK_LIBC)
-		return ts_real()->gethostbyname2(name, family);
-	if (whose == TS_ASK_SPLIT)
-		return answer_split(NULL, family, name, &s);
-	return answer(whose, &a, family, name, &s);
+	return host(name, family, &s, &found) ? found : ts_real()->gethostbyname2(name, family);
 }
 
 /*
@@ -355,30 +374,62 @@ static enum ts_ask ask_addr(const void *addr, socklen_t len, int *family, struct
 	return TS_ASK_FOUND;
 }
 
+/* As ask_r; the address in `ip`. */
+static __attribute__((noinline)) enum ts_ask ask_addr_r(const void *addr, socklen_t len, int *family, uint8_t ip[16], const struct dest *d, int *ret)
+{
+	struct ts_map_answer a;
+	enum ts_ask whose = ask_addr(addr, len, family, &a);
+
+	if (whose == TS_ASK_FOUND || whose == TS_ASK_NONE)
+		*ret = answer_r(whose, &a, *family, NULL, d);
+	else if (whose == TS_ASK_SPLIT)
+		memcpy(ip, a.ip[0], 16);
+	return whose;
+}
+
 EXPORT int gethostbyaddr_r(const void *addr, socklen_t len, int family, struct hostent *ret, char *buf, size_t buf_len,
 			   struct hostent **result, int *herr)
 {
-	struct ts_map_answer a;
-	int found = family;
-	enum ts_ask whose = ask_addr(addr, len, &found, &a);
+	const struct dest d = { ret, buf, buf_len, result, herr };
+	uint8_t ip[16];
+	int found = family, err;
 
-	if (whose == TS_ASK_LIBC)
+	switch (ask_addr_r(addr, len, &found, ip, &d, &err)) {
+	case TS_ASK_LIBC:
 		return ts_real()->gethostbyaddr_r(addr, len, family, ret, buf, buf_len, result, herr);
-	if (whose == TS_ASK_SPLIT)
-		return answer_split_r(a.ip[0], found, NULL, &(struct dest){ ret, buf, buf_len, result, herr });
-	return answer_r(whose, &a, found, NULL, &(struct dest){ ret, buf, buf_len, result, herr });
+	case TS_ASK_SPLIT:
+		return answer_split_r(ip, found, NULL, &d);
+	default:
+		return err;
+	}
+}
+
+static __attribute__((noinline)) enum ts_ask ask_addr_static(const void *addr, socklen_t len, int *family, uint8_t ip[16], struct storage *s,
+							     struct hostent **found)
+{
+	struct ts_map_answer a;
+	enum ts_ask whose = ask_addr(addr, len, family, &a);
+
+	if (whose == TS_ASK_FOUND || whose == TS_ASK_NONE)
+		*found = answer(whose, &a, *family, NULL, s);
+	else if (whose == TS_ASK_SPLIT)
+		memcpy(ip, a.ip[0], 16);
+	return whose;
 }
 
 EXPORT struct hostent *gethostbyaddr(const void *addr, socklen_t len, int family)
 {
 	static struct storage s;
-	struct ts_map_answer a;
+	struct hostent *host;
+	uint8_t ip[16];
 	int found = family;
-	enum ts_ask whose = ask_addr(addr, len, &found, &a);
 
-	if (whose == TS_ASK_LIBC)
+	switch (ask_addr_static(addr, len, &found, ip, &s, &host)) {
+	case TS_ASK_LIBC:
 		return ts_real()->gethostbyaddr(addr, len, family);
-	if (whose == TS_ASK_SPLIT)
-		return answer_split(a.ip[0], found, NULL, &s);
-	return answer(whose, &a, found, NULL, &s);
+	case TS_ASK_SPLIT:
+		return answer_split(ip, found, NULL, &s);
+	default:
+		return host;
+	}
 }

@@ -17,6 +17,7 @@
 
 #include "names.h"
 #include "tsproxy/answer.h"
+#include "tsproxy/cancel.h"
 #include "tsproxy/clock.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/guard.h"
@@ -26,7 +27,6 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define LIBRARY "libanl.so.1"
-#define MANY 64	/* requests whose list is copied to the stack */
 #define LOOK_MS 2
 
 /* One request under way. */
@@ -171,43 +171,42 @@ static int begin_and_wait(struct gaicb **list, int n)
 	return ret;
 }
 
+struct handing {
+	int mode;
+	struct gaicb **list;
+	int n;
+	struct sigevent *sig;
+	int result;
+};
+
 /* Answers what can be at once, and hands the others to libc. */
-static int answer_and_hand_on(int mode, struct gaicb **list, int n, struct sigevent *sig)
+static void answer_and_hand_on(void *memory, void *arg)
 {
-	size_t size = (size_t)n * sizeof(*list);
-	struct gaicb *few[MANY], **rest = few;
-	long p = 0;
-	int ret;
+	struct gaicb **rest = memory;
+	struct handing *h = arg;
 
-	if (n > MANY) {
-		p = ts_sys(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (p < 0 && p > -4096)
-			return EAI_MEMORY;
-		rest = (struct gaicb **)p;
-	}
-	for (int i = 0; i < n; i++) {
-		struct gaicb *one = rest[i] = list[i];
+	for (int i = 0; i < h->n; i++) {
+		struct gaicb *one = rest[i] = h->list[i];
+		int ret = one ? ts_names_answer(one->ar_name, one->ar_service, one->ar_request, &one->ar_result) : TS_NAMES_LIBC;
 
-		ret = one ? ts_names_answer(one->ar_name, one->ar_service, one->ar_request, &one->ar_result) : TS_NAMES_LIBC;
 		if (ret != TS_NAMES_LIBC) {
 			one->__return = ret;
 			rest[i] = NULL;
 		}
 	}
-	ret = real_getaddrinfo_a(mode, rest, n, sig);
-	if (n > MANY)
-		ts_sys(SYS_munmap, p, size);
-	return ret;
+	h->result = real_getaddrinfo_a(h->mode, rest, h->n, h->sig);
 }
 
 EXPORT int getaddrinfo_a(int mode, struct gaicb **list, int n, struct sigevent *sig)
 {
+	struct handing h = { mode, list, n, sig, 0 };
+
 	if (!ts_enabled() || n <= 0 || (mode != GAI_WAIT && mode != GAI_NOWAIT))
 		return real_getaddrinfo_a(mode, list, n, sig);
 	for (int i = 0; i < n; i++)
 		if (list[i] && ts_names_waits(list[i]->ar_name, list[i]->ar_request))
 			return mode == GAI_WAIT ? begin_and_wait(list, n) : begin_all(list, n, sig);
-	return answer_and_hand_on(mode, list, n, sig);
+	return ts_cancel_scratch((size_t)n * sizeof(*list), answer_and_hand_on, &h) ? h.result : EAI_MEMORY;
 }
 
 /* Returns when one of those that are in progress is so no more. */

@@ -2,13 +2,16 @@
 /*
  * getnameinfo. The name is the map's; the service, and what is wrong with the call, are libc's.
  */
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "names.h"
 #include "split.h"
 #include "tsproxy/answer.h"
+#include "tsproxy/cancel.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
@@ -35,52 +38,35 @@ static bool domain_of(const char *name, char out[TS_NAME_MAX + 1])
 	return true;
 }
 
-static bool domain_of_host(const char *name, char out[TS_NAME_MAX + 1])
+static bool domain_of_host(const char *name, char buf[HOST_BUF], char out[TS_NAME_MAX + 1])
 {
 	struct hostent h, *res = NULL;
-	char buf[HOST_BUF];
 	int herr;
 
-	return gethostbyname_r(name, &h, buf, sizeof(buf), &res, &herr) == 0 && res && domain_of(res->h_name, out);
+	return gethostbyname_r(name, &h, buf, HOST_BUF, &res, &herr) == 0 && res && domain_of(res->h_name, out);
 }
 
-static bool find_domain(char out[TS_NAME_MAX + 1])
+/* Too much for a stack. */
+struct room {
+	struct ts_map_answer answer;
+	char domain[TS_NAME_MAX + 1], buf[HOST_BUF];
+	struct utsname host;
+};
+
+static bool find_domain(struct room *m)
 {
 	static const uint8_t loopback[4] = { 127, 0, 0, 1 };
 	struct hostent h, *res = NULL;
-	struct utsname host;
-	char buf[HOST_BUF];
 	int herr;
 
-	if (domain_of_host("localhost", out))
+	if (domain_of_host("localhost", m->buf, m->domain))
 		return true;
-	if (ts_sys(SYS_uname, &host) != 0)
+	if (ts_sys(SYS_uname, &m->host) != 0)
 		return false;
-	if (domain_of(host.nodename, out) || domain_of_host(host.nodename, out))
+	if (domain_of(m->host.nodename, m->domain) || domain_of_host(m->host.nodename, m->buf, m->domain))
 		return true;
-	return gethostbyaddr_r(loopback, sizeof(loopback), AF_INET, &h, buf, sizeof(buf), &res, &herr) == 0 && res &&
-	       domain_of(res->h_name, out);
-}
-
-/*
- * The domain that NI_NOFQDN leaves out. As glibc: that of localhost, or of this host; looked for once, which may ask a
- * name server as natively.
- */
-static const char *own_domain(char room[TS_NAME_MAX + 1])
-{
-	static enum { NONE, WRITING, KNOWN } state;
-	static char known[TS_NAME_MAX + 1];
-	int none = NONE;
-
-	if (__atomic_load_n(&state, __ATOMIC_ACQUIRE) == KNOWN)
-		return known;
-	if (!find_domain(room))
-		room[0] = '\0';
-	if (__atomic_compare_exchange_n((int *)&state, &none, WRITING, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-		memcpy(known, room, sizeof(known));
-		__atomic_store_n(&state, KNOWN, __ATOMIC_RELEASE);
-	}
-	return room;
+	return gethostbyaddr_r(loopback, sizeof(loopback), AF_INET, &h, m->buf, sizeof(m->buf), &res, &herr) == 0 && res &&
+	       domain_of(res->h_name, m->domain);
 }
 
 /* Where `part` first stands in `s`, or null. */
@@ -94,28 +80,49 @@ static char *find(char *s, const char *part)
 	return NULL;
 }
 
-static void cut_domain(char *name)
+static void cut(char *name, const char *domain)
 {
-	char room[TS_NAME_MAX + 1];
-	const char *domain = own_domain(room);
 	char *at = domain[0] ? find(name, domain) : NULL;
 
 	if (at && at != name && at[-1] == '.')
 		at[-1] = '\0';
 }
 
+static enum { NONE, WRITING, KNOWN } state;
+static char known[TS_NAME_MAX + 1];
+
+/*
+ * NI_NOFQDN leaves the domain out. As glibc: that of localhost, or of this host; looked for once, which may ask a name server as natively.
+ */
+static void cut_domain(struct room *m)
+{
+	int none = NONE;
+
+	if (__atomic_load_n(&state, __ATOMIC_ACQUIRE) == KNOWN) {
+		cut(m->answer.canon, known);
+		return;
+	}
+	if (!find_domain(m))
+		m->domain[0] = '\0';
+	if (__atomic_compare_exchange_n((int *)&state, &none, WRITING, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+		memcpy(known, m->domain, sizeof(known));
+		__atomic_store_n(&state, KNOWN, __ATOMIC_RELEASE);
+	}
+	cut(m->answer.canon, m->domain);
+}
+
 /* What glibc makes of the name before it hands it out. musl knows none of these flags. 0 or EAI_*. */
-static int finish(char canon[TS_NAME_MAX + 1], int flags, char **foreign)
+static int finish(struct room *m, int flags, char **foreign)
 {
 	int ret;
 
 	if (!ts_libc_is_glibc())
 		return 0;
 	if (flags & NI_NOFQDN)
-		cut_domain(canon);
+		cut_domain(m);
 	if (!(flags & NI_IDN) || !ts_real_has((const void *)ts_real()->__idna_from_dns_encoding))
 		return 0;
-	ret = ts_real()->__idna_from_dns_encoding(canon, foreign);
+	ret = ts_real()->__idna_from_dns_encoding(m->answer.canon, foreign);
 	if (ret)
 		*foreign = NULL;
 	return ret == EAI_IDN_ENCODE ? 0 : ret;	/* then it stays as it is in DNS */
@@ -131,40 +138,73 @@ static int copy_name(const char *name, char *host, socklen_t cap)
 	return 0;
 }
 
-EXPORT int getnameinfo(const struct sockaddr *addr, socklen_t len, char *host, socklen_t host_cap, char *serv,
-		       socklen_t serv_cap, int flags)
-{
-	const struct ts_real *real = ts_real();
-	char number[NI_MAXHOST], *foreign = NULL;
-	enum ts_ask whose = TS_ASK_LIBC;
-	struct ts_map_answer a;
+struct call {
+	const struct sockaddr *addr;
+	socklen_t len;
+	char *host;
+	socklen_t host_cap;
+	char *serv;
+	socklen_t serv_cap;
+	int flags;
 	struct ts_addr key;
 	int ret;
+};
 
-	if (ts_enabled() && host && host_cap && !(flags & NI_NUMERICHOST) && addr &&
-	    ts_addr_from_sockaddr(&key, addr, len))
-		whose = ts_names_ask_addr(key.ip, true, &a);
+static int service_of(const struct call *c)
+{
+	char number[INET6_ADDRSTRLEN + 1 + IF_NAMESIZE];
+
+	return ts_real()->getnameinfo(c->addr, c->len, number, sizeof(number), c->serv, c->serv_cap, (c->flags & ~NI_NAMEREQD) | NI_NUMERICHOST);
+}
+
+/* 0, EAI_* or TS_NAMES_LIBC. */
+static int name_own(const struct call *c, struct room *m)
+{
+	struct ts_map_answer *a = &m->answer;
+	enum ts_ask whose = ts_names_ask_addr(c->key.ip, true, a);
+	char *foreign = NULL;
+	int ret;
+
 	if (whose == TS_ASK_LIBC)
-		return real->getnameinfo(addr, len, host, host_cap, serv, serv_cap, flags);
+		return TS_NAMES_LIBC;
 	if (whose == TS_ASK_SPLIT) {
-		ret = ts_split_name_of(key.ip, a.canon, sizeof(a.canon));
+		ret = ts_split_name_of(c->key.ip, a->canon, sizeof(a->canon));
 		/* glibc gives no number for a name that may be had another time. */
 		if (ret == TRY_AGAIN && ts_libc_is_glibc())
 			return EAI_AGAIN;
 		whose = ret ? TS_ASK_NONE : TS_ASK_FOUND;
 	}
-	if (whose == TS_ASK_NONE && !(flags & NI_NAMEREQD))
-		return real->getnameinfo(addr, len, host, host_cap, serv, serv_cap, flags | NI_NUMERICHOST);
-	ret = real->getnameinfo(addr, len, number, sizeof(number), serv, serv_cap,
-				(flags & ~NI_NAMEREQD) | NI_NUMERICHOST);
+	if (whose == TS_ASK_NONE && !(c->flags & NI_NAMEREQD))
+		return ts_real()->getnameinfo(c->addr, c->len, c->host, c->host_cap, c->serv, c->serv_cap, c->flags | NI_NUMERICHOST);
+	ret = service_of(c);
 	if (ret)
 		return ret;
 	if (whose == TS_ASK_NONE)
 		return EAI_NONAME;
-	ret = finish(a.canon, flags, &foreign);
+	ret = finish(m, c->flags, &foreign);
 	if (ret == 0)
-		ret = copy_name(foreign ? foreign : a.canon, host, host_cap);
+		ret = copy_name(foreign ? foreign : a->canon, c->host, c->host_cap);
 	if (foreign)
 		free(foreign);
 	return ret;
+}
+
+static void name_own_in(void *memory, void *arg)
+{
+	struct call *c = arg;
+
+	c->ret = name_own(c, memory);
+}
+
+EXPORT int getnameinfo(const struct sockaddr *addr, socklen_t len, char *host, socklen_t host_cap, char *serv,
+		       socklen_t serv_cap, int flags)
+{
+	struct call c = { addr, len, host, host_cap, serv, serv_cap, flags, { .port = 0 }, EAI_MEMORY };
+
+	if (ts_enabled() && host && host_cap && !(flags & NI_NUMERICHOST) && addr && ts_addr_from_sockaddr(&c.key, addr, len)) {
+		ts_cancel_scratch(sizeof(struct room), name_own_in, &c);
+		if (c.ret != TS_NAMES_LIBC)
+			return c.ret;
+	}
+	return ts_real()->getnameinfo(addr, len, host, host_cap, serv, serv_cap, flags);
 }

@@ -12,6 +12,7 @@
 #include "search.h"
 #include "split.h"
 #include "tsproxy/answer.h"
+#include "tsproxy/cancel.h"
 #include "tsproxy/dns_message.h"
 #include "tsproxy/dns_query.h"
 #include "tsproxy/guard.h"
@@ -128,88 +129,125 @@ static int least_answer(void)
 	return ts_libc_is_glibc() ? TS_DNS_HEADER_LEN : 0;
 }
 
-/* Answers a question of ours; false: it is libc's. */
-static bool answer_query(const struct call *c, const char *name, bool search, int *ret)
+/*
+ * Whose a question is, and the answer where it is ours and not split DNS's. TS_ASK_LIBC too where it cannot be answered. Not in
+ * answer_query, for its frame.
+ */
+static __attribute__((noinline)) enum ts_ask answer_own(const struct call *c, const char *name, bool search, int *ret)
 {
 	struct ts_dns_question q = { .recurse = true };
+	bool plain = ts_dns_set_name(&q, name);
+	int herr, max = ts_libc_is_glibc() ? 65535 : 255;	/* musl refuses what is above */
 	struct ts_map_answer a;
 	enum ts_ask whose;
-	bool plain;
-	int herr, max = ts_libc_is_glibc() ? 65535 : 255;	/* musl refuses what is above */
 
-	if (!ts_enabled() || !name)
-		return false;
-	plain = ts_dns_set_name(&q, name);
 	whose = plain ? ask(&q, search, search && name[strlen(q.name)] == '\0', &a) :
 			ts_names_ask_how(name, &(struct ts_ask_how){ .search = search }, &a);
-	if (whose == TS_ASK_LIBC)
-		return false;
-	if (whose == TS_ASK_SPLIT) {
-		*ret = answer_split(c, name, search);
-		return true;
-	}
+	if (whose == TS_ASK_LIBC || whose == TS_ASK_SPLIT)
+		return whose;
 	if (c->len < least_answer() || c->class < 0 || c->class > max || c->type < 0 || c->type > max || (!plain && !can_be_asked(name)))
-		return false;
+		return TS_ASK_LIBC;
 	if (!plain) {
 		*ret = fail(c->state, HOST_NOT_FOUND);
-		return true;
+		return whose;
 	}
 	q.id = (uint16_t)(uintptr_t)&q ^ (uint16_t)ts_fnv64(TS_FNV64_INIT, q.name, strlen(q.name));
 	q.class = (uint16_t)c->class;
 	q.type = (uint16_t)c->type;
 	/* Found by searching: the question that was asked is for the full name. */
 	if (whose == TS_ASK_FOUND && ts_name_is_short(q.name, strlen(q.name)) && !ts_dns_set_name(&q, a.canon))
-		return false;
+		return TS_ASK_LIBC;
 	*ret = reply(&q, whose, &a, c->answer, c->len, &herr);
 	if (herr)
 		*ret = fail(c->state, herr);
 	else if (search)
 		ts_res_set_error(c->state, HOST_NOT_FOUND);	/* as glibc begins, and leaves it */
-	return true;
+	return whose;
+}
+
+/* Answers a question of ours; false: it is libc's. */
+static bool answer_query(const struct call *c, const char *name, bool search, int *ret)
+{
+	enum ts_ask whose;
+
+	if (!ts_enabled() || !name)
+		return false;
+	whose = answer_own(c, name, search, ret);
+	if (whose == TS_ASK_SPLIT)
+		*ret = answer_split(c, name, search);
+	return whose != TS_ASK_LIBC;
+}
+
+#define WHOLE_MAX (4 * TS_NAME_MAX + 2)	/* each letter as \\DDD */
+
+struct parts {
+	const struct call *c;
+	const char *name, *domain;
+	int *ret;
+	bool ours;
+};
+
+static void answer_whole(void *memory, void *arg)
+{
+	struct parts *p = arg;
+	char *whole = memory;
+	size_t len = strlen(p->name);
+
+	memcpy(whole, p->name, len + 1);
+	if (p->domain) {
+		whole[len] = '.';
+		memcpy(whole + len + 1, p->domain, strlen(p->domain) + 1);
+	}
+	p->ours = answer_query(p->c, whole, false, p->ret);
 }
 
 /* As answer_query, for a name in two parts. */
 static bool answer_domain(const struct call *c, const char *name, const char *domain, int *ret)
 {
-	size_t len = name ? strlen(name) : 0, domain_len = domain ? strlen(domain) : 0;
-	char whole[4 * TS_NAME_MAX + 2];	/* each letter as \\DDD */
+	struct parts p = { c, name, domain, ret, false };
 
-	if (!name || len + 1 + domain_len >= sizeof(whole))
+	if (!name || strlen(name) + 1 + (domain ? strlen(domain) : 0) >= WHOLE_MAX)
 		return false;
-	memcpy(whole, name, len + 1);
-	if (domain) {
-		whole[len] = '.';
-		memcpy(whole + len + 1, domain, domain_len + 1);
+	if (ts_cancel_scratch(WHOLE_MAX, answer_whole, &p))
+		return p.ours;
+	*ret = fail(c->state, NETDB_INTERNAL);
+	return true;
+}
+
+/* As answer_own, of a message with a question for `name`. */
+static __attribute__((noinline)) enum ts_ask answer_own_message(const char *name, const unsigned char *query, int query_len,
+								unsigned char *answer, int len, int *ret)
+{
+	struct ts_dns_question q;
+	bool plain = ts_dns_read(query, (size_t)query_len, &q);
+	struct ts_map_answer a;
+	enum ts_ask whose = plain ? ask(&q, false, false, &a) : ts_names_ask_how(name, &(struct ts_ask_how){ .search = false }, &a);
+	int herr;
+
+	if (whose == TS_ASK_LIBC || whose == TS_ASK_SPLIT)
+		return whose;
+	if (len < least_answer())
+		return TS_ASK_LIBC;
+	if (!plain) {
+		ts_errno = ECONNREFUSED;
+		*ret = -1;
+		return whose;
 	}
-	return answer_query(c, whole, false, ret);
+	*ret = reply(&q, whose, &a, answer, len, &herr);
+	return whose;
 }
 
 static bool answer_message(const unsigned char *query, int query_len, unsigned char *answer, int len, int *ret)
 {
 	char name[TS_NAME_MAX + 1];
-	struct ts_dns_question q;
-	struct ts_map_answer a;
 	enum ts_ask whose;
-	bool plain;
-	int herr;
 
 	if (!ts_enabled() || !query || query_len < 12 || !ts_dns_query_name(query, (size_t)query_len, name))
 		return false;
-	plain = ts_dns_read(query, (size_t)query_len, &q);
-	whose = plain ? ask(&q, false, false, &a) : ts_names_ask_how(name, &(struct ts_ask_how){ .search = false }, &a);
-	if (whose == TS_ASK_SPLIT) {
+	whose = answer_own_message(name, query, query_len, answer, len, ret);
+	if (whose == TS_ASK_SPLIT)
 		*ret = ts_split_send(name, query, query_len, answer, len);
-		return true;
-	}
-	if (whose == TS_ASK_LIBC || len < least_answer())
-		return false;
-	if (!plain) {
-		ts_errno = ECONNREFUSED;
-		*ret = -1;
-		return true;
-	}
-	*ret = reply(&q, whose, &a, answer, len, &herr);
-	return true;
+	return whose != TS_ASK_LIBC;
 }
 
 EXPORT int res_query(const char *name, int class, int type, unsigned char *answer, int len)

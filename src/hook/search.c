@@ -65,9 +65,9 @@ static const char *next_asked(struct search *s)
 /* Whether a search domain can be ours: a name server's of its own, the tailnet's, or without a map one under ts.net. */
 static bool may_be_ours(void)
 {
-	struct ts_map_header h;
+	uint32_t map_flags;
 
-	return ts_conf.dns_route[0] || ts_live_header(&h) != 0 || !(h.flags & TS_MAP_TUN);
+	return ts_conf.dns_route[0] || ts_live_flags(&map_flags) != 0 || !(map_flags & TS_MAP_TUN);
 }
 
 static void set_up(struct search *s, const char *name, size_t len)
@@ -83,21 +83,29 @@ static void set_up(struct search *s, const char *name, size_t len)
 	s->count = s->conf.search_count + 1;
 }
 
-/* Not part of who goes through the list: this needs room on the stack, which libc may have little of. */
-static __attribute__((noinline)) bool has_step_of_ours(const char *name, size_t len)
+/* `s` is made anew. */
+static bool has_step_of_ours_in(struct search *s, const char *name, size_t len)
 {
-	struct search s;
 	struct ts_split split;
 	const char *step;
 
-	set_up(&s, name, len);
+	set_up(s, name, len);
 	/* musl searches for no name that has dots enough. */
-	if (s.whole_first && !ts_libc_is_glibc())
+	if (s->whole_first && !ts_libc_is_glibc())
 		return false;
-	while ((step = next(&s)) != NULL)
+	while ((step = next(s)) != NULL)
 		if (ts_split_find(step, strlen(step), &split) || ts_live_name_under_suffix(step, strlen(step)))
 			return true;
 	return false;
+}
+
+static bool has_step_of_ours(const char *name, size_t len)
+{
+	struct search *s = ts_scratch_get(sizeof(*s));
+	bool has = s && has_step_of_ours_in(s, name, len);
+
+	ts_scratch_put(s, sizeof(*s));
+	return has;
 }
 
 static bool wants(const char *name, int family, bool hosts)

@@ -19,11 +19,11 @@
 /* io_uring works beside every hook. Where a tailnet is, it is said not to exist, and programs (libuv) take their other way. */
 static bool refuse_io_uring(void)
 {
-	struct ts_map_header h;
+	uint32_t map_flags;
 
 	if (!ts_enabled())
 		return false;
-	return ts_conf.socks5.set || (ts_live_header(&h) == 0 ? !(h.flags & TS_MAP_TUN) : ts_live_meant() != NULL);
+	return ts_conf.socks5.set || (ts_live_flags(&map_flags) == 0 ? !(map_flags & TS_MAP_TUN) : ts_live_meant() != NULL);
 }
 
 /* pselect6's last argument: its mask and the size of that, pselect(2). */

@@ -186,44 +186,58 @@ static int select_carried(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval
 	return result;
 }
 
+/* False: it is to be waited again. Here and not in select, for its frame. */
+static __attribute__((noinline)) bool select_until_nudged(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout, int *ready)
+{
+	struct before b = before_wait(false);	/* the kernel counts the time down */
+	struct asked a;
+
+	keep_sets(&a, n, r, w, x);
+	*ready = ts_real()->select(n, r, w, x, timeout);
+	return !nudged(&b, *ready) || !give_back(&a, n, r, w, x);
+}
+
 int select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
 {
-	if (__builtin_expect(!ts_wait_select_concerns(n, r, w, x), 1) || (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0))) {
-		struct before b;
-		struct asked a;
-		int ready;
+	int ready;
 
+	if (__builtin_expect(!ts_wait_select_concerns(n, r, w, x), 1) || (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0))) {
 		if (!ts_udp_may_nudge())
 			return ts_real()->select(n, r, w, x, timeout);
-		b = before_wait(false);		/* the kernel counts the time down */
-		keep_sets(&a, n, r, w, x);
-		ready = ts_real()->select(n, r, w, x, timeout);
-		if (!nudged(&b, ready) || !give_back(&a, n, r, w, x))
+		if (select_until_nudged(n, r, w, x, timeout, &ready))
 			return ready;
 	}
 	return select_carried(n, r, w, x, timeout);
 }
 
+/* Likewise; `left`: of the time. */
+static __attribute__((noinline)) bool pselect_until_nudged(int n, fd_set *r, fd_set *w, fd_set *x, const struct timespec *timeout,
+							   const sigset_t *mask, struct timespec *left, int *ready)
+{
+	struct before b = before_wait(timeout != NULL);
+	struct asked a;
+
+	keep_sets(&a, n, r, w, x);
+	*ready = ts_real()->pselect(n, r, w, x, timeout, mask);
+	if (!nudged(&b, *ready) || !give_back(&a, n, r, w, x))
+		return true;
+	if (timeout)
+		*left = left_of(&b, timeout);
+	return false;
+}
+
 int pselect(int n, fd_set *r, fd_set *w, fd_set *x, const struct timespec *timeout, const sigset_t *mask)
 {
 	struct timespec t;
+	int ready;
 
 	if (timeout)
 		t = *timeout;
 	if (__builtin_expect(!ts_wait_select_concerns(n, r, w, x), 1) || ts_is_bad_time(timeout)) {
-		struct before b;
-		struct asked a;
-		int ready;
-
 		if (!ts_udp_may_nudge())
 			return ts_real()->pselect(n, r, w, x, timeout, mask);
-		b = before_wait(timeout != NULL);
-		keep_sets(&a, n, r, w, x);
-		ready = ts_real()->pselect(n, r, w, x, timeout, mask);
-		if (!nudged(&b, ready) || !give_back(&a, n, r, w, x))
+		if (pselect_until_nudged(n, r, w, x, timeout, mask, &t, &ready))
 			return ready;
-		if (timeout)
-			t = left_of(&b, timeout);
 	}
 	return ts_wait_select(n, r, w, x, timeout ? &t : NULL, mask);
 }

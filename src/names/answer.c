@@ -17,6 +17,7 @@
 #include "tsproxy/guard.h"
 #include "tsproxy/names.h"
 #include "tsproxy/real.h"
+#include "tsproxy/scratch.h"
 
 #define NODE_MARK 0x6b72616d79786f72ull	/* its first two bytes are no address family */
 
@@ -229,10 +230,13 @@ static int copy_lists(struct addrinfo **lists, unsigned count, const char *canon
 int ts_answer_addrinfo_of(const uint8_t (*ip)[16], unsigned count, const char *canon, const char *service,
 			  const struct addrinfo *hints, struct addrinfo **res)
 {
-	struct addrinfo h = ts_answer_hints(hints), n = numeric_hints(&h), *lists[TS_ANSWER_LIST_MAX];
+	struct addrinfo h = ts_answer_hints(hints), n = numeric_hints(&h), **lists;
 	unsigned made = 0;
 	int ret = 0, err;
 
+	lists = ts_scratch_get(TS_ANSWER_LIST_MAX * sizeof(*lists));
+	if (!lists)
+		return EAI_MEMORY;
 	for (unsigned i = 0; i < count && i < TS_ANSWER_LIST_MAX; i++) {
 		err = numeric_call(ip[i], service, &n, &lists[made]);
 		if (err == 0)
@@ -240,11 +244,11 @@ int ts_answer_addrinfo_of(const uint8_t (*ip)[16], unsigned count, const char *c
 		else if (ret == 0)
 			ret = err;
 	}
-	if (made == 0)
-		return ret;
-	ret = ts_libc_is_glibc() ? link_lists(lists, made, &h, canon) : copy_lists(lists, made, canon);
-	if (ret == 0)
+	if (made)
+		ret = ts_libc_is_glibc() ? link_lists(lists, made, &h, canon) : copy_lists(lists, made, canon);
+	if (made && ret == 0)
 		*res = lists[0];
+	ts_scratch_put(lists, TS_ANSWER_LIST_MAX * sizeof(*lists));
 	return ret;
 }
 

@@ -73,16 +73,22 @@ int ts_split_find(const char *name, size_t len, struct ts_split *out)
 	return found || ts_withheld_find(name, len, out);
 }
 
+static __attribute__((noinline)) bool is_node(const char *name, size_t len)
+{
+	struct ts_map_answer node;
+
+	return ts_live_find_name(name, len, &node) == 1;
+}
+
 /* Whether `name` is what `s` says: no node's, and under no longer suffix of the tailnet's own or of names that the far side resolves. */
 static bool is_split(const char *name, size_t len, const struct ts_ask_how *how, const struct ts_split *s)
 {
-	struct ts_map_header h = { .flags = 0 };
-	bool has_map = ts_live_header(&h) == 0, shorts = how->search && ts_conf.short_names && !(h.flags & TS_MAP_NO_SHORT_NAMES);
-	struct ts_map_answer node;
+	uint32_t map_flags = 0;
+	bool has_map = ts_live_flags(&map_flags) == 0, shorts = how->search && ts_conf.short_names && !(map_flags & TS_MAP_NO_SHORT_NAMES);
 
-	if (h.flags & TS_MAP_TUN || ts_remote_wants(name, len, has_map) >= s->suffix_len)
+	if (map_flags & TS_MAP_TUN || ts_remote_wants(name, len, has_map) >= s->suffix_len)
 		return false;
-	if ((shorts || !ts_name_is_short(name, len)) && ts_live_find_name(name, len, &node) == 1)
+	if ((shorts || !ts_name_is_short(name, len)) && is_node(name, len))
 		return false;
 	return s->suffix_len > ts_live_name_under_suffix(name, len);
 }
@@ -106,11 +112,24 @@ static enum ts_ask ask_nobody(const char *name)
 	return TS_ASK_SPLIT;
 }
 
+/* Not in ask, for its frame. False: it is no alias. */
+static __attribute__((noinline)) bool ask_alias(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out, enum ts_ask *whose)
+{
+	/* glibc searches for what an alias stands for where it asks for a host, and does not in res_search. */
+	const struct ts_ask_how second = { .family = how->family, .search = how->hosts };
+	char alias[TS_NAME_MAX + 1];
+
+	if (!ts_native_alias(name, alias))
+		return false;
+	*whose = how->hosts && ts_hosts_has_name(name, how->family) ? TS_ASK_LIBC : ts_names_ask_how(alias, &second, out);
+	return true;
+}
+
 static enum ts_ask ask(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out)
 {
 	size_t len = strlen(name);
-	struct ts_map_header h = { .flags = 0 };
-	char alias[TS_NAME_MAX + 1];
+	uint32_t map_flags = 0;
+	enum ts_ask whose;
 	bool under, one, remote, has_map, shorts = ts_conf.short_names && how->search;
 	struct ts_split split;
 	int ret;
@@ -123,11 +142,8 @@ static enum ts_ask ask(const char *name, const struct ts_ask_how *how, struct ts
 	if (len == 0 || len > TS_NAME_MAX + 1)
 		return TS_ASK_LIBC;
 	one = ts_name_is_short(name, len);
-	/* glibc searches for what an alias stands for where it asks for a host, and does not in res_search. */
-	if (one && how->aliases && ts_native_alias(name, alias))
-		return how->hosts && ts_hosts_has_name(name, how->family)
-			       ? TS_ASK_LIBC
-			       : ts_names_ask_how(alias, &(struct ts_ask_how){ .family = how->family, .search = how->hosts }, out);
+	if (one && how->aliases && ask_alias(name, how, out, &whose))
+		return whose;
 	if (one && !shorts)
 		return TS_ASK_LIBC;
 	ret = ts_live_find_name(name, len, out);
@@ -138,13 +154,13 @@ static enum ts_ask ask(const char *name, const struct ts_ask_how *how, struct ts
 	}
 	if (ret == 1 || under)
 		ts_live_refresh(false);
-	has_map = ts_live_header(&h) == 0;
-	if (ret < 0 && has_map && !(h.flags & TS_MAP_TUN))
+	has_map = ts_live_flags(&map_flags) == 0;
+	if (ret < 0 && has_map && !(map_flags & TS_MAP_TUN))
 		return ask_nobody(name);
 	remote = ret != 1 && !under && !one && ts_remote_wants(name, len, has_map);
-	if ((ret != 1 && !under && !remote) || (!has_map && !remote) || h.flags & TS_MAP_TUN)
+	if ((ret != 1 && !under && !remote) || (!has_map && !remote) || map_flags & TS_MAP_TUN)
 		return TS_ASK_LIBC;
-	if (one && h.flags & TS_MAP_NO_SHORT_NAMES)
+	if (one && map_flags & TS_MAP_NO_SHORT_NAMES)
 		return TS_ASK_LIBC;
 	if (how->hosts && (ts_hosts_has_name(name, how->family) ||
 			   (ret == 1 && out->node_flags & TS_NODE_SELF && ts_native_names_machine(name))))
@@ -161,18 +177,23 @@ static enum ts_ask ask(const char *name, const struct ts_ask_how *how, struct ts
 	return ret == 1 ? TS_ASK_FOUND : TS_ASK_NONE;
 }
 
-enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out)
+/* Not in ts_names_ask_how, for its frame. */
+static __attribute__((noinline)) bool means_ours(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out)
 {
-	enum ts_ask whose = ask(name, how, out);
 	char plain[TS_NAME_MAX + 2];
 
 	/* Not by /etc/hosts, where libc finds it as it is written. */
-	if (whose == TS_ASK_LIBC && ts_name_unescape(name, plain) &&
-	    ask(plain, &(struct ts_ask_how){ .family = how->family, .search = how->search }, out) != TS_ASK_LIBC) {
-		ts_debug("%s: would be asked of public DNS, and means %s", name, plain);
-		return TS_ASK_NONE;
-	}
-	return whose;
+	if (!ts_name_unescape(name, plain) || ask(plain, &(struct ts_ask_how){ .family = how->family, .search = how->search }, out) == TS_ASK_LIBC)
+		return false;
+	ts_debug("%s: would be asked of public DNS, and means %s", name, plain);
+	return true;
+}
+
+enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out)
+{
+	enum ts_ask whose = ask(name, how, out);
+
+	return whose == TS_ASK_LIBC && means_ours(name, how, out) ? TS_ASK_NONE : whose;
 }
 
 enum ts_ask ts_names_ask(const char *name, int family, struct ts_map_answer *out)
@@ -194,7 +215,7 @@ static enum ts_ask ask_addr_split(const uint8_t ip[16], bool hosts)
 
 enum ts_ask ts_names_ask_addr(const uint8_t ip[16], bool hosts, struct ts_map_answer *out)
 {
-	struct ts_map_header h;
+	uint32_t map_flags;
 	int ret;
 
 	if (ts_ip_is_loopback(ip))
@@ -208,11 +229,11 @@ enum ts_ask ts_names_ask_addr(const uint8_t ip[16], bool hosts, struct ts_map_an
 	ret = ts_live_find_addr(ip, out);
 	if (ret != 1 && ts_ip_is_tailscale(ip) && ts_live_refresh(true))
 		ret = ts_live_find_addr(ip, out);
-	if (ret < 0 && ts_live_header(&h) == 0 && !(h.flags & TS_MAP_TUN))
+	if (ret < 0 && ts_live_flags(&map_flags) == 0 && !(map_flags & TS_MAP_TUN))
 		return ask_nobody("an address");
 	if (ret != 1)
 		return ask_addr_split(ip, hosts);
-	if (ts_live_header(&h) != 0 || h.flags & TS_MAP_TUN || (hosts && ts_hosts_has_addr(ip)))
+	if (ts_live_flags(&map_flags) != 0 || map_flags & TS_MAP_TUN || (hosts && ts_hosts_has_addr(ip)))
 		return TS_ASK_LIBC;
 	ts_live_refresh(false);
 	return out->canon[0] ? TS_ASK_FOUND : TS_ASK_NONE;

@@ -53,12 +53,11 @@ static bool read_entry(const char *prefix, size_t len, const char *value, size_t
 
 static void read_table(struct table *t)
 {
-	char text[TS_WORDS_MAX + 1];
+	const char *text = ts_words_read("/etc/gai.conf");
 
 	t->reload = false;
 	t->count = 0;
-	ts_words_read("/etc/gai.conf", text);
-	for (const char *p = text; *p; p = ts_words_line(p)) {
+	for (const char *p = text ? text : ""; *p; p = ts_words_line(p)) {
 		const char *command, *first, *second;
 		size_t len = ts_words_next(&p, "#", &command), first_len = ts_words_next(&p, "#", &first),
 		       second_len = ts_words_next(&p, "#", &second);
@@ -69,6 +68,7 @@ static void read_table(struct table *t)
 			 read_entry(first, first_len, second, second_len, &t->entries[t->count]))
 			t->count++;
 	}
+	ts_words_end(text);
 }
 
 static bool has_prefix(const uint8_t ip[16], const struct entry *e)

@@ -21,11 +21,13 @@
 #include "tsproxy/answer.h"
 #include "tsproxy/hash.h"
 #include "tsproxy/name_kind.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/shared.h"
 #include "tsproxy/sys.h"
 
 #define PATH "/etc/hosts"
 #define WORD_MAX 255
+#define BUFFER 2048
 #define FILTER_BYTES_MAX (64 << 10)
 #define FILTER_BYTES_MIN 1024
 
@@ -122,13 +124,13 @@ static void take_word(struct query *q, unsigned index, const char *word, size_t 
 /* False where the file could not be read to its end, or it was not necessary. */
 static bool read_words(struct query *q, int fd)
 {
-	char buf[2048], word[WORD_MAX];
+	char *buf = ts_scratch_get(BUFFER), word[WORD_MAX];
 	size_t len = 0;		/* of the word; beyond WORD_MAX only counted */
 	unsigned index = 0;	/* of the word in its line */
 	bool comment = false;
 	long n = 1;
 
-	while (!q->found && (n = ts_sys(SYS_read, fd, buf, sizeof(buf))) > 0) {
+	while (buf && !q->found && (n = ts_sys(SYS_read, fd, buf, BUFFER)) > 0) {
 		for (long i = 0; i < n; i++) {
 			char c = buf[i];
 
@@ -151,6 +153,7 @@ static bool read_words(struct query *q, int fd)
 	}
 	if (len && !comment && !q->found)
 		take_word(q, index, word, len);
+	ts_scratch_put(buf, BUFFER);
 	return n == 0;
 }
 

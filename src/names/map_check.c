@@ -90,24 +90,23 @@ static bool sums_are_intact(const struct ts_map *m, const struct ts_map_header *
 
 int ts_map_check(const struct ts_map *m)
 {
-	struct ts_map_header h;
+	const struct ts_map_header *h = (const struct ts_map_header *)m->base;	/* nobody else writes there meanwhile */
 	uint32_t len;
 
-	if (m->len < sizeof(h))
+	if (m->len < sizeof(*h))
 		return -EMSGSIZE;
-	memcpy(&h, m->base, sizeof(h));
-	if (memcmp(h.magic, TS_MAP_MAGIC, sizeof(h.magic)) != 0)
+	if (memcmp(h->magic, TS_MAP_MAGIC, sizeof(h->magic)) != 0)
 		return -EBADMSG;
-	if (h.version != TS_MAP_VERSION)
+	if (h->version != TS_MAP_VERSION)
 		return -EPROTONOSUPPORT;
-	if (h.header_len != sizeof(h) || h.data_len < sizeof(h) || h.data_len > TS_MAP_FILE_MAX ||
-	    ts_sum64(&h, offsetof(struct ts_map_header, checksum)) != h.checksum)
+	if (h->header_len != sizeof(*h) || h->data_len < sizeof(*h) || h->data_len > TS_MAP_FILE_MAX ||
+	    ts_sum64(h, offsetof(struct ts_map_header, checksum)) != h->checksum)
 		return -EBADMSG;
-	if (h.data_len > m->len)
+	if (h->data_len > m->len)
 		return -EMSGSIZE;
-	if (!is_laid_out(&h) || !sums_are_intact(m, &h))
+	if (!is_laid_out(h) || !sums_are_intact(m, h))
 		return -EBADMSG;
-	len = m->proof ? h.front_len : h.sums.off;
+	len = m->proof ? h->front_len : h->sums.off;
 	for (uint32_t i = 0; i * TS_MAP_BLOCK < len; i++)
 		if (!is_intact(m, i))
 			return -EBADMSG;

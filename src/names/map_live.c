@@ -79,16 +79,16 @@ static int copy_small(int fd, const struct stat *st, struct ts_map *place)
 	uint8_t *buf = (uint8_t *)place->base;
 	size_t len = (uint64_t)st->st_size < FIRST_READ ? (size_t)st->st_size : FIRST_READ;
 	struct ts_map m = { buf, len, NULL };
-	struct ts_map_header h;
 	int ret = ts_map_read(fd, buf, len);
+	uint32_t data_len;
 
 	if (ret)
 		return ret;
-	h = ts_map_header(&m);
-	if (h.data_len > COPY_MAX)
+	data_len = ((const struct ts_map_header *)buf)->data_len;
+	if (data_len > COPY_MAX)
 		return -EFBIG;
-	if (h.data_len > len) {
-		len = h.data_len;
+	if (data_len > len) {
+		len = data_len;
 		ret = ts_map_read(fd, buf, len);
 	}
 	m.len = len;
@@ -142,30 +142,45 @@ static struct identity identify(const struct stat *st)
 				  st->st_mtim.tv_sec * TS_NS_PER_S + st->st_mtim.tv_nsec };
 }
 
+/* 0: there is another file than the one in use; 1: there is not; else -errno. */
+static int look(const char *path)
+{
+	struct identity now;
+	struct stat st;
+	int ret;
+
+	if (!in_use())
+		return 0;
+	ret = (int)ts_sys(SYS_newfstatat, AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW);
+	if (ret)
+		return ret;
+	now = identify(&st);
+	return memcmp(&now, &seen, sizeof(now)) == 0;
+}
+
+static int take_in_path(const char *path)
+{
+	struct stat st;
+	int fd = ts_map_open(path, &st), ret;
+
+	if (fd < 0)
+		return fd;
+	seen = identify(&st);
+	ret = take_in(fd, &st);
+	ts_sys(SYS_close, fd);
+	return ret;
+}
+
 /* Between begin_look and end_look. True where another map was taken in. */
 static bool follow(void)
 {
 	const char *path = ts_live_path();
-	struct identity now;
-	struct stat st;
-	int fd, ret = 0;
+	int ret = look(path);
 
-	if (in_use()) {
-		ret = (int)ts_sys(SYS_newfstatat, AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW);
-		if (ret == 0) {
-			now = identify(&st);
-			if (memcmp(&now, &seen, sizeof(now)) == 0)
-				return false;
-		}
-	}
-	fd = ret ? ret : ts_map_open(path, &st);
-	if (fd >= 0) {
-		seen = identify(&st);
-		ret = take_in(fd, &st);
-		ts_sys(SYS_close, fd);
-	} else {
-		ret = fd;
-	}
+	if (ret > 0)
+		return false;
+	if (ret == 0)
+		ret = take_in_path(path);
 	if (ret && ret != last_error)
 		ts_log(ret == -ENOENT ? TS_LOG_DEBUG : TS_LOG_WARN, "map %s: %e: %s", path, -ret,
 		       in_use() ? "the last good one stays in use" : "counts as none");
@@ -309,7 +324,17 @@ int ts_live_header(struct ts_map_header *out)
 	int ret;
 
 	keep_up();
-	CONSISTENT(v, ret, -ENOENT, (*out = ts_map_header(v.map), 0));
+	CONSISTENT(v, ret, -ENOENT, (memcpy(out, v.map->base, sizeof(*out)), 0));
+	return ret;
+}
+
+int ts_live_flags(uint32_t *flags)
+{
+	struct view v;
+	int ret;
+
+	keep_up();
+	CONSISTENT(v, ret, -ENOENT, (*flags = ((const struct ts_map_header *)v.map->base)->flags, 0));
 	return ret;
 }
 
@@ -354,7 +379,6 @@ int ts_live_endpoint(unsigned i, struct ts_endpoint *out)
 	struct view v;
 	int ret;
 
-	keep_up();
 	CONSISTENT(v, ret, -ENOENT, ts_map_endpoint(v.map, i, out));
 	return ret;
 }
@@ -388,13 +412,13 @@ int ts_live_find_split(const char *name, size_t len, struct ts_split *out)
 	return ret;
 }
 
-int ts_live_own_addr(int family, struct ts_addr *out)
+/* Not in ts_live_own_addr, for its frame. */
+static __attribute__((noinline)) int own_addr(int family, struct ts_addr *out)
 {
 	struct ts_map_answer self;
 	struct view v;
 	int ret;
 
-	keep_up();
 	CONSISTENT(v, ret, -ENOENT, ts_map_self(v.map, &self));
 	if (ret <= 0)
 		return ret;
@@ -406,6 +430,12 @@ int ts_live_own_addr(int family, struct ts_addr *out)
 		return 1;
 	}
 	return 0;
+}
+
+int ts_live_own_addr(int family, struct ts_addr *out)
+{
+	keep_up();
+	return own_addr(family, out);
 }
 
 bool ts_live_is_own(const uint8_t ip[16])

@@ -66,21 +66,29 @@ static long make_room(size_t used)
 	return p;
 }
 
+/* What the file says of its length, in `*len`. Not in ts_map_attach, for its frame. */
+static __attribute__((noinline)) int read_length(int fd, const struct stat *st, size_t *len)
+{
+	struct ts_map_header h;
+	int ret = ts_map_read(fd, &h, sizeof(h));
+
+	*len = ret == 0 && h.data_len < st->st_size ? h.data_len : (size_t)st->st_size;
+	if (ret == 0 && (*len < sizeof(h) || *len > TS_MAP_FILE_MAX))
+		ret = -EBADMSG;
+	return ret;
+}
+
 /*
  * Copies the file, whatever its size: the end of a mapped one can move beneath a reader (cut short, a hole on a full
  * tmpfs, a server that is gone), and then the reader's program dies of SIGBUS.
  */
 int ts_map_attach(int fd, const struct stat *st, bool prove, struct ts_map *out)
 {
-	struct ts_map_header h;
 	long p;
-	int ret = ts_map_read(fd, &h, sizeof(h));
+	int ret = read_length(fd, st, &out->len);
 
 	if (ret)
 		return ret;
-	out->len = h.data_len < st->st_size ? h.data_len : (size_t)st->st_size;
-	if (out->len < sizeof(h) || out->len > TS_MAP_FILE_MAX)
-		return -EBADMSG;
 	p = make_room(out->len);
 	if (p < 0 && p > -4096)
 		return (int)p;

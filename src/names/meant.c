@@ -18,7 +18,9 @@
 #include "tsproxy/elfaux.h"
 #include "tsproxy/guard.h"
 #include "tsproxy/names.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/spawn.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 #define KEEP_NS TS_NS_PER_S
@@ -33,21 +35,20 @@ static bool is_there(const char *path)
 	return !is_none(ts_sys(SYS_faccessat, AT_FDCWD, path, F_OK));
 }
 
-static const char *look_around(void)
+static const char *look_around(char buf[TS_BESIDE_PATH_MAX])
 {
 	char *const *env = ts_spawn_environ();
 	const struct link_map *self = ts_link_map_self();
-	char buf[TS_BESIDE_PATH_MAX];
 	const char *path;
 
 	if (self && self->l_name && self->l_name[0] == '/' && !is_there(self->l_name))
 		return "the process has changed its root, and sees neither a map nor a daemon";
-	if (ts_conf_other_map(env, buf, sizeof(buf)) && is_there(buf))
+	if (ts_conf_other_map(env, buf, TS_BESIDE_PATH_MAX) && is_there(buf))
 		return "a map is there that is not in use here";
-	for (unsigned i = 0; (path = ts_conf_usual_socket(env, i, buf, sizeof(buf))) != NULL; i++)
+	for (unsigned i = 0; (path = ts_conf_usual_socket(env, i, buf, TS_BESIDE_PATH_MAX)) != NULL; i++)
 		if (*path && is_there(path))
 			return "a daemon's socket is there, but no map could be made";
-	if (is_there(TS_CONF_SYSTEM_FILE) || (ts_conf_user_file(env, buf, sizeof(buf)) && is_there(buf)))
+	if (is_there(TS_CONF_SYSTEM_FILE) || (ts_conf_user_file(env, buf, TS_BESIDE_PATH_MAX) && is_there(buf)))
 		return "a config file is there, but no map could be made";
 	return NULL;
 }
@@ -63,16 +64,18 @@ bool ts_live_daemon_since(int64_t then)
 {
 	char *const *env = ts_spawn_environ();
 	const char *path = ts_env_get(env, "TSPROXY_SOCKET");
-	char buf[TS_BESIDE_PATH_MAX];
+	bool newer = false;
+	char *buf;
 
 	if (!path || !*path)
 		path = ts_env_get(env, "TS_SOCKET");
 	if (path && *path)
 		return is_newer(path, then);
-	for (unsigned i = 0; (path = ts_conf_usual_socket(env, i, buf, sizeof(buf))) != NULL; i++)
-		if (*path && is_newer(path, then))
-			return true;
-	return false;
+	buf = ts_scratch_get(TS_BESIDE_PATH_MAX);
+	for (unsigned i = 0; buf && !newer && (path = ts_conf_usual_socket(env, i, buf, TS_BESIDE_PATH_MAX)) != NULL; i++)
+		newer = *path && is_newer(path, then);
+	ts_scratch_put(buf, TS_BESIDE_PATH_MAX);
+	return newer;
 }
 
 const char *ts_live_meant(void)
@@ -82,6 +85,7 @@ const char *ts_live_meant(void)
 	int64_t now = ts_live_now(), last = __atomic_load_n(&asked, __ATOMIC_ACQUIRE);
 	int err = ts_live_error();
 	const char *told;
+	char *buf;
 
 	if (err && !is_none(err))
 		return err == -EAGAIN ? "nobody has looked for a map yet, and nobody can from here" : "the map cannot be used";
@@ -91,7 +95,11 @@ const char *ts_live_meant(void)
 		return __atomic_load_n(&answer, __ATOMIC_RELAXED);
 	if (ts_sandboxed())
 		return last ? __atomic_load_n(&answer, __ATOMIC_RELAXED) : "a sandbox was entered before a map was looked for";
-	told = look_around();
+	buf = ts_scratch_get(TS_BESIDE_PATH_MAX);
+	if (!buf)
+		return "there is no memory to look for a map";
+	told = look_around(buf);
+	ts_scratch_put(buf, TS_BESIDE_PATH_MAX);
 	__atomic_store_n(&answer, told, __ATOMIC_RELAXED);
 	__atomic_store_n(&asked, now, __ATOMIC_RELEASE);
 	return told;

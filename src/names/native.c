@@ -46,18 +46,24 @@ static bool database_names_machine(const char *p)
 	return false;
 }
 
-bool ts_native_names_machine(const char *name)
+/* Not in ts_native_names_machine, for its frame. */
+static __attribute__((noinline)) bool is_machine(const char *name)
 {
-	char text[TS_WORDS_MAX + 1];
+	size_t len = strlen(name);
 	struct utsname u;
-	size_t len;
 
-	if (!ts_libc_is_glibc() || ts_sys(SYS_uname, &u) != 0)
-		return false;
-	len = strlen(name);
 	if (len && name[len - 1] == '.')
 		len--;
-	return ts_word_is(name, len, u.nodename) && ts_words_read("/etc/nsswitch.conf", text) && database_names_machine(text);
+	return ts_sys(SYS_uname, &u) == 0 && ts_word_is(name, len, u.nodename);
+}
+
+bool ts_native_names_machine(const char *name)
+{
+	const char *text = ts_libc_is_glibc() && is_machine(name) ? ts_words_read("/etc/nsswitch.conf") : NULL;
+	bool named = text && database_names_machine(text);
+
+	ts_words_end(text);
+	return named;
 }
 
 static bool same_name(const char *a, const char *b, size_t len)
@@ -68,14 +74,11 @@ static bool same_name(const char *a, const char *b, size_t len)
 	return true;
 }
 
-bool ts_native_alias(const char *name, char out[TS_NAME_MAX + 1])
+static bool alias_in(const char *p, const char *name, char out[TS_NAME_MAX + 1])
 {
 	size_t name_len = strlen(name), len;
-	char text[TS_WORDS_MAX + 1];
-	const char *p = text, *word;
+	const char *word;
 
-	if (!ts_conf.host_aliases[0] || !ts_libc_is_glibc() || memchr(name, '.', name_len) || !ts_words_read(ts_conf.host_aliases, text))
-		return false;
 	for (; *p; p = ts_words_line(p)) {
 		const char *line = p;
 
@@ -90,4 +93,14 @@ bool ts_native_alias(const char *name, char out[TS_NAME_MAX + 1])
 		return true;
 	}
 	return false;
+}
+
+bool ts_native_alias(const char *name, char out[TS_NAME_MAX + 1])
+{
+	bool may_be = ts_conf.host_aliases[0] && ts_libc_is_glibc() && !memchr(name, '.', strlen(name));
+	const char *text = may_be ? ts_words_read(ts_conf.host_aliases) : NULL;
+	bool found = text && alias_in(text, name, out);
+
+	ts_words_end(text);
+	return found;
 }

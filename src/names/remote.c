@@ -22,6 +22,7 @@
 #include "tsproxy/name_kind.h"
 #include "tsproxy/names.h"
 #include "tsproxy/split.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 #define SLOTS 16384u
@@ -109,11 +110,15 @@ static int take(int fd, const struct slot *wanted, unsigned *index)
 
 static int open_file(const char *suffix, int flags, bool shared)
 {
-	char path[TS_BESIDE_PATH_MAX];
+	char *path = ts_scratch_get(TS_BESIDE_PATH_MAX);
+	int fd = -ENOENT;
 
-	if (ts_sandboxed() || !ts_beside_folder_path(path, "remote", suffix))
-		return -ENOENT;
-	return ts_beside_open(path, flags, shared);
+	if (!path)
+		return -ENOMEM;
+	if (!ts_sandboxed() && ts_beside_folder_path(path, "remote", suffix))
+		fd = ts_beside_open(path, flags, shared);
+	ts_scratch_put(path, TS_BESIDE_PATH_MAX);
+	return fd;
 }
 
 static int open_table(int flags)
@@ -230,19 +235,24 @@ bool ts_remote_is_placeholder(const uint8_t ip[16])
 	return has_map ? h.remotes.count && !(h.flags & TS_MAP_TUN) : proxy_alone(false);
 }
 
-bool ts_remote_name(const uint8_t ip[16], char out[TS_NAME_MAX + 1])
+/* Not in ts_remote_name, for its frame. */
+static __attribute__((noinline)) bool read_name(int fd, unsigned i, char out[TS_NAME_MAX + 1])
 {
-	int fd = open_table(O_RDONLY);
 	struct slot s;
-	bool found;
 
-	if (fd < 0)
-		return false;
-	found = read_slot(fd, (ip[14] & 0x3fu) << 8 | ip[15], &s) == 1 && is_valid(&s);
-	ts_sys(SYS_close, fd);
-	if (!found)
+	if (read_slot(fd, i, &s) != 1 || !is_valid(&s))
 		return false;
 	memcpy(out, s.name, s.len);
 	out[s.len] = '\0';
 	return true;
+}
+
+bool ts_remote_name(const uint8_t ip[16], char out[TS_NAME_MAX + 1])
+{
+	int fd = open_table(O_RDONLY);
+	bool found = fd >= 0 && read_name(fd, (ip[14] & 0x3fu) << 8 | ip[15], out);
+
+	if (fd >= 0)
+		ts_sys(SYS_close, fd);
+	return found;
 }

@@ -28,12 +28,17 @@ static size_t reverse4(const char *name, size_t len)
 	return digits && number >= 64 && number < 128 ? zone : 0;
 }
 
-/* With a map: a name of another tailnet is public DNS's, where this one's is known; of addresses those that are this one's, or may be. */
-static bool is_withheld_by(const struct ts_map_header *h, const char *name, bool domain, bool four)
+/* A name of another tailnet is public DNS's, where this one's is known; of addresses those that are this one's, or may be. */
+static __attribute__((noinline)) bool is_withheld_by_map(const char *name, bool domain, bool four, struct ts_split *out)
 {
+	struct ts_map_header header, *h = &header;
 	struct ts_map_range range = { .kind = 0 };
 	uint8_t ip[16];
 
+	if (ts_live_header(h) != 0)
+		return domain || !four || ts_live_meant();
+	/* Of the addresses that are nobody's there are no names. */
+	out->flags = ts_map_is_running(h) ? TS_DNS_ROUTE_NO_SERVER : 0;
 	if (h->flags & TS_MAP_TUN)
 		return false;
 	if (domain)
@@ -49,14 +54,12 @@ int ts_withheld_find(const char *name, size_t len, struct ts_split *out)
 	size_t domain = ts_name_under(name, len, "ts.net", strlen("ts.net"));
 	size_t six = domain ? 0 : ts_name_under(name, len, REVERSE6, strlen(REVERSE6));
 	size_t four = domain || six ? 0 : reverse4(name, len);
-	struct ts_map_header h;
+	uint32_t map_flags;
 
 	if (!domain && !six && !four)
 		return 0;
 	*out = (struct ts_split){ .suffix_len = domain + six + four, .withheld = true };
-	if (ts_live_header(&h) != 0 && !(domain && ts_live_refresh(true) && ts_live_header(&h) == 0))
-		return domain || six || ts_live_meant();
-	/* Of the addresses that are nobody's there are no names. */
-	out->flags = ts_map_is_running(&h) ? TS_DNS_ROUTE_NO_SERVER : 0;
-	return is_withheld_by(&h, name, domain, four);
+	if (domain && ts_live_flags(&map_flags) != 0)
+		ts_live_refresh(true);
+	return is_withheld_by_map(name, domain, four, out);
 }

@@ -2,22 +2,31 @@
 #include "words.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
-size_t ts_words_read(const char *path, char buf[TS_WORDS_MAX + 1])
+const char *ts_words_read(const char *path)
 {
 	int fd = (int)ts_sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	long n = 0;
+	char *text = fd >= 0 ? ts_scratch_get(TS_WORDS_MAX + 1) : NULL;
+	long n = text ? ts_sys(SYS_read, fd, text, TS_WORDS_MAX) : 0;
 
-	if (fd >= 0) {
-		n = ts_sys(SYS_read, fd, buf, TS_WORDS_MAX);
+	if (fd >= 0)
 		ts_sys(SYS_close, fd);
+	if (n > 0) {
+		text[n] = '\0';
+		return text;
 	}
-	n = n < 0 ? 0 : n;
-	buf[n] = '\0';
-	return (size_t)n;
+	ts_scratch_put(text, TS_WORDS_MAX + 1);
+	return NULL;
+}
+
+void ts_words_end(const char *text)
+{
+	ts_scratch_put((void *)(uintptr_t)text, TS_WORDS_MAX + 1);
 }
 
 static bool is_space(char c)

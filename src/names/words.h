@@ -6,10 +6,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TS_WORDS_MAX 4096	/* as much is read of a file */
+#define TS_WORDS_MAX 4095	/* as much is read of a file */
 
-/* The file's beginning, NUL-terminated; its length, or 0. */
-size_t ts_words_read(const char *path, char buf[TS_WORDS_MAX + 1]);
+/* The file's beginning, NUL-terminated, until ts_words_end. Null: it is empty or cannot be read, or there is no memory. */
+const char *ts_words_read(const char *path);
+void ts_words_end(const char *text);	/* or null */
 /* The next word of the line at *p, which ends at white space or one of `ends` too; its length: 0 at the line's end, and before an end. */
 size_t ts_words_next(const char **p, const char *ends, const char **word);
 /* Behind the end of the line. */

@@ -35,6 +35,20 @@ static void write_target(struct ts_wr *w, const struct ts_addr *to, const char *
 	ts_wr_dec(w, to->port);
 }
 
+/* RFC 7617. Not in ts_http_connect_request, for its frame. */
+static __attribute__((noinline)) void write_credentials(struct ts_wr *w, const char *user, const char *pass)
+{
+	uint8_t cred[512];
+	struct ts_wr c = ts_wr_over(cred, sizeof(cred));
+
+	ts_wr_str(&c, user);
+	ts_wr_u8(&c, ':');
+	ts_wr_str(&c, pass);
+	w->bad |= c.bad;
+	ts_wr_str(w, "\r\nProxy-Authorization: Basic ");
+	write_base64(w, cred, c.len);
+}
+
 size_t ts_http_connect_request(uint8_t *out, size_t cap, const struct ts_addr *to, const char *name, const char *user,
 			       const char *pass)
 {
@@ -44,18 +58,8 @@ size_t ts_http_connect_request(uint8_t *out, size_t cap, const struct ts_addr *t
 	write_target(&w, to, name);
 	ts_wr_str(&w, " HTTP/1.1\r\nHost: ");
 	write_target(&w, to, name);
-	if (user[0]) {
-		uint8_t cred[512];
-		struct ts_wr c = ts_wr_over(cred, sizeof(cred));
-
-		ts_wr_str(&c, user);
-		ts_wr_u8(&c, ':');
-		ts_wr_str(&c, pass);
-		if (c.bad)
-			return 0;
-		ts_wr_str(&w, "\r\nProxy-Authorization: Basic ");	/* RFC 7617 */
-		write_base64(&w, cred, c.len);
-	}
+	if (user[0])
+		write_credentials(&w, user, pass);
 	ts_wr_str(&w, "\r\n\r\n");
 	return w.bad ? 0 : w.len;
 }

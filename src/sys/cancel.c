@@ -42,7 +42,7 @@ static void guarded_musl(void (*body)(void *arg), void (*cleanup)(void *arg), vo
 	_pthread_cleanup_pop(&frame, 0);
 }
 
-void ts_cancel_guarded(void (*body)(void *arg), void (*cleanup)(void *arg), void *arg)
+__attribute__((noinline)) void ts_cancel_guarded(void (*body)(void *arg), void (*cleanup)(void *arg), void *arg)
 {
 	if (__pthread_register_cancel && __pthread_unregister_cancel && __pthread_unwind_next && __sigsetjmp)
 		guarded_glibc(body, cleanup, arg);

@@ -39,17 +39,21 @@ static const char names[] =
 #pragma weak dlsym
 #pragma weak dl_iterate_phdr
 
-/* Fills what is still null in `found` from one object. Returns how many stay null. */
-static size_t search(const struct ts_symbols *o, void *found[COUNT])
+/*
+ * Fills what is still null in the table from one object. Returns how many stay null. Several threads may do so at once: each finds the same
+ * in the same order.
+ */
+static size_t search(const struct ts_symbols *o, void *table[COUNT])
 {
 	const char *name = names;
 	size_t missing = 0;
 
 	for (size_t i = 0; i < COUNT; i++, name += strlen(name) + 1) {
-		if (found[i])
-			continue;
-		found[i] = ts_symbols_find(o, name);
-		missing += !found[i];
+		void *found = __atomic_load_n(&table[i], __ATOMIC_RELAXED);
+
+		if (!found && (found = ts_symbols_find(o, name)))
+			__atomic_store_n(&table[i], found, __ATOMIC_RELAXED);
+		missing += !found;
 	}
 	return missing;
 }
@@ -116,24 +120,29 @@ static void missing_closefrom(int first)
 
 void ts_real_resolve(void)
 {
-	void *found[COUNT] = { 0 };
 	void **table = (void **)&ts_real_state.table;
 	const char *name = names;
+	bool nowhere;
 
 	for (const struct link_map *m = ts_link_map_self(); m; m = m->l_next) {
 		struct ts_symbols o;
 
 		if (m->l_ld == _DYNAMIC || !ts_symbols_read(m->l_addr, m->l_ld, &o))
 			continue;
-		if (search(&o, found) == 0)
+		if (search(&o, table) == 0)
 			break;
 	}
+	nowhere = !__atomic_load_n(&table[0], __ATOMIC_RELAXED);
 	for (size_t i = 0; i < COUNT; i++, name += strlen(name) + 1) {
-		if (!found[i] && !found[0] && dlsym)
-			found[i] = dlsym((void *)-1l /* RTLD_NEXT */, name);
-		if (!found[i])
-			found[i] = strcmp(name, "closefrom") == 0 ? (void *)missing_closefrom : (void *)missing;
-		__atomic_store_n(&table[i], found[i], __ATOMIC_RELAXED);
+		void *found = __atomic_load_n(&table[i], __ATOMIC_RELAXED);
+
+		if (found)
+			continue;
+		if (nowhere && dlsym)
+			found = dlsym((void *)-1l /* RTLD_NEXT */, name);
+		if (!found)
+			found = strcmp(name, "closefrom") == 0 ? (void *)missing_closefrom : (void *)missing;
+		__atomic_store_n(&table[i], found, __ATOMIC_RELAXED);
 	}
 	__atomic_store_n(&ts_real_syscall, (void *)ts_real_state.table.syscall, __ATOMIC_RELAXED);
 	__atomic_store_n(&ts_real_state.ready, 1, __ATOMIC_RELEASE);

@@ -32,6 +32,7 @@
 
 #include "tsproxy/guard.h"
 #include "tsproxy/log.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/symbols.h"
 #include "tsproxy/sys.h"
 
@@ -247,16 +248,19 @@ static int apply(struct dl_phdr_info *info, size_t size, void *arg)
 
 void ts_rebind_libc(void)
 {
+	struct walk *w;
+
 	if (!dl_iterate_phdr || !ts_enabled())
 		return;
 	ts_real();	/* before libc's own table says something else */
-	for (unsigned i = 0; i < TRIES && !__atomic_load_n(&rebound, __ATOMIC_ACQUIRE); i++) {
-		struct walk w = { 0 };
-
-		if (dl_iterate_phdr(look, &w) != 0 || !w.behind)
-			return;
-		dl_iterate_phdr(apply, &w);
+	w = ts_scratch_get(sizeof(*w));
+	for (unsigned i = 0; w && i < TRIES && !__atomic_load_n(&rebound, __ATOMIC_ACQUIRE); i++) {
+		memset(w, 0, sizeof(*w));
+		if (dl_iterate_phdr(look, w) != 0 || !w->behind)
+			break;
+		dl_iterate_phdr(apply, w);
 	}
+	ts_scratch_put(w, sizeof(*w));
 }
 
 void *ts_rebind_original(void *function)
