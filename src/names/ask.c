@@ -15,6 +15,7 @@
 #include "tsproxy/name_kind.h"
 #include "tsproxy/names.h"
 #include "tsproxy/remote.h"
+#include "tsproxy/scratch.h"
 
 /*
  * A name that is not in the map, and could be in the next: waits for a fresher one where the one in use is not quite
@@ -112,17 +113,20 @@ static enum ts_ask ask_nobody(const char *name)
 	return TS_ASK_SPLIT;
 }
 
-/* Not in ask, for its frame. False: it is no alias. */
+/* False: it is no alias. Without memory nobody is asked. */
 static __attribute__((noinline)) bool ask_alias(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out, enum ts_ask *whose)
 {
 	/* glibc searches for what an alias stands for where it asks for a host, and does not in res_search. */
 	const struct ts_ask_how second = { .family = how->family, .search = how->hosts };
-	char alias[TS_NAME_MAX + 1];
+	char *alias = ts_scratch_get(TS_NAME_MAX + 1);
+	bool found = alias && ts_native_alias(name, alias);
 
-	if (!ts_native_alias(name, alias))
-		return false;
-	*whose = how->hosts && ts_hosts_has_name(name, how->family) ? TS_ASK_LIBC : ts_names_ask_how(alias, &second, out);
-	return true;
+	if (!alias)
+		*whose = TS_ASK_NONE;
+	else if (found)
+		*whose = how->hosts && ts_hosts_has_name(name, how->family) ? TS_ASK_LIBC : ts_names_ask_how(alias, &second, out);
+	ts_scratch_put(alias, TS_NAME_MAX + 1);
+	return found || !alias;
 }
 
 static enum ts_ask ask(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out)
@@ -177,16 +181,21 @@ static enum ts_ask ask(const char *name, const struct ts_ask_how *how, struct ts
 	return ret == 1 ? TS_ASK_FOUND : TS_ASK_NONE;
 }
 
-/* Not in ts_names_ask_how, for its frame. */
+/* Without memory it is taken for one of ours. */
 static __attribute__((noinline)) bool means_ours(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out)
 {
-	char plain[TS_NAME_MAX + 2];
-
 	/* Not by /etc/hosts, where libc finds it as it is written. */
-	if (!ts_name_unescape(name, plain) || ask(plain, &(struct ts_ask_how){ .family = how->family, .search = how->search }, out) == TS_ASK_LIBC)
+	const struct ts_ask_how second = { .family = how->family, .search = how->search };
+	bool escaped = memchr(name, '\\', strlen(name)), ours;
+	char *plain = escaped ? ts_scratch_get(TS_NAME_MAX + 2) : NULL;
+
+	if (!escaped)
 		return false;
-	ts_debug("%s: would be asked of public DNS, and means %s", name, plain);
-	return true;
+	ours = !plain || (ts_name_unescape(name, plain) && ask(plain, &second, out) != TS_ASK_LIBC);
+	if (ours)
+		ts_debug("%s: would be asked of public DNS, and means %s", name, plain ? plain : "what there is no memory for");
+	ts_scratch_put(plain, TS_NAME_MAX + 2);
+	return ours;
 }
 
 enum ts_ask ts_names_ask_how(const char *name, const struct ts_ask_how *how, struct ts_map_answer *out)
