@@ -58,24 +58,27 @@ class Run:
         argv = self.traced(map(str, argv))
         return self.t.run(self.t.unprivileged(argv) if unprivileged else argv, cwd=self.dir, timeout=60).good()
 
-    def serve(self, argv, port, ask, stop=signal.SIGTERM, unprivileged=False, bound=harness.listening):
-        """A server: asked natively, and then stopped."""
+    def serve(self, argv, ask, stop=signal.SIGTERM, unprivileged=False, ready=lambda: harness.listening(PORT)):
+        """A server at PORT: asked natively, and then stopped."""
         argv = self.traced(map(str, argv))
         log = os.path.join(self.logs_dir, "output")
         with open(log, "wb") as out:
             tracer = subprocess.Popen(self.t.unprivileged(argv) if unprivileged else argv, cwd=self.dir, env=self.t.env, stdout=out, stderr=out,
                                       stdin=subprocess.DEVNULL, start_new_session=True)
+
+        def end(how):
+            with open(f"/proc/{tracer.pid}/task/{tracer.pid}/children") as f:
+                os.kill(int(f.read().split()[0]), how)
+            return tracer.wait(30)
         try:
-            harness.until(lambda: bound(port) or tracer.poll() is not None, f"server at {port}", 60)
+            harness.until(lambda: ready() or tracer.poll() is not None, f"readiness of {argv[-1]}", 60)
             if tracer.poll() is None:
                 ask()
-                with open(f"/proc/{tracer.pid}/task/{tracer.pid}/children") as f:
-                    os.kill(int(f.read().split()[0]), stop)
-            status = tracer.wait(30)
+                end(stop)
+            status = tracer.returncode
         finally:
             if tracer.poll() is None:
-                os.killpg(tracer.pid, signal.SIGKILL)
-                tracer.wait()
+                end(signal.SIGKILL)
         with open(log, errors="replace") as out:
             assert status in (0, -stop, 128 + stop), f"{' '.join(argv)}: status {status}\n{out.read()}"
 
@@ -353,32 +356,34 @@ def apt(p):
 def nginx(p):
     config = p.file("nginx.conf", f"daemon off; worker_processes 1; error_log {p.dir}/log; pid {p.dir}/pid; events {{}}\n"
                                   f"http {{ access_log off; server {{ listen 127.0.0.1:{PORT}; root {p.dir}; }} }}\n")
-    p.serve(["nginx", "-p", p.dir, "-c", config], PORT, lambda: http(PORT), signal.SIGQUIT)
+    p.serve(["nginx", "-p", p.dir, "-c", config], lambda: http(PORT), signal.SIGQUIT)
 
 
 @program("redis-server", "redis-cli")
 def redis(p):
     def ask():
         assert p.run("redis-cli", "-p", PORT, "set", "a", "b") == "OK\n"
-    p.serve(["redis-server", "--port", PORT, "--bind", "127.0.0.1", "--save", "", "--dir", p.dir], PORT, ask)
+    p.serve(["redis-server", "--port", PORT, "--bind", "127.0.0.1", "--save", "", "--dir", p.dir], ask)
 
 
 @program("psql")
 def postgres(p):
     servers = sorted(f"/usr/lib/postgresql/{v}/bin" for v in os.listdir("/usr/lib/postgresql"))
     data = os.path.join(p.t.dir, "postgres-data")
+    pid = os.path.join(data, "postmaster.pid")	# says when it takes connections
     if not os.path.exists(data):
         os.mkdir(data)
         if harness.whole_user_namespace():
             os.chown(data, 65534, 65534)
         p.t.run(p.t.unprivileged([f"{servers[-1]}/initdb", "-D", data, "-N", "-A", "trust", "-U", "a", "--no-locale"]), timeout=120).good()
-    p.serve([f"{servers[-1]}/postgres", "-D", data, "-p", PORT, "-h", "127.0.0.1", "-k", p.dir, "-c", "autovacuum=off"], PORT,
-            lambda: p.run("psql", "-h", "127.0.0.1", "-p", PORT, "-U", "a", "-c", "select 1", "postgres"), signal.SIGINT, unprivileged=True)
+    p.serve([f"{servers[-1]}/postgres", "-D", data, "-p", PORT, "-h", "127.0.0.1", "-k", p.dir, "-c", "autovacuum=off"],
+            lambda: p.run("psql", "-h", "127.0.0.1", "-p", PORT, "-U", "a", "-c", "select 1", "postgres"), signal.SIGINT, unprivileged=True,
+            ready=lambda: os.path.exists(pid) and open(pid).read().endswith("ready   \n"))
 
 
 @program("dnsmasq", users=True)
 def dnsmasq(p):
-    p.serve(["dnsmasq", "-k", "-p", PORT, "-a", "127.0.0.1", "-z", "-R", "-h", "-C", "/dev/null", "-u", "root", f"-x{p.dir}/pid"], PORT,
+    p.serve(["dnsmasq", "-k", "-p", PORT, "-a", "127.0.0.1", "-z", "-R", "-h", "-C", "/dev/null", "-u", "root", f"-x{p.dir}/pid"],
             lambda: exchange_udp(PORT))
 
 
@@ -393,7 +398,7 @@ def exchange_udp(port):
 def chronyd(p):
     p.may(calls.SANDBOX)
     config = p.file("chrony.conf", f"port {PORT}\nbindaddress 127.0.0.1\nallow 127.0.0.1\nlocal\ncmdport 0\nbindcmdaddress /\npidfile {p.dir}/pid\n")
-    p.serve(["chronyd", "-d", "-x", "-F", "1", "-f", config], PORT, lambda: ntp(PORT), bound=harness.bound)
+    p.serve(["chronyd", "-d", "-x", "-F", "1", "-f", config], lambda: ntp(PORT), ready=lambda: harness.bound(PORT))
 
 
 def ntp(port):
