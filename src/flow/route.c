@@ -147,7 +147,7 @@ static int ask_newest(const struct ts_addr *to, struct known *k)
 		wait = tailscale && !has_proxy() && ts_live_first();
 	else
 		wait = (ret < 0 || (tailscale && (k->flags & TS_MAP_TUN || (!k->is_node && !k->range)))) && ts_live_refresh(true);
-	return wait ? ask_map(to, k) : ret;
+	return wait || ret < 0 ? ask_map(to, k) : ret;	/* one may have come meanwhile, whoever made it */
 }
 
 static struct ts_decision decide_by_map(const struct ts_addr *to, const struct known *k)

@@ -87,7 +87,9 @@ const char *ts_live_meant(void)
 	const char *told;
 	char *buf;
 
-	if (err && !is_none(err))
+	if (!err)
+		return "a map came only after it was asked for";
+	if (!is_none(err))
 		return err == -EAGAIN ? "nobody has looked for a map yet, and nobody can from here" : "the map cannot be used";
 	if (ts_conf.meant)
 		return "a tailnet is configured, but there is no map of it";

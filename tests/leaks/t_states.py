@@ -2,9 +2,11 @@
 """Every way to send, in every state of the daemon, the proxy and the map."""
 import contextlib
 import os
+import random
 import socket
 import subprocess
 import threading
+import time
 
 from harness import API, BUILD, FQDN1, NODE1, NODE1_V6, SUFFIX, test, whole_user_namespace
 from maps import FOLDER, MAP, SPOILT, age, flip, make_map
@@ -210,6 +212,45 @@ def large_maps(t):
             os.unlink(f"{MAP}.lock")
             flip(MAP, (2 * i + 1) * os.path.getsize(MAP) // 24)
             w.tried(f"a large map spoilt at {i}/12", t.preload, [*NODES, "10.9.1.2", *NAMES], programs=PROGRAMS[:1])
+
+
+@test("a map that is cut, spoilt, replaced and mended all the time, under programs that look it up")
+def changing_map(t):
+    make_map(t)
+    with open(MAP, "rb") as f:
+        good = f.read()
+    over = threading.Event()
+
+    def write(data):
+        with open(MAP, "wb") as f:
+            f.write(data)
+
+    def mend():
+        with open(f"{MAP}.new", "wb", opener=lambda name, flags: os.open(name, flags, 0o644)) as f:
+            f.write(good)
+        os.rename(f"{MAP}.new", MAP)
+
+    def make_fifo():
+        os.mkfifo(f"{MAP}.new")
+        os.rename(f"{MAP}.new", MAP)
+
+    def change():
+        chance = random.Random(1)
+        while not over.wait(chance.random() / 250):
+            chance.choice([lambda: os.truncate(MAP, chance.randrange(len(good))), lambda: flip(MAP, chance.randrange(1, len(good))),
+                           lambda: write(chance.randbytes(9000)), lambda: os.chmod(MAP, 0o666), make_fifo])()
+            mend()
+
+    changer = threading.Thread(target=change)
+    with Watch(t) as w:
+        changer.start()
+        try:
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                w.tried("a changing map", t.preload, [*NODES, *NAMES], programs=PROGRAMS[:1])
+        finally:
+            over.set()
+            changer.join()
 
 
 @test("a map that is old, and older than a node")
