@@ -4,7 +4,7 @@
  * tests/silent/run compares the system calls that this makes without and with the library; where a case begins, a write to descriptor -1
  * names it.
  *
- * MODE: plain; threads (another thread sleeps meanwhile); forked (what a child does with its parent's descriptors); exec (with those of
+ * MODE: plain; stack (each case's bytes of stack are told instead); threads (another thread sleeps meanwhile); forked (what a child does with its parent's descriptors); exec (with those of
  * the program before this one); or one of the ways into a sandbox (sandbox.h), where whatever the library does by itself is fatal.
  */
 #include <aio.h>
@@ -794,6 +794,37 @@ static void run_all(void)
 	mark("end");
 }
 
+#define STACK_BYTES (1 << 20)
+#define PAINT 0xa5
+
+static void *run_test(void *arg)
+{
+	((const struct test *)arg)->run();
+	return NULL;
+}
+
+/* How deep each case goes, in a thread with a stack of its own that was painted before. */
+static void measure_all(void)
+{
+	unsigned char *stack = aligned_alloc(4096, STACK_BYTES);
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstack(&attr, stack, STACK_BYTES);
+	for (const struct test *t = __start_cases; t < __stop_cases; t++) {
+		size_t left = 0;
+
+		memset(stack, PAINT, STACK_BYTES);
+		pthread_create(&thread, &attr, run_test, (void *)t);
+		pthread_join(thread, NULL);
+		while (left < STACK_BYTES && stack[left] == PAINT)
+			left++;
+		printf("%s: %zu\n", t->names, STACK_BYTES - left);
+		fflush(stdout);
+	}
+}
+
 static void *sleeps(void *arg)
 {
 	char c;
@@ -840,6 +871,8 @@ int main(int argc, char **argv)
 	subjects_make(argv[2]);
 	if (strcmp(mode, "plain") == 0)
 		run_all();
+	else if (strcmp(mode, "stack") == 0)
+		measure_all();
 	else if (strcmp(mode, "threads") == 0)
 		with_thread();
 	else if (strcmp(mode, "forked") == 0)
