@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A daemon of one's own and its supervisor, a process that starts it again when it ends. Whoever holds the lock on
+ * A daemon of one's own and its supervisor, a process that starts it again when it ends, and keeps the map fresh. Whoever holds the lock on
  * daemon.lock is the supervisor of that folder. It is a lock of fcntl's (F_SETLK): the kernel knows its PID from the moment
  * that it is held until its process has ended, and whoever only looks holds nothing. Where a folder is shared with another
  * machine or another PID namespace, the kernel gives no PID of ours for a lock from there, so none is signalled. It goes with
@@ -20,11 +20,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../cli/parts.h"
 #include "up.h"
 
 #define LOG_MAX (1 << 20)	/* begun anew at a start, the last one kept */
-#define STABLE_S 30		/* one that ran this long is started again at once */
-#define PAUSE_MAX_S 30
+#define STABLE_MS 30000		/* one that ran this long is started again at once */
+#define PAUSE_MS 1000
+#define PAUSE_MAX_MS 30000
+#define WATCH_PAUSE_MAX_MS 600000	/* another watch may keep the map already */
 #define STOP_MS 15000
 #define GRACE_S 10
 
@@ -123,8 +126,33 @@ static void supervisor_signals(sigset_t *set)
 	sigaddset(set, SIGCHLD);
 }
 
-static _Noreturn void become_daemon(const struct ts_up *up, const struct ts_own_ports *ports, pid_t parent,
-				   const sigset_t *before)
+/* A process of the supervisor's. Times are of CLOCK_MONOTONIC, in ms. */
+struct task {
+	pid_t pid;		/* 0: it does not run */
+	int64_t started, due;	/* when it is started again */
+	int64_t pause, pause_max;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
+}
+
+/* In a child of `parent`: becomes `path`, and ends with the supervisor. */
+static _Noreturn void become(const char *path, char *const argv[], char *const env[], pid_t parent, const sigset_t *mask)
+{
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() == parent)
+		execve(path, argv, env);
+	fprintf(stderr, "tsproxy: %s: %s\n", path, strerror(errno));
+	_exit(126);
+}
+
+static _Noreturn void become_daemon(const struct ts_up *up, const struct ts_own_ports *ports, pid_t parent, const sigset_t *mask)
 {
 	char state[TS_UP_PATH_MAX + 32], sock[TS_UP_PATH_MAX + 16], socks5[64], http[64];
 	char *argv[] = { (char *)"tailscaled", (char *)"--tun=userspace-networking", (char *)"--port=0", state, sock,
@@ -137,62 +165,52 @@ static _Noreturn void become_daemon(const struct ts_up *up, const struct ts_own_
 	snprintf(sock, sizeof(sock), "--socket=%s", up->socket);
 	snprintf(socks5, sizeof(socks5), "--socks5-server=localhost:%u", ports->socks5);
 	snprintf(http, sizeof(http), "--outbound-http-proxy-listen=localhost:%u", ports->http);
-	sigprocmask(SIG_SETMASK, before, NULL);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() == parent)
-		execve(up->tailscaled, argv, ts_up_environment(ports));
-	fprintf(stderr, "tsproxy: %s: %s\n", up->tailscaled, strerror(errno));
-	_exit(126);
+	become(up->tailscaled, argv, ts_up_environment(ports), parent, mask);
 }
 
-/* Ends the daemon: asked first, made to after a while. */
-static void end_daemon(pid_t pid)
+/* Keeps the map fresh, so that programs need not start a refresh of their own. */
+static _Noreturn void become_watch(const struct ts_own_ports *ports, pid_t parent, const sigset_t *mask)
+{
+	char *argv[] = { (char *)"tsproxy-sync", (char *)"--watch", NULL };
+	const char *sync = ts_parts_command("sync");
+
+	become(sync ? sync : "tsproxy-sync", argv, ts_up_environment(ports), parent, mask);
+}
+
+/* Ends a task: asked first, made to after a while. */
+static void end_task(const struct task *task)
 {
 	struct timespec pause = { .tv_nsec = 20000000 };
 
-	kill(pid, SIGTERM);
+	if (!task->pid)
+		return;
+	kill(task->pid, SIGTERM);
 	for (int i = 0; i < GRACE_S * 50; i++) {
-		if (waitpid(pid, NULL, WNOHANG) != 0)
+		if (waitpid(task->pid, NULL, WNOHANG) != 0)
 			return;
 		nanosleep(&pause, NULL);
 	}
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	kill(task->pid, SIGKILL);
+	waitpid(task->pid, NULL, 0);
 }
 
-/* Waits for one of `set`, `limit` at most. False where it is time to end; what else ended is reaped on the way. */
-static bool wait_signal(const sigset_t *set, const struct timespec *limit, pid_t daemon, bool *ended, int *status)
+static void has_ended(struct task *task)
 {
-	int number = limit ? sigtimedwait(set, NULL, limit) : sigwaitinfo(set, NULL), other;
-	pid_t pid;
+	int64_t now = now_ms();
 
-	*ended = false;
-	if (number > 0 && number != SIGCHLD)
-		return false;
-	while ((pid = waitpid(-1, &other, WNOHANG)) > 0)
-		if (pid == daemon) {
-			*status = other;
-			*ended = true;
-		}
-	return true;
+	task->pid = 0;
+	if (now - task->started >= STABLE_MS)
+		task->pause = PAUSE_MS;
+	task->due = now + task->pause;
+	task->pause = task->pause * 2 < task->pause_max ? task->pause * 2 : task->pause_max;
 }
 
-/* Runs the daemon until it ends, and notes that in the lock's file. False where it was ended because we shall end. */
-static bool run_once(const struct ts_up *up, const struct ts_own_ports *ports, int lock_fd, const sigset_t *set,
-		     const sigset_t *before)
+/* Says how the daemon ended, in the log and in the lock's file. */
+static void note_end(const struct ts_up *up, int lock_fd, int status)
 {
 	char how[32], note[64];
-	pid_t parent = getpid(), pid = fork();
-	bool ended = false;
-	int status = 0, n;
+	int n;
 
-	if (pid == 0)
-		become_daemon(up, ports, parent, before);
-	while (pid > 0 && !ended)
-		if (!wait_signal(set, NULL, pid, &ended, &status)) {
-			end_daemon(pid);
-			return false;
-		}
 	snprintf(how, sizeof(how), "%s %d", WIFSIGNALED(status) ? "signal" : "status",
 		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	fprintf(stderr, "tsproxy: tailscaled ended (%s); it is started again\n", how);
@@ -200,29 +218,61 @@ static bool run_once(const struct ts_up *up, const struct ts_own_ports *ports, i
 	n = snprintf(note, sizeof(note), "%d\n%-12s\n", (int)getpid(), how);
 	if (pwrite(lock_fd, note, (size_t)n, 0) != n)
 		fprintf(stderr, "tsproxy: %s/daemon.lock: %s\n", up->dir, strerror(errno));
-	return true;
+}
+
+/* Until a signal, or `until`. False where it is time to end. */
+static bool wait_signal(const sigset_t *set, int64_t until)
+{
+	int64_t left = until - now_ms();
+	struct timespec limit = { .tv_sec = left > 0 ? left / 1000 : 0, .tv_nsec = left > 0 ? left % 1000 * 1000000 : 0 };
+	int number = until == INT64_MAX ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &limit);
+
+	return number <= 0 || number == SIGCHLD;
 }
 
 static void supervise(const struct ts_up *up, const struct ts_own_ports *ports, int lock_fd)
 {
-	struct timespec pause = { .tv_sec = 1 }, start, end;
+	/* The watch begins when the daemon may have its socket. */
+	struct task daemon = { .pause = PAUSE_MS, .pause_max = PAUSE_MAX_MS },
+		    watch = { .due = now_ms() + PAUSE_MS, .pause = PAUSE_MS, .pause_max = WATCH_PAUSE_MAX_MS };
+	pid_t self = getpid(), pid;
 	sigset_t set, before;
-	bool ended;
+	int64_t until;
 	int status;
 
 	supervisor_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, &before);
-	for (;;) {
-		clock_gettime(CLOCK_MONOTONIC, &start);
-		if (!run_once(up, ports, lock_fd, &set, &before))
-			break;
-		clock_gettime(CLOCK_MONOTONIC, &end);
-		if (end.tv_sec - start.tv_sec >= STABLE_S)
-			pause.tv_sec = 1;
-		if (!wait_signal(&set, &pause, 0, &ended, &status))
-			break;
-		pause.tv_sec = pause.tv_sec * 2 < PAUSE_MAX_S ? pause.tv_sec * 2 : PAUSE_MAX_S;
-	}
+	do {
+		if (!daemon.pid && now_ms() >= daemon.due) {
+			daemon.started = now_ms();
+			if ((daemon.pid = fork()) == 0)
+				become_daemon(up, ports, self, &before);
+		}
+		if (!watch.pid && now_ms() >= watch.due) {
+			watch.started = now_ms();
+			if ((watch.pid = fork()) == 0)
+				become_watch(ports, self, &before);
+		}
+		if (daemon.pid < 0)
+			has_ended(&daemon);
+		if (watch.pid < 0)
+			has_ended(&watch);
+		until = daemon.pid ? INT64_MAX : daemon.due;
+		if (!watch.pid && watch.due < until)
+			until = watch.due;
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+			if (pid == daemon.pid) {
+				note_end(up, lock_fd, status);
+				has_ended(&daemon);
+				until = 0;
+			} else if (pid == watch.pid) {
+				has_ended(&watch);
+				until = 0;
+			}
+		}
+	} while (wait_signal(&set, until));
+	end_task(&watch);
+	end_task(&daemon);
 }
 
 /* In the log, which may be what fails, and to the command that waits. */

@@ -70,10 +70,14 @@ def supervised(t):
     install(t)
     t.launcher("up").good()
 
+    def is_daemon(pid):
+        with open(f"/proc/{pid}/cmdline") as f:
+            return "--localapi" in f.read()    # what the stand-in becomes
+
     def daemon():
-        # The kernel's list of the supervisor's children.
+        # The kernel's list of the supervisor's children; another one keeps the map.
         with open(f"/proc/{supervisor(t)}/task/{supervisor(t)}/children") as f:
-            return [int(pid) for pid in f.read().split()]
+            return [int(pid) for pid in f.read().split() if is_daemon(pid)]
     first, = daemon()
     os.kill(first, signal.SIGKILL)
     until(lambda: daemon() not in ([], [first]), "another daemon")

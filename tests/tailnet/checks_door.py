@@ -127,9 +127,19 @@ class Workspace:
             return done.returncode == 0 and done.stdout == PAGE
         return until(f"{self.name} reaches node 1", got, 40)
 
+    def watch(self):
+        """PIDs of what keeps the map fresh, as the supervisor's child."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline") as f, open(f"/proc/{pid}/environ") as env:
+                if f.read().split("\0")[1:2] == ["--watch"] and f"HOME={self.home}\0" in env.read():
+                    found.append(int(pid))
+        return found
+
     def end(self):
         self.run("tsproxy", "down")
         assert not self.daemons(), self.daemons()
+        assert not self.watch(), self.watch()
         self.node.leave()
 
 
@@ -182,6 +192,18 @@ def up(w):
         # The state outlives the daemon: no login, the same addresses.
         assert "starting" in place.run("tsproxy", "up").stderr
         place.reaches()
+
+
+@check("door: under an up the map is kept fresh: no program has to see to it, and what keeps it is started again")
+def kept_fresh(w):
+    with workspace(w, 27) as place:
+        good(place.up())
+        for _ in range(2):
+            until("a second watch is refused",
+                  lambda: "another tsproxy sync --watch" in place.run("timeout", "1", "tsproxy", "sync", "--watch").stderr)
+            [pid] = place.watch()
+            place.kill(pid)
+            until("another watch", lambda: place.watch() not in ([], [pid]))
 
 
 @check("door: up shows the link to log in with, and goes on when somebody has opened it")
