@@ -12,6 +12,7 @@
 
 #include "tsproxy/clock.h"
 #include "tsproxy/log.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
 #define WAIT_BLOCKING_MS 5000
@@ -179,37 +180,39 @@ static int renew_later(int fd, struct ts_udp *u, struct ts_udp_view *v, struct t
 }
 
 /* A new control connection for an association whose relay is gone. */
-static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
-{
+struct renewal {
 	struct ts_udp_attempt attempt;
 	struct ts_udp_link link;
 	struct ts_proxy proxy;
+};
+
+static int renew_in(struct renewal *r, int fd, struct ts_udp *u, struct ts_udp_view *v)
+{
+	struct ts_udp_link *link = &r->link;
 	int err;
 
-	if (ts_process() != TS_SELF)
+	if (!ts_route_socks5(v->family == AF_INET, v->relay.port && !ts_addr_is4(&v->relay), &r->proxy))
 		return -EHOSTUNREACH;
-	if (!ts_route_socks5(v->family == AF_INET, v->relay.port && !ts_addr_is4(&v->relay), &proxy))
-		return -EHOSTUNREACH;
-	err = try_association(fd, 0, &proxy, &attempt, &link);
+	err = try_association(fd, 0, &r->proxy, &r->attempt, link);
 	if (err == -EAGAIN)
-		return renew_later(fd, u, v, &attempt);
+		return renew_later(fd, u, v, &r->attempt);
 	if (err)
 		return err;
 	ts_lock(&ts_fdtab_lock);
 	err = ts_udp_of(fd) == u ? 0 : -EBADF;
 	*v = u->view;
 	v->was = v->relay;
-	v->relay = link.relay;
+	v->relay = link->relay;
 	v->pending = false;
 	v->maker = (int)ts_sys(SYS_getpid);
-	ts_udp_name_set(&v->name, &v->name_len, &link.relay, v->family);
+	ts_udp_name_set(&v->name, &v->name_len, &link->relay, v->family);
 	if (!err && v->connected && ts_sys(SYS_connect, fd, &v->name, v->name_len) != 0)
 		err = -ENOBUFS;
 	if (err) {
-		ts_udp_link_close(&link);
+		ts_udp_link_close(link);
 	} else {
 		ts_udp_link_close(&u->link);
-		u->link = link;
+		u->link = *link;
 		ts_udp_set_view(u, v);
 		v->seq = u->seq;
 	}
@@ -217,6 +220,15 @@ static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
 	if (!err)
 		err = ts_udp_mark(fd, v);
 	return err ? err : 1;
+}
+
+static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
+{
+	struct renewal *r = ts_process() == TS_SELF ? ts_scratch_get(sizeof(*r)) : NULL;
+	int err = r ? renew_in(r, fd, u, v) : -EHOSTUNREACH;
+
+	ts_scratch_put(r, sizeof(*r));
+	return err;
 }
 
 int ts_udp_try_again(int fd, struct ts_udp *u, struct ts_udp_view *v)
