@@ -242,6 +242,9 @@ static int connect_new(int fd, const struct ts_addr *to, int family, const struc
 
 	if (file_flags < 0)
 		return (int)file_flags;
+	/* A vfork child may not keep what is known of a connect under way in its parent's memory. */
+	if (nonblocking && ts_process() != TS_SELF)
+		return -EHOSTUNREACH;
 	/* A socket that may use one device only reaches no tailnet, whose device that is not; nor may its bytes for the proxy go there. */
 	if (options && !ts_ip_is_loopback(to->ip) && ts_sock_get_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX))
 		return -ENETUNREACH;
