@@ -161,10 +161,10 @@ static enum ts_ask ask(const char *name, const struct ts_ask_how *how, struct ts
 	has_map = ts_live_flags(&map_flags) == 0;
 	if (ret < 0 && has_map && !(map_flags & TS_MAP_TUN))
 		return ask_nobody(name);
-	remote = ret != 1 && !under && !one && ts_remote_wants(name, len, has_map);
+	remote = ret != 1 && !under && ts_remote_wants(name, len, has_map);
 	if ((ret != 1 && !under && !remote) || (!has_map && !remote) || map_flags & TS_MAP_TUN)
 		return TS_ASK_LIBC;
-	if (one && map_flags & TS_MAP_NO_SHORT_NAMES)
+	if (one && !remote && map_flags & TS_MAP_NO_SHORT_NAMES)
 		return TS_ASK_LIBC;
 	if (how->hosts && (ts_hosts_has_name(name, how->family) ||
 			   (ret == 1 && out->node_flags & TS_NODE_SELF && ts_native_names_machine(name))))

@@ -59,6 +59,19 @@ def far_side(t):
     assert {"notcorp.example", "db.corp.example"} <= set(asked), asked
 
 
+@test("a remote name may be a single label, without a map too: it is that name alone")
+def single_label(t):
+    t.sim("--socks5", "1080", "--node", "me,100.64.0.1,self", "--node", f"there,{NODE1}", "--name", f"db={NODE1}")
+    t.page(3000)
+    asked = t.dns()
+    env = {"TSPROXY_SOCKS5": "127.0.0.1:1080", "TSPROXY_REMOTE_NAME": "db"}
+    t.preload("curl", "-sS", "http://db:3000/", env=env).good("a page")
+    t.tsproxy("curl", "-sS", "http://DB.:3000/", env=env).good("a page")
+    assert "remote" in t.launcher("resolve", "db", env=env).good() and not asked, asked
+    t.preload("curl", "-sS", "http://other:3000/", env=env).bad(status=6)
+    t.preload("curl", "-sS", "http://notdb:3000/", env=env).bad(status=6)
+
+
 @test("a remote name of the config file is one, too")
 def configured(t):
     t.tailnet("--node", "me,100.64.0.1,self", "--node", f"there,{NODE1}", *NAMES)
