@@ -11,11 +11,11 @@
 #include "tsproxy/sys.h"
 
 /* What kind of socket a call to an address that is ours was made on. */
-enum ts_carrier { TS_CARRIER_TCP, TS_CARRIER_UDP };
+enum ts_transport { TS_TRANSPORT_TCP, TS_TRANSPORT_UDP };
 
 /* connect(2): TS_PASS where the call concerns us in no way. `to` and `by` are set otherwise. */
 enum ts_verdict ts_dest_connect(int fd, const struct sockaddr *sa, socklen_t len, struct ts_addr *to, struct ts_decision *d,
-				enum ts_carrier *by);
+				enum ts_transport *by);
 
 /*
  * A message for `sa`. 0: the real call; -errno: its result.

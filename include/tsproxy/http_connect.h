@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* HTTP CONNECT (RFC 9110, 9.3.6) as bytes in, bytes out: the carrier where no SOCKS5 port is. */
+/* HTTP CONNECT (RFC 9110, 9.3.6) as bytes in, bytes out: for a proxy without a SOCKS5 port. */
 #ifndef TSPROXY_HTTP_CONNECT_H
 #define TSPROXY_HTTP_CONNECT_H
 

@@ -3,7 +3,7 @@
  * Telling `tsproxy trace` of connections: a line each when it is decided and when it is closed, in this form, "-" where there is no
  * such thing. Times are in microseconds but for WHEN, which is CLOCK_REALTIME in milliseconds.
  *
- *   open PID WHEN TARGET NAME CARRIER PROXY TOOK ERRNO		carrier: socks5, http, none (denied) or direct (not ours)
+ *   open PID WHEN TARGET NAME VIA PROXY TOOK ERRNO		via: socks5, http, none (denied) or direct (not ours)
  *   close PID WHEN TARGET NAME SENT RECEIVED LASTED
  *
  * All but ts_trace_on (log.h) is asked only where that is set. Nothing here takes a lock; errno is kept.

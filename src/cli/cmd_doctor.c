@@ -10,7 +10,7 @@ static const char usage[] =
 	"usage: tsproxy doctor [options] [--json] [NODE[:PORT]] [-- PROGRAM...]\n"
 	"Checks everything that a connection to the tailnet depends on, and says what to\n"
 	"do about what is wrong. NODE[:PORT] is connected to, else one that is online;\n"
-	"each PROGRAM is judged whether it can be served.\n"
+	"each PROGRAM is judged whether it is supported.\n"
 	"Exit status: 0 all is well, 1 a warning, 3 something fails, 2 wrong option.\n"
 	"  --json                one object\n";
 
@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 	if (ret)
 		return ret < 0 ? 0 : ret;
 	if (argc > 2) {
-		ts_tool_error("doctor connects to one node; programs stand behind --; see --help");
+		ts_tool_error("doctor connects to one node; programs come after --; see --help");
 		return 2;
 	}
 	if (argv[1] && !ts_doctor_take_node(&d, argv[1])) {

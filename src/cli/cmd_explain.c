@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tsproxy-explain: what would become of a command, without running it: the file, whether it can be served, the map and
- * carrier, and which of its words name something in the tailnet.
+ * tsproxy-explain: what would become of a command, without running it: the file, whether it is supported, the map and
+ * proxy, and which of its words name something in the tailnet.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -17,7 +17,7 @@
 static const char usage[] =
 	"usage: tsproxy explain [options] [--json] [--] COMMAND [ARGUMENT...]\n"
 	"Says what would be done for a command, and why, without running it.\n"
-	"Exit status: 0 it would run and be served, 126 not, 127 there is none, 2 wrong\n"
+	"Exit status: 0 it would run with tsproxy, 126 not, 127 there is none, 2 wrong\n"
 	"option.\n"
 	"  --json                one object\n";
 
@@ -81,7 +81,7 @@ static int exit_status(const struct story *s)
 	}
 }
 
-static void carrier(const struct story *s, char *out, size_t cap)
+static void proxy(const struct story *s, char *out, size_t cap)
 {
 	struct ts_map_header h = ts_map_header(&s->map);
 	struct ts_endpoint e;
@@ -110,11 +110,11 @@ static void print_text(struct story *s)
 	       ts_verdict_text(s->program.verdict), *remedy ? "; " : "", remedy);
 	printf("library  %s\n", ts_options_disabled() ? "not loaded: TSPROXY_DISABLE is set, and it runs as it is" : !object ? "libtsproxy.so is missing: not run" : exit_status(s) ? "not loaded: not run" : object);
 	if (!s->have_map) {
-		printf("map      none can be made: what is a tailnet's fails, all else is the kernel's\n");
+		printf("map      No tailnet data available; tailnet addresses fail, other connections go directly\n");
 		return;
 	}
-	carrier(s, text, sizeof(text));
-	printf("map      %s\ncarrier  %s\n", s->conf.map_path, text);
+	proxy(s, text, sizeof(text));
+	printf("map      %s\nproxy    %s\n", s->conf.map_path, text);
 	for (unsigned i = 0; i < s->count; i++) {
 		const struct target *t = &s->targets[i];
 
@@ -143,15 +143,15 @@ static void print_json(struct story *s)
 						      "text",
 						      ts_explain_text(&s->map, &s->targets[i].e, text, sizeof(text))));
 	if (s->have_map)
-		carrier(s, text, sizeof(text));
+		proxy(s, text, sizeof(text));
 	else
 		text[0] = '\0';
 	o = json_pack("{s:s, s:s, s:s, s:b, s:s, s:s?, s:s?, s:s?, s:o}", "program",
 		      ts_tool_printable(s->file, strlen(s->file), file, sizeof(file)), "runs",
 		      ts_tool_printable(s->program.runs, strlen(s->program.runs), runs, sizeof(runs)), "culprit",
 		      ts_tool_printable(s->program.culprit, strlen(s->program.culprit), culprit, sizeof(culprit)),
-		      "served", exit_status(s) == 0 && !ts_options_disabled(), "verdict", ts_verdict_text(s->program.verdict), "library", object, "map",
-		      s->have_map ? s->conf.map_path : NULL, "carrier", s->have_map ? text : NULL, "targets", list);
+		      "supported", exit_status(s) == 0 && !ts_options_disabled(), "verdict", ts_verdict_text(s->program.verdict), "library", object, "map",
+		      s->have_map ? s->conf.map_path : NULL, "proxy", s->have_map ? text : NULL, "targets", list);
 	json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(o);
@@ -178,7 +178,7 @@ int main(int argc, char **argv)
 			ret = ts_options_end(&own, argv);
 		at = end + 1;
 		if (ret == 0 && own > 1) {
-			ts_tool_error("explain: the command stands behind --");
+			ts_tool_error("explain: the command comes after --");
 			ret = 2;
 		}
 	}

@@ -19,7 +19,7 @@ static const char *const keys[] = {
 	[TS_WHY_EXCLUDED] = "excluded", [TS_WHY_REMOTE] = "remote", [TS_WHY_NO_SUCH_NAME] = "no-such-name",
 	[TS_WHY_SPLIT] = "dns-route",
 	[TS_WHY_SERVICE] = "service",   [TS_WHY_NO_NODE] = "no-such-node", [TS_WHY_LOCAL] = "local",   [TS_WHY_KERNEL] = "kernel",
-	[TS_WHY_NOT_OURS] = "not-ours",
+	[TS_WHY_NOT_OURS] = "not-tailnet",
 };
 
 static void print_line(const struct ts_map *m, const char *what, const struct ts_explained *e)
@@ -56,7 +56,7 @@ static json_t *as_json(const struct ts_map *m, const char *what, const struct ts
 		json_array_append_new(list, json_string(ip));
 	}
 	o = json_pack("{s:s, s:b, s:s, s:s, s:o}", "query", ts_tool_printable(what, strlen(what), safe, sizeof(safe)),
-		      "ours", e->ours, "why", keys[e->why], "text", ts_explain_text(m, e, why, sizeof(why)),
+		      "tailnet", e->ours, "why", keys[e->why], "text", ts_explain_text(m, e, why, sizeof(why)),
 		      "addresses", list);
 	if (e->why == TS_WHY_SPLIT)
 		json_object_set_new(o, "servers", servers(e));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tsproxy-status: the tailnet as programs see it through the map: nodes, carrier, age. */
+/* tsproxy-status: the tailnet as programs see it through the map: nodes, proxy, age. */
 #include <jansson.h>
 #include <locale.h>
 #include <stdio.h>
@@ -12,8 +12,7 @@
 
 static const char usage[] =
 	"usage: tsproxy status [options] [--json]\n"
-	"Shows the tailnet's nodes, the proxy that carries connections, and the map's\n"
-	"age.\n"
+	"Shows the tailnet's nodes, the proxy, and the age of the map.\n"
 	"  --json                one object\n";
 
 #define PLAIN "\033[0m"
@@ -153,8 +152,8 @@ static uint32_t *sorted(const struct ts_map *m, uint32_t *count)
 static void print_table(const struct ts_map *m)
 {
 	static const char *const titles[] = { "ADDRESS", "NAME", "OS", "STATE" };
-	char carrier[TS_ADDR_TEXT_MAX + 16];
-	const char *through = via(m, carrier, sizeof(carrier));
+	char proxy[TS_ADDR_TEXT_MAX + 16];
+	const char *through = via(m, proxy, sizeof(proxy));
 	bool colour = ts_tool_colours();
 	uint32_t *order, count;
 	int wide[4];
@@ -212,10 +211,9 @@ static void print_endpoints(const struct ts_map *m, uint32_t daemon)
 	for (unsigned i = 0; ts_map_endpoint(m, i, &e) == 1; i++) {
 		bool here = owner_of(&e, daemon, &owner);
 
-		printf("# carrier: %s%s%s%s%s%s\n", ts_walk_endpoint(&e, text, sizeof(text)),
-		       e.flags & TS_PROXY_AUTH ? ", authenticated" : "", e.flags & TS_PROXY_PIPELINE ? ", pipelined" : "",
-		       e.flags & TS_PROXY_UDP ? ", UDP" : "", here ? ", run by " : "",
-		       here ? ts_owner_text(&owner, who, sizeof(who)) : "");
+		printf("# proxy: %s (%s%s)%s%s\n", ts_walk_endpoint(&e, text, sizeof(text)),
+		       e.flags & TS_PROXY_UDP ? "TCP and UDP" : "TCP", e.flags & TS_PROXY_AUTH ? ", with a password" : "",
+		       here ? ", run by " : "", here ? ts_owner_text(&owner, who, sizeof(who)) : "");
 	}
 }
 
@@ -231,12 +229,12 @@ static void print_rest(const struct ts_map *m, const char *path, uint32_t daemon
 			continue;
 		printf("# %s %s", ts_walk_range_kind(range.kind), ts_walk_range_text(&range, span));
 		if (ts_walk_node(m, range.node, &n))
-			printf(" behind %s", ts_walk_text(m, n.fqdn.len ? n.fqdn : n.host, text, sizeof(text)));
+			printf(" via %s", ts_walk_text(m, n.fqdn.len ? n.fqdn : n.host, text, sizeof(text)));
 		putchar('\n');
 	}
 	print_endpoints(m, daemon);
 	if (h.endpoints.count == 0)
-		printf("# carrier: %s\n", h.flags & TS_MAP_TUN ? "the kernel (TUN)" : "none");
+		printf("# proxy: %s\n", h.flags & TS_MAP_TUN ? "the kernel (TUN)" : "none");
 	if (h.nodes.count == 0 && h.state == TS_STATE_UNKNOWN && h.endpoints.count)
 		puts("# nodes: not known, as no daemon can be asked: the proxy's far side resolves names under ts.net");
 	printf("# tailnet: %s%s%s\n", ts_walk_state(h.state), h.suffix.len ? ", " : "",
@@ -329,7 +327,7 @@ static void print_json(const struct ts_map *m, const char *path, uint32_t daemon
 	ts_map_suffix(m, suffix);
 	root = json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:s, s:f}", "state", ts_walk_state(h.state), "connected", up, "suffix", suffix,
 			 "tun", (h.flags & TS_MAP_TUN) != 0, "accept-routes",
-			 (h.flags & TS_MAP_REFUSES_ROUTES) == 0, "carriers", endpoints, "nodes", nodes, "ranges",
+			 (h.flags & TS_MAP_REFUSES_ROUTES) == 0, "proxies", endpoints, "nodes", nodes, "ranges",
 			 ranges_json(m), "map", path, "age", age_s(m));
 	json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 	putchar('\n');

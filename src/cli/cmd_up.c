@@ -22,7 +22,7 @@ static const char usage[] =
 	"Safe to run repeatedly: a node that is up stays as it is.\n"
 	"  --authkey KEY|file:FILE   log in without being asked (or TS_AUTHKEY), by a\n"
 	"                        file or a pipe. --hostname, --login-server and so on\n"
-	"                        are passed on to tailscale up, and so is all behind --\n"
+	"                        are passed on to tailscale up, and so is all after --\n"
 	"  --own                 start a daemon of your own, even if another runs\n"
 	"  --ephemeral           keep no state: the node goes with the daemon\n"
 	"  --systemd             under systemd's user manager, from each login on\n"

@@ -31,7 +31,7 @@ static const char help_text[] =
 	"  sync     ask the daemon now         resolve  what a name stands for, and why\n"
 	"  env      serve a whole shell        explain  what would be done for a command\n"
 	"  trace    a line for each connection config   the settings' origins\n"
-	"Exit status: the command's; 127 not found, 126 cannot be served, 2 wrong use.\n"
+	"Exit status: the command's; 127 not found, 126 is not supported, 2 wrong use.\n"
 	"TSPROXY_DISABLE=1 switches everything off. More: help COMMAND, man tsproxy.\n";
 
 /* 0, or 1 where it could not be written (said). */

@@ -6,7 +6,7 @@
 /* Exit statuses of the launcher's own (the others are the program's). */
 enum ts_exit {
 	TS_EXIT_USAGE = 2,		/* wrong option, setting or sub-command */
-	TS_EXIT_NOT_RUN = 126,		/* found, but it cannot be run, or not be served */
+	TS_EXIT_NOT_RUN = 126,		/* found, but it cannot be run, or is not supported */
 	TS_EXIT_NOT_FOUND = 127,
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Becoming the command. The order is: is there such a program, can it be served, is the map there, exec;
- * so that a mistyped name costs nothing and a program that cannot be served never starts.
+ * so that a mistyped name costs nothing and a program that is not supported never starts.
  *
  * A program built with gcc's AddressSanitizer ends itself when another object comes before its runtime. That check,
  * not the order, is the trouble (its interceptors and our hooks find each other either way), so ASAN_OPTIONS

@@ -25,7 +25,7 @@ struct ts_doctor {
 	struct ts_map_settings set;
 	struct ts_map map;
 	bool have_map;
-	bool carrier_dead; /* nothing can be carried: what a connect comes to says nothing of the node */
+	bool proxy_dead; /* nothing can be carried: what a connect comes to says nothing of the node */
 	bool reachable; /* running, and the kernel does not do it all: programs need us */
 	uint32_t daemon_user; /* trusted besides root and us, or TS_NO_USER */
 	const char *object; /* libtsproxy.so, or null */
@@ -64,7 +64,7 @@ void ts_doctor_reach(struct ts_doctor *d);
 /* What such a child does; its exit status. argv[1] is TS_DOCTOR_TRY. */
 #define TS_DOCTOR_TRY "--try"
 int ts_doctor_try(int argc, char **argv);
-/* doctor_shell.c: what else in this environment takes part; whether a program can be served; what people type first. */
+/* doctor_shell.c: what else in this environment takes part; whether a program is supported; what people type first. */
 void ts_doctor_shell(struct ts_doctor *d);
 void ts_doctor_program(struct ts_doctor *d, const char *name);
 void ts_doctor_answers(struct ts_doctor *d);

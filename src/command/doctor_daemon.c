@@ -201,15 +201,15 @@ static bool carries(struct ts_doctor *d, struct ts_endpoint *e, bool first)
 	if (ts_ip_is_loopback(e->addr.ip))
 		ts_owner_find(&e->addr, d->daemon_user, &owner);
 	if (owner.kind == TS_OWNER_STRANGER)
-		ts_doctor_add(d, TS_WARN, "carrier", "%s belongs to %s, who can read and change what goes through it\n"
+		ts_doctor_add(d, TS_WARN, "proxy", "%s belongs to %s, who can read and change what goes through it\n"
 			      "name a proxy of yours, or the daemon's", text, ts_owner_text(&owner, who, sizeof(who)));
 	if (r == TS_PROBE_OK || (r == TS_PROBE_TIMEOUT && !ts_ip_is_loopback(e->addr.ip))) {
-		ts_doctor_add(d, TS_OK, "carrier", first ? "connections go through %s%s%s\n" : "%s%s%s takes over\n", text,
+		ts_doctor_add(d, TS_OK, "proxy", first ? "connections go through %s%s%s\n" : "%s%s%s takes over\n", text,
 			      e->user[0] ? ", with user and password" : "",
 			      r == TS_PROBE_OK ? "" : ", which is slow to answer");
 		return true;
 	}
-	ts_doctor_add(d, TS_WARN, "carrier", "%s %s\n%s", text,
+	ts_doctor_add(d, TS_WARN, "proxy", "%s %s\n%s", text,
 		      r == TS_PROBE_NOBODY ? "is not there: nobody listens" :
 		      r == TS_PROBE_AUTH ? "refuses the user and password" :
 		      r == TS_PROBE_TIMEOUT ? "does not say a word" : "is no such proxy",
@@ -244,9 +244,9 @@ void ts_doctor_proxies(struct ts_doctor *d)
 			other_people(d, &e);
 		found |= carries(d, &e, !found);
 	}
-	d->carrier_dead = !found;
+	d->proxy_dead = !found;
 	if (d->reachable && !found)
-		ts_doctor_add(d, TS_FAIL, "carrier", "no proxy is known that could carry a connection%s\n%s",
+		ts_doctor_add(d, TS_FAIL, "proxy", "no proxy is known that could carry a connection%s\n%s",
 			      ports ? "" : " (127.0.0.1:1055, 1080 and 3128 are closed)",
 			      START_DAEMON " --outbound-http-proxy-listen=localhost:3128");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* This environment: who else takes part, whether a program can be served, and what people type first and in vain. */
+/* This environment: who else takes part, whether a program is supported, and what people type first and in vain. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,13 +39,13 @@ static void preloads(struct ts_doctor *d)
 		at += len + (at[len] != '\0');
 	}
 	if (ours)
-		ts_doctor_add(d, TS_OK, "shell", "this shell's programs are served\n");
+		ts_doctor_add(d, TS_OK, "shell", "tsproxy is active in this shell\n");
 	else
 		ts_doctor_add(d, TS_NOTE, "shell", "tsproxy is not active in this shell\n"
 						   "tsproxy -- COMMAND, or eval \"$(tsproxy env)\" for all of them");
 }
 
-static bool is_carrier(const struct ts_doctor *d, const struct ts_endpoint *proxy)
+static bool is_ours(const struct ts_doctor *d, const struct ts_endpoint *proxy)
 {
 	struct ts_endpoint e;
 
@@ -86,10 +86,10 @@ static void proxy_variables(struct ts_doctor *d)
 			continue;
 		}
 		ts_addr_format(&e.addr, at);
-		if (!is_carrier(d, &e) && ts_ip_is_loopback(e.addr.ip) && ts_probe(&e) == TS_PROBE_NOBODY)
+		if (!is_ours(d, &e) && ts_ip_is_loopback(e.addr.ip) && ts_probe(&e) == TS_PROBE_NOBODY)
 			ts_doctor_add(d, TS_WARN, "environment", "%s is %s, where nobody listens: programs that read it reach"
 				      " nothing\nunset it, or let a proxy listen there", names[i], at);
-		else if (is_carrier(d, &e) || ts_ip_is_loopback(e.addr.ip))
+		else if (is_ours(d, &e) || ts_ip_is_loopback(e.addr.ip))
 			ts_doctor_add(d, TS_OK, "environment", "%s is %s: programs that read it go there by themselves,"
 							       " once\n", names[i], at);
 		else if (left_out(d))
@@ -102,7 +102,7 @@ static void proxy_variables(struct ts_doctor *d)
 	if (getenv("PROXYCHAINS_CONF_FILE") && getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "proxychains"))
 		ts_doctor_add(d, TS_WARN, "conflict", "this shell runs under proxychains\nleave it: tsproxy takes its place");
 	if (ts_options_disabled())
-		ts_doctor_add(d, TS_WARN, "environment", "TSPROXY_DISABLE is set: nothing is served here\nunset it");
+		ts_doctor_add(d, TS_WARN, "environment", "TSPROXY_DISABLE is set: tsproxy does nothing here\nunset it");
 }
 
 void ts_doctor_shell(struct ts_doctor *d)
@@ -124,7 +124,7 @@ void ts_doctor_program(struct ts_doctor *d, const char *name)
 	}
 	ts_program_check(file, getenv("PATH"), &p);
 	if (p.verdict == TS_PROGRAM_OK)
-		ts_doctor_add(d, TS_OK, "program", "%s (%s) can be served\n", safe, file);
+		ts_doctor_add(d, TS_OK, "program", "%s (%s) is supported\n", safe, file);
 	else
 		ts_doctor_add(d, p.verdict == TS_PROGRAM_UNREADABLE ? TS_WARN : TS_FAIL, "program", "%s%s%s %s\n%s", safe,
 			      strcmp(p.culprit, name) == 0 ? "" : ": ", strcmp(p.culprit, name) == 0 ? "" : p.culprit,

@@ -334,7 +334,7 @@ void ts_doctor_reach(struct ts_doctor *d)
 	} else if (!reach_name(d, name)) {
 		return;
 	}
-	if (d->carrier_dead)
+	if (d->proxy_dead)
 		return;
 	if (!d->node[0] && d->api_node[0])
 		reach_connect(d, d->api_node, d->api_port, false);

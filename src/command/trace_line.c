@@ -20,7 +20,7 @@ struct record {
 	long pid;
 	long long when_ms;
 	const char *target, *name;
-	const char *carrier, *proxy;	/* of an open */
+	const char *via, *proxy;	/* of an open */
 	long long took_us, sent, received;
 	int err;
 };
@@ -44,7 +44,7 @@ static bool parse(char *text, struct record *r)
 	r->target = words[3];
 	r->name = strcmp(words[4], "-") == 0 ? NULL : words[4];
 	if (r->is_open) {
-		r->carrier = words[5];
+		r->via = words[5];
 		r->proxy = strcmp(words[6], "-") == 0 ? NULL : words[6];
 		r->took_us = atoll(words[7]);
 		r->err = atoi(words[8]);
@@ -82,8 +82,8 @@ static void text_line(const struct record *r, bool colours, char *out, size_t ca
 		return;
 	}
 	if (r->proxy)
-		snprintf(by, sizeof(by), " through %s %s in %.1f ms", r->carrier, r->proxy, (double)r->took_us / 1e3);
-	else if (strcmp(r->carrier, "direct") == 0)
+		snprintf(by, sizeof(by), " through %s %s in %.1f ms", r->via, r->proxy, (double)r->took_us / 1e3);
+	else if (strcmp(r->via, "direct") == 0)
 		snprintf(by, sizeof(by), " direct, not the tailnet's");
 	snprintf(out, cap, "tsproxy: %s.%03d [%ld] %s%s: %s%s%s\n", clock, (int)(r->when_ms % 1000), r->pid, where, by, colour,
 		 result(r), plain);
@@ -96,7 +96,7 @@ static void json_line(const struct record *r, char *out, size_t cap)
 	size_t n;
 
 	if (r->is_open) {
-		json_object_set_new(o, "carrier", json_string(r->carrier));
+		json_object_set_new(o, "via", json_string(r->via));
 		json_object_set_new(o, "proxy", r->proxy ? json_string(r->proxy) : json_null());
 		json_object_set_new(o, "ms", json_real((double)r->took_us / 1e3));
 		json_object_set_new(o, "error", json_integer(r->err));

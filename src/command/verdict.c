@@ -3,7 +3,7 @@
 #include "verdict.h"
 
 static const char *const why[][2] = {
-	[TS_PROGRAM_OK] = { "can be served", "" },
+	[TS_PROGRAM_OK] = { "is supported", "" },
 	[TS_PROGRAM_BROKEN] = { "cannot be executed by this kernel", "" },
 	[TS_PROGRAM_NO_INTERPRETER] = { "is the interpreter that the script names, and is not there", "install it, or correct"
 					" the first line of the script" },
@@ -15,7 +15,7 @@ static const char *const why[][2] = {
 			    " (net/http, as kubectl and gh use it)" },
 	[TS_PROGRAM_PRIVILEGED] = { "is set-user-ID, set-group-ID or has capabilities: the loader leaves every"
 				    " preloaded library out", "start tsproxy from inside it (sudo tsproxy -- ...)" },
-	[TS_PROGRAM_UNREADABLE] = { "cannot be read: whether it can be served is not known", "" },
+	[TS_PROGRAM_UNREADABLE] = { "cannot be read, so whether it is supported is not known", "" },
 };
 
 const char *ts_verdict_text(enum ts_verdict v)

@@ -72,7 +72,7 @@ static bool is_refused_unasked(const struct ts_decision *d)
 }
 
 enum ts_verdict ts_dest_connect(int fd, const struct sockaddr *sa, socklen_t len, struct ts_addr *to, struct ts_decision *d,
-				enum ts_carrier *by)
+				enum ts_transport *by)
 {
 	enum kind kind;
 
@@ -80,11 +80,11 @@ enum ts_verdict ts_dest_connect(int fd, const struct sockaddr *sa, socklen_t len
 	if (d->verdict == TS_PASS)
 		return TS_PASS;
 	if (is_refused_unasked(d)) {
-		*by = TS_CARRIER_UDP;
+		*by = TS_TRANSPORT_UDP;
 		return TS_DENY;
 	}
 	kind = ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED) ? KIND_TCP : kind_of(fd);
-	*by = kind == KIND_TCP ? TS_CARRIER_TCP : TS_CARRIER_UDP;
+	*by = kind == KIND_TCP ? TS_TRANSPORT_TCP : TS_TRANSPORT_UDP;
 	if (kind == KIND_NONE || (d->loopback && kind != KIND_TCP)) {
 		d->verdict = TS_PASS;
 	} else if (kind == KIND_OTHER || (kind == KIND_UDP && d->remote)) {

@@ -58,15 +58,15 @@ static const char *name_of(const uint8_t ip[16], struct ts_map_answer *room)
 	return ts_live_find_addr(ip, room) == 1 && room->canon[0] ? room->canon : NULL;
 }
 
-static void tell_open(const struct ts_addr *to, const char *carrier, const struct ts_addr *proxy, int64_t took_us, int err)
+static void tell_open(const struct ts_addr *to, const char *via, const struct ts_addr *proxy, int64_t took_us, int err)
 {
 	struct ts_map_answer *room = ts_scratch_get(sizeof(*room));
 	const char *name = room ? name_of(to->ip, room) : NULL;
 
 	if (proxy)
-		ts_trace_write("open %d %l %a %s %s %a %l %d", self(), when(), to, name, carrier, proxy, (long)took_us, err);
+		ts_trace_write("open %d %l %a %s %s %a %l %d", self(), when(), to, name, via, proxy, (long)took_us, err);
 	else
-		ts_trace_write("open %d %l %a %s %s - %l %d", self(), when(), to, name, carrier, (long)took_us, err);
+		ts_trace_write("open %d %l %a %s %s - %l %d", self(), when(), to, name, via, (long)took_us, err);
 	ts_scratch_put(room, sizeof(*room));
 }
 

@@ -46,7 +46,7 @@ static void disconnected(int fd)
 int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct ts_decision d;
-	enum ts_carrier by;
+	enum ts_transport by;
 	struct ts_addr to;
 	int r, saved;
 
@@ -75,7 +75,7 @@ int connect(int fd, const struct sockaddr *addr, socklen_t len)
 		return r;
 	}
 	saved = ts_errno;
-	r = by == TS_CARRIER_UDP ? ts_udp_connect(fd, &to, addr->sa_family, &d) : ts_tcp_connect(fd, &to, addr->sa_family, &d, 0);
+	r = by == TS_TRANSPORT_UDP ? ts_udp_connect(fd, &to, addr->sa_family, &d) : ts_tcp_connect(fd, &to, addr->sa_family, &d, 0);
 	ts_errno = saved;
 	return ts_result(r);
 }

@@ -223,7 +223,7 @@ static int addressed(int fd, const struct sockaddr *addr, socklen_t len, int fla
 {
 	int r = ts_dest_send(fd, addr, len, flags), saved = ts_errno;
 	struct ts_decision d;
-	enum ts_carrier by;
+	enum ts_transport by;
 	struct ts_addr to;
 
 	if (r == 1 && ts_dest_connect(fd, addr, len, &to, &d, &by) != TS_PASS) {

@@ -190,12 +190,12 @@ static void range_text(const struct ts_map *m, const struct ts_explained *e, cha
 		ts_walk_text(m, n.fqdn.len ? n.fqdn : n.host, by, sizeof(by));
 	switch (e->range.kind) {
 	case TS_RANGE_SUBNET:
-		snprintf(out, cap, "subnet %s behind %s", ts_walk_range_text(&e->range, span), by);
+		snprintf(out, cap, "subnet %s via %s", ts_walk_range_text(&e->range, span), by);
 		break;
 	case TS_RANGE_EXIT:
 		snprintf(out, cap,
 			 e->ours ? "exit node %s"
-				 : "not ours (exit node %s: only with --exit-node, never private addresses)",
+				 : "not in the tailnet (exit node %s: only with --exit-node, never private addresses)",
 			 by);
 		break;
 	case TS_RANGE_ROUTE:
@@ -240,14 +240,14 @@ const char *ts_explain_text(const struct ts_map *m, const struct ts_explained *e
 {
 	static const char *const plain[] = {
 		[TS_WHY_HOSTS] = "hosts (/etc/hosts and localhost win, as natively)",
-		[TS_WHY_EXCLUDED] = "not ours (excluded by a setting)",
+		[TS_WHY_EXCLUDED] = "not in the tailnet (excluded by a setting)",
 		[TS_WHY_REMOTE] = "remote (the far side of the proxy resolves it)",
 		[TS_WHY_NO_SUCH_NAME] = "no such name in the tailnet (and nobody else is asked)",
 		[TS_WHY_SERVICE] = "the daemon's own service address: not reachable through a proxy",
 		[TS_WHY_NO_NODE] = "no known node has this address: refused, not left to the system",
-		[TS_WHY_LOCAL] = "not ours (this machine or this link)",
-		[TS_WHY_KERNEL] = "not ours (TUN: the kernel routes the tailnet itself)",
-		[TS_WHY_NOT_OURS] = "not ours",
+		[TS_WHY_LOCAL] = "not in the tailnet (this machine or this link)",
+		[TS_WHY_KERNEL] = "not in the tailnet (TUN: the kernel routes the tailnet itself)",
+		[TS_WHY_NOT_OURS] = "not in the tailnet",
 	};
 
 	if (e->why == TS_WHY_MAP)

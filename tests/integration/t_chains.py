@@ -32,7 +32,7 @@ NAMED = f"http://{NAME1}:3000/"
 
 
 @test("proxychains4: SOCKS5 and HTTP entries carry, with user and password, by each of its names")
-def carriers(t):
+def proxies(t):
     t.page(3000)
     sim = t.sim("--socks5", "1085", "--user", "me", "--pass", "se:c@ret", api="/run/tailscale/tailscaled.sock")
     http = t.sim("--http", "8129")

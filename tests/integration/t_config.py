@@ -50,24 +50,24 @@ def wrong_lines(t):
     t.launcher("config", env={"TSPROXY_DNS_ROUTE": "", "TSPROXY_ROUTE": "x"}).bad(status=2)
 
 
-@test("explain says what would be done: the file, the verdict, the map, the carrier, the words that are the tailnet's")
+@test("explain says what would be done: the file, the verdict, the map, the proxy, the words that are the tailnet's")
 def explain(t):
     t.tailnet()
     done = t.launcher("explain", "--", "curl", "-sS", f"http://{NAME1}:3000/x", f"me@{NODE1}:dir", "example.org",
                       f"--to=nobody.{SUFFIX}", "--version")
     out = done.good()
-    for text in ("/curl\n", "can be served", "libtsproxy.so", "default.map", "socks5 127.0.0.1:1080", f"target   {NAME1} ",
+    for text in ("/curl\n", "is supported", "libtsproxy.so", "default.map", "socks5 127.0.0.1:1080", f"target   {NAME1} ",
                  FQDN1, f"target   {NODE1}", "no such name"):
         assert text in out, done
     assert "example.org" not in out and not done.err, done
     told = json.loads(t.launcher("--dry-run", "--json", "--", "curl", f"[{NODE1}]").good())
-    assert told["served"] and told["targets"][0]["target"] == NODE1, told
+    assert told["supported"] and told["targets"][0]["target"] == NODE1, told
     t.launcher("explain", "ls").good("none of its words")
     t.launcher("explain", "ls", env={"TSPROXY_DISABLE": "1"}).good("TSPROXY_DISABLE is set")
     assert "TSPROXY_DISABLE" not in t.launcher("explain", "ls", env={"LD_PRELOAD": t.build("libtsproxy.so")}).good()
 
 
-@test("explain ends as the launcher would: 126 for what cannot be served, 127 for what is not there, 2 for wrong words")
+@test("explain ends as the launcher would: 126 for what is not supported, 127 for what is not there, 2 for wrong words")
 def explain_errors(t):
     t.need("gcc")
     t.tailnet()
@@ -158,7 +158,7 @@ def scripts(t):
                        ("true\n", "/bin/sh"), ("", "/bin/sh"), ("#!\n", "/bin/sh"), ("#!" + "x" * 300, "/bin/sh")):
         file = t.file("script", text, 0o755)
         told = json.loads(t.launcher("explain", "--json", file).good())
-        assert told["program"] == file and told["runs"].endswith(runs) and told["served"], (text, told)
+        assert told["program"] == file and told["runs"].endswith(runs) and told["supported"], (text, told)
         t.tsproxy(file).good()
     t.file("one", f"#!{t.dir}/two\n", 0o755)
     t.file("two", f"#!{t.dir}/one\n", 0o755)

@@ -34,7 +34,7 @@ def healthy(t):
     for check, *parts in (("versions", "tsproxy", "Linux"), ("library", "libtsproxy.so", "loads"),
                           ("daemon", "1.102.5", "tailscaled.sock"), ("login", "logged in"), ("mode", "userspace"),
                           ("map", "default.map", "nodes"), ("port", "127.0.0.1:1080", "SOCKS5"),
-                          ("port", "127.0.0.1:3128", "HTTP"), ("carrier", "socks5 127.0.0.1:1080"),
+                          ("port", "127.0.0.1:3128", "HTTP"), ("proxy", "socks5 127.0.0.1:1080"),
                           ("name", NAME1), ("connect", f"{NAME1} port 3000", "ms")):
         one(found, check, "ok", *parts)
     one(found, "ping", "note", "tailscale ping")
@@ -48,7 +48,7 @@ def own_choice(t):
     t.tailnet()
     one(findings(t, status=0), "connect", "ok", FQDN1, "refused")
     found = findings(t, status=0, env={"LD_PRELOAD": t.build("libtsproxy.so")})
-    one(found, "shell", "ok", "are served")
+    one(found, "shell", "ok", "active in this shell")
     one(found, "port", "ok", "127.0.0.1:1080")
     one(found, "connect", "ok", FQDN1)
 
@@ -70,7 +70,7 @@ def daemons(t):
         sim.process.wait()
     shutil.rmtree("/run/tsproxy", ignore_errors=True)
     t.sim("--socks5", "0", api=API)
-    one(findings(t, status=3), "carrier", "fail", "1055", "tsproxy up")
+    one(findings(t, status=3), "proxy", "fail", "1055", "tsproxy up")
 
 
 @test("doctor: a chosen port where nobody listens, and a name that is nobody's, fail; a port that is no proxy is named")
@@ -87,7 +87,7 @@ def unreachable(t):
     one(found, "connect", "ok", NODE1)
 
 
-@test("doctor: proxy variables that are the carrier, that lead elsewhere, that NO_PROXY keeps apart")
+@test("doctor: proxy variables that name this proxy, that lead elsewhere, that NO_PROXY keeps apart")
 def environment(t):
     t.tailnet()
     found = findings(t, status=0, env={"ALL_PROXY": "socks5://localhost:1080", "http_proxy": "http://localhost:3128"})
@@ -141,26 +141,26 @@ def output(t):
             assert status == 0 and ("\033[" in out) == coloured, out
 
 
-@test("doctor: a carrier that is not there, or is no proxy, is no carrier, and then a refused connect proves nothing")
-def carriers(t):
+@test("doctor: a proxy that is not there, or speaks another protocol, is not used, and then a refused connect proves nothing")
+def proxies(t):
     t.tailnet()
     conf = "home/.config/tsproxy/tsproxy.conf"
     for text, why in (("socks5 = 127.0.0.1:9\n", "nobody listens"), ("socks5 = 127.0.0.1:3128\n", "does not say a word"),
                       ("http-proxy = 127.0.0.1:1080\n", "no such proxy")):
         t.file(conf, text)
         found = findings(t, status=3)
-        one(found, "carrier", "warn", why, "tsproxy config")
-        one(found, "carrier", "fail", "tsproxy up")
+        one(found, "proxy", "warn", why, "tsproxy config")
+        one(found, "proxy", "fail", "tsproxy up")
         assert "connect" not in found, found
     # The other one takes over.
     t.file(conf, "socks5 = 127.0.0.1:9\nhttp-proxy = 127.0.0.1:3128\n")
     found = findings(t, status=1)
-    one(found, "carrier", "warn", "127.0.0.1:9")
-    one(found, "carrier", "ok", "http 127.0.0.1:3128")
+    one(found, "proxy", "warn", "127.0.0.1:9")
+    one(found, "proxy", "ok", "http 127.0.0.1:3128")
     one(found, "connect", "ok")
     # What was just corrected counts at once.
     t.file(conf, "")
-    one(findings(t, status=0), "carrier", "ok", "socks5 127.0.0.1:1080")
+    one(findings(t, status=0), "proxy", "ok", "socks5 127.0.0.1:1080")
     one(findings(t, status=1, env={"ALL_PROXY": "socks5://localhost:9"}), "environment", "warn", "nobody listens")
 
 
@@ -213,7 +213,7 @@ def machine(t):
     one(found, "selinux", "note", "restorecon", "ausearch", "libtsproxy.so")
 
 
-@test("doctor: other preloaded libraries are told, rivals as a conflict; its own switch, and that nothing is served here")
+@test("doctor: other preloaded libraries are told, rivals as a conflict; its own switch, and that tsproxy does nothing here")
 def others(t):
     t.need("gcc")
     t.tailnet()

@@ -221,7 +221,7 @@ def other_account(t):
     asked.clear()
     assert follower.ask(f"{NAME1}.tailbeef.ts.net") == "-" and not asked, asked
     assert follower.ask(NAME1) == "-"
-    assert "not ours" in t.launcher("resolve", NODE1).out
+    assert "not in the tailnet" in t.launcher("resolve", NODE1).out
     assert t.tsproxy(sys.executable, "-c", CONNECT, NODE1, "3000").good().strip() == "ENETUNREACH"     # the kernel's word
     t.tsproxy("curl", "-sS", "http://theirs:3000/").good("a page")
 
@@ -253,7 +253,7 @@ def accept_routes(t):
         t.tsproxy("curl", "-sS", f"http://{host}:3000/").good("a page")
     change(t, "accept-routes", "no")
     # The IPv6 range is Tailscale's alone: what no node has there is refused.
-    for address, said in ("10.20.1.1", "not ours"), ("fd7a:115c:a1e0:b1a:0:7:a14:101", "refused, not left to the system"):
+    for address, said in ("10.20.1.1", "not in the tailnet"), ("fd7a:115c:a1e0:b1a:0:7:a14:101", "refused, not left to the system"):
         until(lambda address=address, said=said: said in t.launcher("resolve", address).out, "a map without routes", 2)
     # Nothing else has a route there.
     t.tsproxy("curl", "-sS", "http://10.20.1.1:3000/").bad(status=7)

@@ -47,8 +47,8 @@ def stranger(t, sim, *options, port=1055, uid=MALLORY):
     return met
 
 
-def carriers(t, **more):
-    return json.loads(t.launcher("status", "--json", **more).out)["carriers"]
+def proxies(t, **more):
+    return json.loads(t.launcher("status", "--json", **more).out)["proxies"]
 
 
 def fetches(t, sim, **more):
@@ -66,7 +66,7 @@ def passed_over(t):
     t.page(3000)
     fetches(t, sim)
     assert "127.0.0.1:1080" in t.launcher("sync", "--print").good()
-    c, = carriers(t)
+    c, = proxies(t)
     assert c["address"] == "127.0.0.1:1080"
     assert c["owner"] == {"uid": 0, "user": "root", "program": "tsproxy-sim", "trusted": True}, c
     assert ", run by root (tsproxy-sim)\n" in t.launcher("status").good()
@@ -77,8 +77,8 @@ def passed_over(t):
     port, = [f for f in found if f["check"] == "port" and "1055" in f["text"]]
     assert port["level"] == "note" and f"run by user {MALLORY}, another user" in port["text"] and port["fix"], port
     assert any(f["check"] == "port" and "1080" in f["text"] and "run by root (tsproxy-sim)" in f["text"] for f in found), found
-    assert [f for f in found if f["check"] == "carrier"] == [
-        {"check": "carrier", "level": "ok", "text": "connections go through socks5 127.0.0.1:1080", "fix": None}], found
+    assert [f for f in found if f["check"] == "proxy"] == [
+        {"check": "proxy", "level": "ok", "text": "connections go through socks5 127.0.0.1:1080", "fix": None}], found
 
 
 @test("a stranger alone: no proxy is found, whichever address is taken; nothing is sent there")
@@ -123,11 +123,11 @@ def named(t):
         done.good("a page")
         assert done.err == f"tsproxy: warning: the proxy at 127.0.0.1:1055 belongs to user {MALLORY}, another user, who can " \
             "read and change what goes through it\n", done
-        c, = carriers(t, env=env)
+        c, = proxies(t, env=env)
         assert c["owner"] == {"uid": MALLORY, "user": f"user {MALLORY}", "program": "tsproxy-sim", "trusted": False}, c
         assert f", run by user {MALLORY}, another user\n" in t.launcher("status", env=env).good()
         found = json.loads(t.launcher("doctor", "--json", env=env).bad(status=1).out)["checks"]
-        assert any(f["check"] == "carrier" and f["level"] == "warn" and "another user" in f["text"] for f in found), found
+        assert any(f["check"] == "proxy" and f["level"] == "warn" and "another user" in f["text"] for f in found), found
     assert met()
 
 
@@ -165,7 +165,7 @@ def daemons_user(t):
     t.page(3000)
     done = t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/", options=["--socket", f"{place}/sock"])
     assert done.good("a page") and not done.err, done
-    c, = carriers(t, env={"TSPROXY_SOCKET": f"{place}/sock"})
+    c, = proxies(t, env={"TSPROXY_SOCKET": f"{place}/sock"})
     assert c["owner"]["trusted"] and c["owner"]["uid"] == MALLORY and not c["configured"], c
     t.launcher("--socket", f"{place}/sock", "doctor").good()
     # A status is no daemon.
@@ -181,12 +181,12 @@ def taken_from_daemon(t):
     daemon.process.terminate()
     daemon.process.wait()
     t.launcher("sync").bad("no tailscaled", status=1)
-    assert carriers(t), "a proxy that is nobody's stays"
+    assert proxies(t), "a proxy that is nobody's stays"
     met = stranger(t, theirs, "--socks5", "1055")
     done = t.launcher("sync").bad("no tailscaled", status=1)
     assert f"127.0.0.1:1055 belongs to user {MALLORY}, another user, now" in done.err, done
     t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/").bad(status=7)
-    assert not carriers(t) and "100.90.56.90" in t.launcher("resolve", NAME1).good()
+    assert not proxies(t) and "100.90.56.90" in t.launcher("resolve", NAME1).good()
     assert t.launcher("sync").bad(status=1).err.count("belongs to") == 0
     assert met() == 0
     t.sim("--socks5", "1080", api=API)
@@ -203,7 +203,7 @@ def taken_from_named(t):
     daemon.process.wait()
     stranger(t, theirs, "--socks5", "1055")
     t.launcher("sync", env=env).bad(status=1)
-    assert carriers(t, env=env)
+    assert proxies(t, env=env)
 
 
 @test("another user's daemon in a usual place hides nothing of this user's own; alone it is told, and not asked")

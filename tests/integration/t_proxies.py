@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Other carriers: proxies that are no tailscaled, passwords, HTTP CONNECT, and programs that use a proxy themselves."""
+"""Proxies that are no tailscaled, passwords, HTTP CONNECT, and programs that use a proxy themselves."""
 import errno
 import json
 import os
@@ -406,8 +406,8 @@ def odd_variables(t):
     for i, value in enumerate(usable + others):
         env = {"ALL_PROXY": value, "http_proxy": value, "TSPROXY_PROFILE": f"p{i}"}
         done = t.launcher("status", "--json", env=env)
-        carrier = json.loads(done.good())["carriers"][0]
-        assert (carrier["kind"], carrier["address"], carrier["udp"]) == ("socks5", "127.0.0.1:1080", True), (value, done)
+        proxy = json.loads(done.good())["proxies"][0]
+        assert (proxy["kind"], proxy["address"], proxy["udp"]) == ("socks5", "127.0.0.1:1080", True), (value, done)
         done = t.launcher("doctor", env=env)
         assert done.status in (0, 1) and "\033" not in done.out and done.seconds < 10, (value, done)
 

@@ -168,7 +168,7 @@ def told_to_people(t):
     assert f"db.corp.example\t-\tdns-route (asked of {SERVER}:53, through the proxy)" in out, out
     assert "db.lan.example\t-\tdns-route (asked of 10.1.1.1:53, then 10.1.1.2:53, directly)" in out, out
     found = json.loads(t.launcher(*options, "resolve", "--json", "db.corp.example").good())[0]
-    assert found["why"] == "dns-route" and found["servers"] == [f"{SERVER}:53"] and found["ours"], found
+    assert found["why"] == "dns-route" and found["servers"] == [f"{SERVER}:53"] and found["tailnet"], found
     t.launcher(*options, "explain", "--", "curl", "http://db.corp.example/").good("dns-route")
     t.launcher(*options, "resolve", "a.doh.example").out.index("DNS over HTTPS")
     done = t.launcher(*options, "doctor")

@@ -26,7 +26,7 @@ def events(t, *words, status=0, options=(), warned=False):
             if not (warned and line.startswith("tsproxy: "))]
 
 
-@test("trace: target, name, carrier, time and result at the connect, the exact bytes at the close")
+@test("trace: target, name, way, time and result at the connect, the exact bytes at the close")
 def bytes_and_result(t):
     t.tailnet()
     t.listen(3000, echo)
@@ -35,7 +35,7 @@ def bytes_and_result(t):
         "while n < 70000: n += len(s.recv(65536))\n"
         "s.close()"))
     assert (opened["event"], opened["target"], opened["name"]) == ("open", f"{NODE1}:3000", FQDN1), opened
-    assert (opened["carrier"], opened["proxy"], opened["error"], opened["result"]) == \
+    assert (opened["via"], opened["proxy"], opened["error"], opened["result"]) == \
         ("socks5", SOCKS, 0, "connected"), opened
     assert 0 < opened["ms"] < 10000 and opened["pid"] == closed["pid"] and opened["time_ms"] <= closed["time_ms"]
     assert (closed["event"], closed["target"], closed["name"]) == ("close", f"{NODE1}:3000", FQDN1), closed
@@ -51,11 +51,11 @@ def speaks_first(t):
             connection.sendall(b"hello\n")
             connection.recv(10)
     t.listen(3001, hello)
-    for options, carrier in ((), "socks5"), (("--http-proxy", "127.0.0.1:3128"), "http"):
+    for options, via in ((), "socks5"), (("--http-proxy", "127.0.0.1:3128"), "http"):
         opened, closed = events(t, *python(
             f"s = socket.create_connection(('{NAME1}', 3001)); assert s.recv(6, socket.MSG_WAITALL) == b'hello\\n'"),
             options=options)
-        assert opened["carrier"] == carrier, opened
+        assert opened["via"] == via, opened
         assert (closed["sent"], closed["received"]) == (0, 6), closed
 
 
@@ -64,20 +64,20 @@ def failures(t):
     t.tailnet()
     blocking = f"s = socket.socket()\ntry: s.connect((sys.argv[1], int(sys.argv[2])))\nexcept OSError: pass"
     (one,) = events(t, *python(blocking, NODE1, "3999"))
-    assert (one["event"], one["carrier"], one["result"]) == ("open", "socks5", "Connection refused"), one
+    assert (one["event"], one["via"], one["result"]) == ("open", "socks5", "Connection refused"), one
     (one,) = events(t, *python(
         f"import select\ns = socket.socket(); s.setblocking(False); s.connect_ex(('{NODE1}', 3999))\n"
         "select.select([], [s], [])"))
     assert one["result"] == "Connection refused", one
     (one,) = events(t, *python(blocking, "100.100.100.100", "80"))
-    assert (one["carrier"], one["proxy"], one["result"]) == ("none", None, "No route to host"), one
+    assert (one["via"], one["proxy"], one["result"]) == ("none", None, "No route to host"), one
     (one,) = events(t, *python(blocking, "127.0.0.1", "9"))
-    assert (one["carrier"], one["proxy"], one["result"]) == ("direct", None, "Connection refused"), one
+    assert (one["via"], one["proxy"], one["result"]) == ("direct", None, "Connection refused"), one
     mute = t.listen(4000)
     (one,) = events(t, *python(
         f"s = socket.socket(); s.setblocking(False); s.connect_ex(('{NODE1}', 80)); s.close()"),
         options=("--socks5", "127.0.0.1:4000"), warned=True)
-    assert (one["carrier"], one["result"]) == ("socks5", "given up"), one
+    assert (one["via"], one["result"]) == ("socks5", "given up"), one
     mute.close()
     (one,) = events(t, *python(blocking, NODE1, "80"), options=("--socks5", "127.0.0.1:4000"), warned=True)
     assert (one["proxy"], one["result"]) == ("127.0.0.1:4000", "Connection refused"), one

@@ -129,7 +129,7 @@ for host in sys.argv[1:]:
 '''
 
 
-@test("a carrier that speaks HTTP only: datagrams have no route, and none is sent")
+@test("a proxy that speaks HTTP only: datagrams have no route, and none is sent")
 def udp_http_only(t):
     t.sim("--http", "3128")
     done = python(t, NO_ROUTE, NODE1, NODE1_V6, options=["--status", t.status_file(), "--http-proxy", "127.0.0.1:3128"])

@@ -30,7 +30,7 @@ def resolve(w):
         assert w.ip4 in out and w.ip6 in out, out
     assert NODE1 in good(w.run("tsproxy", "resolve", w.ip4))
     done = w.run("tsproxy", "resolve", "no-such-node")
-    assert done.returncode == 1 and "not ours" in done.stdout + done.stderr, done
+    assert done.returncode == 1 and "not in the tailnet" in done.stdout + done.stderr, done
 
 
 @check("daemon: a status from `tailscale status --json` and its text table do as well")

@@ -32,7 +32,7 @@ def doctor(w):
     w.resolver.asked()
 
 
-@check("door: a shell that has evaluated tsproxy env serves its programs, and after env --off no longer")
+@check("door: a shell that has evaluated tsproxy env reaches the tailnet, and after env --off no longer")
 def env(w):
     on = 'eval "$(tsproxy env)"\n'
     good(w.run("bash", "-c", f"{on}curl -sS {URL}"), PAGE)

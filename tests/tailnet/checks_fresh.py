@@ -98,7 +98,7 @@ def states(w):
             # Listed still, and no longer taken: the daemon would dial it in the clear.
             w.node2.tailscale("set", "--accept-routes=false")
             address = subnet_web(w).split("/")[2].split(":")[0]
-            until("the subnet is none of ours", lambda: "not ours" in w.run("tsproxy", "resolve", address).stdout, 5)
+            until("the subnet is none of ours", lambda: "not in the tailnet" in w.run("tsproxy", "resolve", address).stdout, 5)
             w.watch.leaked()
             # What is not ours goes the machine's own way, which here leads to the other node.
             good(tsproxy(w, "curl", "-sSm", "5", subnet_web(w)), PAGE)

@@ -79,15 +79,15 @@ static const struct {
 	{ "sync --map \"$D/own/x.map\"" REMOTE " --print", 0, "/own/x.map, " },
 	{ "sync --map rel/x.map" REMOTE " --print", 0, "/rel/x.map, " },
 	{ "resolve" REMOTE " db", 0, "db\t100.64.0.2,fd7a:115c:a1e0::2\tmap db.t.ts.net, offline\n" },
-	{ "resolve" REMOTE " db example.org", 1, "example.org\t-\tnot ours\n" },
-	{ "resolve" REMOTE " 10.1.2.3", 0, "10.1.2.3\t10.1.2.3\tsubnet 10.1.0.0/16 behind db.t.ts.net\n" },
+	{ "resolve" REMOTE " db example.org", 1, "example.org\t-\tnot in the tailnet\n" },
+	{ "resolve" REMOTE " 10.1.2.3", 0, "10.1.2.3\t10.1.2.3\tsubnet 10.1.0.0/16 via db.t.ts.net\n" },
 	{ "resolve" REMOTE " --route 192.0.2.0/24 192.0.2.9", 0, "route from --route" },
 	{ "resolve" REMOTE, 2, "wants a name or an address" },
-	{ "resolve" REMOTE " -- --odd", 1, "--odd\t-\tnot ours" },
+	{ "resolve" REMOTE " -- --odd", 1, "--odd\t-\tnot in the tailnet" },
 	{ "status" REMOTE, 0, "100.64.0.2  db             linux  offline      socks5 192.0.2.1:1055\n" },
 	{ "status" REMOTE, 0, "(\"he?[2Jllo\")" },
 	{ "status" REMOTE, 0,
-	  "# subnet 10.1.0.0/16 behind db.t.ts.net\n# carrier: socks5 192.0.2.1:1055\n# tailnet: running, t.ts.net\n" },
+	  "# subnet 10.1.0.0/16 via db.t.ts.net\n# proxy: socks5 192.0.2.1:1055 (TCP)\n# tailnet: running, t.ts.net\n" },
 	{ "status" REMOTE " x", 2, "status takes no arguments" },
 	{ "status --status none.json", 1, "No such file" },
 };
@@ -110,17 +110,17 @@ END_TEST
 
 START_TEST(status_as_json)
 {
-	json_t *root, *nodes, *carriers;
+	json_t *root, *nodes, *proxies;
 
 	ck_assert_int_eq(run("status" REMOTE " --json"), 0);
 	root = json_loads(out, 0, NULL);
 	ck_assert_ptr_nonnull(root);
 	nodes = json_object_get(root, "nodes");
-	carriers = json_object_get(root, "carriers");
+	proxies = json_object_get(root, "proxies");
 	ck_assert_uint_eq(json_array_size(nodes), 3);
 	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(nodes, 1), "name")), "db.t.ts.net");
 	ck_assert(json_is_null(json_object_get(json_array_get(nodes, 2), "name")));
-	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(carriers, 0), "address")), "192.0.2.1:1055");
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(proxies, 0), "address")), "192.0.2.1:1055");
 	ck_assert_str_eq(json_string_value(json_object_get(root, "state")), "running");
 	ck_assert(json_real_value(json_object_get(root, "age")) < 60);
 	json_decref(root);
@@ -135,7 +135,7 @@ START_TEST(resolve_as_json)
 	root = json_loads(out, 0, NULL);
 	ck_assert_uint_eq(json_array_size(root), 2);
 	first = json_array_get(root, 0);
-	ck_assert(json_is_true(json_object_get(first, "ours")) && json_is_false(json_object_get(first, "online")));
+	ck_assert(json_is_true(json_object_get(first, "tailnet")) && json_is_false(json_object_get(first, "online")));
 	ck_assert_str_eq(json_string_value(json_object_get(first, "why")), "map");
 	ck_assert_uint_eq(json_array_size(json_object_get(first, "addresses")), 2);
 	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(root, 1), "why")), "no-such-name");

@@ -377,7 +377,7 @@ START_TEST(usual_ports)
 	ret = sync_now(&said);
 	ck_assert_msg(strstr(said, usual[_i].says) != NULL, "%s", said);
 	if (!usual[_i].port) {
-		/* Names resolve all the same: there is a map, without a carrier. */
+		/* Names resolve all the same: there is a map, without a proxy. */
 		ck_assert_int_eq(ret, 1);
 		ck_assert_uint_eq(unit_lines(said), 1);
 		ck_assert(!endpoint(0, &e));
