@@ -218,6 +218,11 @@ int ts_map_dns_route(const struct ts_map *m, uint32_t i, struct ts_map_dns_route
 /* The tailnet's MagicDNS suffix, NUL-terminated, "" where unknown. */
 void ts_map_suffix(const struct ts_map *m, char out[TS_NAME_MAX + 1]);
 /*
+ * Where no daemon told of nodes, and only a proxy and a suffix are known: the full name, in `out`, for which the far side is to be asked where
+ * a program says `name`, one label or under the suffix. False: it is no such name, or the nodes are known.
+ */
+bool ts_map_name_far(const struct ts_map *m, const char *name, size_t len, char out[TS_NAME_MAX + 1]);
+/*
  * The length of this tailnet's suffix, where `name` is that or lies under it (any case, trailing dot allowed), else 0. While the daemon is
  * stopped or logged out it tells nothing of a tailnet: then the longest of all domains that are known counts.
  */

@@ -29,6 +29,7 @@ int ts_live_find_range(const uint8_t ip[16], struct ts_map_range *out);
 int ts_live_endpoint(unsigned i, struct ts_endpoint *out);	/* of the map that ts_live_version counted last */
 size_t ts_live_name_under_suffix(const char *name, size_t len);	/* of the map that the last question met */
 size_t ts_live_name_remote(const char *name, size_t len);
+bool ts_live_name_far(const char *name, size_t len, char out[TS_NAME_MAX + 1]);
 int ts_live_find_split(const char *name, size_t len, struct ts_split *out);
 /* The first own address of that family (AF_INET, AF_INET6). 1 or 0 or -ENOENT. */
 int ts_live_own_addr(int family, struct ts_addr *out);

@@ -134,7 +134,7 @@ static enum ts_ask ask(const char *name, const struct ts_ask_how *how, struct ts
 	size_t len = strlen(name);
 	uint32_t map_flags = 0;
 	enum ts_ask whose;
-	bool under, one, remote, has_map, shorts = ts_conf.short_names && how->search;
+	bool under, one, far, remote, has_map, shorts = ts_conf.short_names && how->search;
 	struct ts_split split;
 	int ret;
 
@@ -161,7 +161,8 @@ static enum ts_ask ask(const char *name, const struct ts_ask_how *how, struct ts
 	has_map = ts_live_flags(&map_flags) == 0;
 	if (ret < 0 && has_map && !(map_flags & TS_MAP_TUN))
 		return ask_nobody(name);
-	remote = ret != 1 && !under && ts_remote_wants(name, len, has_map);
+	far = ret == 0 && (under || one) && ts_live_name_far(name, len, out->canon);
+	remote = far || (ret != 1 && !under && ts_remote_wants(name, len, has_map));
 	if ((ret != 1 && !under && !remote) || (!has_map && !remote) || map_flags & TS_MAP_TUN)
 		return TS_ASK_LIBC;
 	if (one && !remote && map_flags & TS_MAP_NO_SHORT_NAMES)
@@ -173,7 +174,9 @@ static enum ts_ask ask(const char *name, const struct ts_ask_how *how, struct ts
 		ts_debug("%s: not told to a Go program, whose connections cannot be carried from here", name);
 		return TS_ASK_NONE;
 	}
-	if (remote)
+	if (far)
+		ret = find_remote(out->canon, strlen(out->canon), out);
+	else if (remote)
 		ret = find_remote(name, len, out);
 	if (ret == 1)
 		echo(name, len, out);

@@ -392,6 +392,15 @@ size_t ts_live_name_under_suffix(const char *name, size_t len)
 	return ret;
 }
 
+bool ts_live_name_far(const char *name, size_t len, char out[TS_NAME_MAX + 1])
+{
+	struct view v;
+	bool ret;
+
+	CONSISTENT(v, ret, false, ts_map_name_far(v.map, name, len, out));
+	return ret;
+}
+
 size_t ts_live_name_remote(const char *name, size_t len)
 {
 	struct view v;

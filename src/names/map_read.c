@@ -369,6 +369,29 @@ size_t ts_map_name_under_suffix(const struct ts_map *m, const char *name, size_t
 	return ts_map_state_is_running(state) ? 0 : under_any(m, SECTION(m, domains), name, len);
 }
 
+bool ts_map_name_far(const struct ts_map *m, const char *name, size_t len, char out[TS_NAME_MAX + 1])
+{
+	struct ts_map_str s = { 0, 0 };
+	uint32_t state = TS_STATE_RUNNING;
+	bool is_under = ts_map_name_under_suffix(m, name, len);
+
+	GET(m, offsetof(struct ts_map_header, suffix), &s);
+	GET(m, offsetof(struct ts_map_header, state), &state);
+	if (SECTION(m, nodes).count || state != TS_STATE_UNKNOWN || !SECTION(m, endpoints).count || !s.len)
+		return false;
+	if (len && name[len - 1] == '.')
+		len--;
+	if (!len || len + 1 + s.len > TS_NAME_MAX || !(is_under || ts_name_is_short(name, len)))
+		return false;
+	memcpy(out, name, len);
+	out[len] = '\0';
+	if (!is_under) {
+		out[len] = '.';
+		return copy_str(m, s, out + len + 1, TS_NAME_MAX - len);
+	}
+	return true;
+}
+
 size_t ts_map_name_remote(const struct ts_map *m, const char *name, size_t len)
 {
 	return under_any(m, SECTION(m, remotes), name, len);

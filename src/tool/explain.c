@@ -156,6 +156,9 @@ static void explain_name(const struct ts_conf *conf, const struct ts_map *m, con
 		e->ours = true;
 	} else if (explain_split(conf, m, name, e)) {
 		return;
+	} else if ((!is_short || shorts) && ts_map_name_far(m, name, len, e->answer.canon)) {
+		e->why = TS_WHY_REMOTE;
+		e->ours = true;
 	} else if (ts_map_name_under_suffix(m, name, len)) {
 		e->why = TS_WHY_NO_SUCH_NAME;
 		e->ours = true;

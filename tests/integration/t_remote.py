@@ -72,6 +72,21 @@ def single_label(t):
     t.preload("curl", "-sS", "http://notdb:3000/", env=env).bad(status=6)
 
 
+@test("a suffix with a proxy alone: short names, and names under it, are the far side's")
+def suffix(t):
+    t.sim("--socks5", "1080", "--node", "me,100.64.0.1,self", "--node", f"there,{NODE1}", "--name", f"db.tail.example={NODE1}")
+    t.page(3000)
+    asked = t.dns()
+    t.file("home/.config/tsproxy/tsproxy.conf", "socks5 = 127.0.0.1:1080\nsuffix = tail.example\n")
+    for name in "db", "DB.", "db.tail.example":
+        t.tsproxy("curl", "-sS", f"http://{name}:3000/").good("a page")
+        assert "remote" in t.launcher("resolve", name).good()
+    t.tsproxy("curl", "-sS", "http://nobody:3000/").bad(status=7)
+    assert not asked, asked
+    t.tsproxy("curl", "-sS", "http://db.other.example:3000/").bad(status=6)
+    t.tsproxy("curl", "-sS", "http://db:3000/", env={"TSPROXY_SHORT_NAMES": "0"}).bad(status=6)
+
+
 @test("a remote name of the config file is one, too")
 def configured(t):
     t.tailnet("--node", "me,100.64.0.1,self", "--node", f"there,{NODE1}", *NAMES)
