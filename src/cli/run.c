@@ -81,7 +81,7 @@ static int judge(const char *name, const struct ts_program *p, const struct ts_c
 		break;
 	case TS_PROGRAM_STATIC:
 		ts_say(via, colon, p->culprit,
-		       " is a static program, which tsproxy cannot reach yet; not run (if it can use a proxy: HTTPS_PROXY=", proxy, ")");
+		       " is a static program, which tsproxy cannot reach yet; not run (if it can use a proxy: HTTPS_PROXY=", proxy, "; ssh: ProxyCommand)");
 		break;
 	case TS_PROGRAM_GO:
 		ts_say(via, colon, p->culprit, " is a Go program, which tsproxy cannot reach yet; not run (if it speaks HTTP: HTTPS_PROXY=",

@@ -12,7 +12,7 @@ static const char *const why[][2] = {
 				" not start it", "use a dynamic build, or its own proxy settings; ssh has ProxyCommand" },
 	[TS_PROGRAM_GO] = { "is a Go program, whose system calls pass by every library: tsproxy cannot reach it yet,"
 			    " and does not start it", "HTTPS_PROXY=socks5://HOST:PORT works for those that speak HTTP"
-			    " (net/http, as kubectl and gh use it)" },
+			    " (net/http, as kubectl and gh use it), ProxyCommand for ssh" },
 	[TS_PROGRAM_PRIVILEGED] = { "is set-user-ID, set-group-ID or has capabilities: the loader leaves every"
 				    " preloaded library out", "start tsproxy from inside it (sudo tsproxy -- ...)" },
 	[TS_PROGRAM_UNREADABLE] = { "cannot be read, so whether it is supported is not known", "" },

@@ -7,6 +7,9 @@
 
 #include "tsproxy/hash.h"
 
+/* A map may lie at any address. */
+typedef const struct ts_map_header __attribute__((aligned(1))) any_header;
+
 /* Whether block `i` is as it was written, by the table of block sums. */
 static __attribute__((noinline)) bool is_intact(const struct ts_map *m, uint64_t i)
 {
@@ -60,7 +63,7 @@ static const struct {
 #undef S
 };
 
-static bool is_laid_out(const struct ts_map_header *h)
+static bool is_laid_out(any_header *h)
 {
 	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
 		struct ts_map_section s;
@@ -75,7 +78,7 @@ static bool is_laid_out(const struct ts_map_header *h)
 	       h->sums.count == (h->sums.off + TS_MAP_BLOCK - 1ull) / TS_MAP_BLOCK && h->front_len <= h->sums.off;
 }
 
-static bool sums_are_intact(const struct ts_map *m, const struct ts_map_header *h)
+static bool sums_are_intact(const struct ts_map *m, any_header *h)
 {
 	size_t len = h->sums.count * 8ul;
 
@@ -90,7 +93,7 @@ static bool sums_are_intact(const struct ts_map *m, const struct ts_map_header *
 
 int ts_map_check(const struct ts_map *m)
 {
-	const struct ts_map_header *h = (const struct ts_map_header *)m->base;	/* nobody else writes there meanwhile */
+	any_header *h = (any_header *)m->base;	/* nobody else writes there meanwhile */
 	uint32_t len;
 
 	if (m->len < sizeof(*h))
