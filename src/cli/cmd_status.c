@@ -8,6 +8,7 @@
 #include <time.h>
 #include <wchar.h>
 
+#include "../command/peer_detail.h"
 #include "tsproxy/tool.h"
 
 static const char usage[] =
@@ -149,7 +150,7 @@ static uint32_t *sorted(const struct ts_map *m, uint32_t *count)
 	return order;
 }
 
-static void print_table(const struct ts_map *m)
+static void print_table(const struct ts_map *m, const json_t *details)
 {
 	static const char *const titles[] = { "ADDRESS", "NAME", "OS", "STATE" };
 	char proxy[TS_ADDR_TEXT_MAX + 16];
@@ -158,6 +159,7 @@ static void print_table(const struct ts_map *m)
 	uint32_t *order, count;
 	int wide[4];
 	struct ts_map_node n;
+	char detail[TS_PEER_TEXT_MAX];
 	struct row r;
 	const char *cells[4] = { r.ip, r.name, r.os, r.state };
 
@@ -180,7 +182,8 @@ static void print_table(const struct ts_map *m)
 			cell(cells[c], wide[c]);
 		fputs(colour ? state_colour(n.flags) : "", stdout);
 		cell(cells[3], wide[3]);
-		printf("%s%s\n", colour ? PLAIN : "", n.flags & TS_NODE_EXPIRED ? "-" : through);
+		ts_peer_detail_text(json_object_get(details, r.ip), detail);
+		printf("%s%s%s%s\n", colour ? PLAIN : "", n.flags & TS_NODE_EXPIRED ? "-" : through, *detail ? "  " : "", detail);
 	}
 	free(order);
 }
@@ -249,7 +252,7 @@ static void append_word(const char *word, void *arg)
 	json_array_append_new(arg, json_string(word));
 }
 
-static json_t *node_json(const struct ts_map *m, const struct ts_map_node *n)
+static json_t *node_json(const struct ts_map *m, const struct ts_map_node *n, const json_t *details)
 {
 	char text[NAME_MAX_TEXT], ip[TS_ADDR_TEXT_MAX];
 	json_t *ips = json_array(), *flags = json_array(), *o = json_object();
@@ -266,6 +269,7 @@ static json_t *node_json(const struct ts_map *m, const struct ts_map_node *n)
 	json_object_set_new(o, "host", json_string(ts_walk_text(m, n->host, text, sizeof(text))));
 	json_object_set_new(o, "os", json_string(ts_walk_text(m, n->os, text, sizeof(text))));
 	json_object_set_new(o, "state", flags);
+	ts_peer_detail_json(json_object_get(details, json_string_value(json_array_get(ips, 0))), o);
 	return o;
 }
 
@@ -312,7 +316,7 @@ static json_t *ranges_json(const struct ts_map *m)
 	return list;
 }
 
-static void print_json(const struct ts_map *m, const char *path, uint32_t daemon, bool up)
+static void print_json(const struct ts_map *m, const json_t *details, const char *path, uint32_t daemon, bool up)
 {
 	struct ts_map_header h = ts_map_header(m);
 	json_t *nodes = json_array(), *endpoints = json_array(), *root;
@@ -321,7 +325,7 @@ static void print_json(const struct ts_map *m, const char *path, uint32_t daemon
 	struct ts_endpoint e;
 
 	for (uint32_t i = 0; ts_walk_node(m, i, &n); i++)
-		json_array_append_new(nodes, node_json(m, &n));
+		json_array_append_new(nodes, node_json(m, &n, details));
 	for (unsigned i = 0; ts_map_endpoint(m, i, &e) == 1; i++)
 		json_array_append_new(endpoints, endpoint_json(&e, daemon));
 	ts_map_suffix(m, suffix);
@@ -334,15 +338,22 @@ static void print_json(const struct ts_map *m, const char *path, uint32_t daemon
 	json_decref(root);
 }
 
+/* Whether the status comes from what can be read once. */
+static bool is_stream(void)
+{
+	const char *status = getenv("TSPROXY_STATUS");
+
+	return status && ts_conf_stream(status) >= 0;
+}
+
 /* Makes the map now, where it can be asked for again, and loads it; *old: it could not be made. 0 or an exit status. */
 static int load(const struct ts_conf *conf, struct ts_map *map, bool *old)
 {
-	const char *status = getenv("TSPROXY_STATUS");
 	struct timespec now;
 	int ret;
 
 	*old = false;
-	if ((status && ts_conf_stream(status) >= 0) || !conf->map_path[0])
+	if (is_stream() || !conf->map_path[0])
 		return ts_sync_load(conf, map);
 	clock_gettime(CLOCK_REALTIME, &now);
 	ret = ts_sync(conf);
@@ -381,6 +392,7 @@ int main(int argc, char **argv)
 	struct ts_map map;
 	bool json = false, old, up;
 	uint32_t daemon;
+	json_t *details;
 	int ret;
 
 	ret = ts_options_begin(&argc, argv, usage, &json, &conf);
@@ -397,14 +409,17 @@ int main(int argc, char **argv)
 		return ret;
 	ts_tool_quiet(); /* making the map has warned */
 	daemon = daemon_user();
+	/* Standard input and the like were read to their end. */
+	details = old || is_stream() ? json_object() : ts_peer_details();
 	setlocale(LC_CTYPE, "C.UTF-8");	/* names are UTF-8, whatever the user's locale is */
 	up = is_up(&map, old, json);
 	if (json) {
-		print_json(&map, conf.map_path, daemon, up);
+		print_json(&map, details, conf.map_path, daemon, up);
 	} else {
-		print_table(&map);
+		print_table(&map, details);
 		print_rest(&map, conf.map_path, daemon);
 	}
+	json_decref(details);
 	ts_map_unload(&map);
 	return ts_tool_flush() || !up;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The programs tsproxy-sync, -resolve and -status as a user runs them: exit statuses, output, what --json holds. */
 #include <jansson.h>
+#include <time.h>
 #include <sys/wait.h>
 
 #include "tsproxy/map.h"
@@ -127,6 +128,54 @@ START_TEST(status_as_json)
 }
 END_TEST
 
+static const char *when(long from_now, char text[32])
+{
+	time_t t = time(NULL) + from_now;
+	struct tm tm;
+
+	strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
+	return text;
+}
+
+START_TEST(status_details)
+{
+	char text[2048], seen[32], soon[32], late[32];
+	json_t *root, *nodes;
+	int n = snprintf(text, sizeof(text),
+			 "{\"BackendState\":\"Running\",\"MagicDNSSuffix\":\"t.ts.net\",\"Self\":{\"DNSName\":\"me.t.ts.net.\",\"HostName\":\"me\","
+			 "\"TailscaleIPs\":[\"100.64.0.1\"],\"Online\":true,\"KeyExpiry\":\"%s\"},\"Peer\":{"
+			 "\"a\":{\"DNSName\":\"away.t.ts.net.\",\"HostName\":\"away\",\"TailscaleIPs\":[\"100.64.0.2\"],\"Online\":false,"
+			 "\"LastSeen\":\"%s\",\"CurAddr\":\"192.0.2.7:41641\",\"Active\":false},"
+			 "\"b\":{\"DNSName\":\"far.t.ts.net.\",\"HostName\":\"far\",\"TailscaleIPs\":[\"100.64.0.3\"],\"Online\":true,\"Active\":true,"
+			 "\"CurAddr\":\"\",\"Relay\":\"fra\",\"LastSeen\":\"0001-01-01T00:00:00Z\",\"KeyExpiry\":\"%s\"},"
+			 "\"c\":{\"DNSName\":\"near.t.ts.net.\",\"HostName\":\"near\",\"TailscaleIPs\":[\"100.64.0.4\"],\"Online\":true,\"Active\":true,"
+			 "\"CurAddr\":\"192.0.2.8:41641\",\"Relay\":\"fra\"}}}",
+			 when(3 * 86400 + 60, soon), when(-7260, seen), when(30 * 86400, late));
+
+	unit_file("s.json", text, (size_t)n);
+	ck_assert_int_eq(run("status" REMOTE), 0);
+	ck_assert_msg(strstr(out, "socks5 192.0.2.1:1055  key expires in 3 d\n") != NULL, "%s", out);
+	ck_assert_msg(strstr(out, "socks5 192.0.2.1:1055  last seen 2 h ago\n") != NULL, "%s", out);
+	ck_assert_msg(strstr(out, "socks5 192.0.2.1:1055  relayed by fra\n") != NULL, "%s", out);
+	ck_assert_msg(strstr(out, "socks5 192.0.2.1:1055  direct 192.0.2.8:41641\n") != NULL, "%s", out);
+	ck_assert_int_eq(run("status" REMOTE " --json"), 0);
+	root = json_loads(out, 0, NULL);
+	nodes = json_object_get(root, "nodes");
+	for (size_t i = 0; i < 4; i++) {
+		const json_t *o = json_array_get(nodes, i);
+		const char *host = json_string_value(json_object_get(o, "host"));
+		const char *last = json_string_value(json_object_get(o, "last-seen")), *relay = json_string_value(json_object_get(o, "relay"));
+		const char *direct = json_string_value(json_object_get(o, "direct")), *expiry = json_string_value(json_object_get(o, "key-expiry"));
+
+		ck_assert_pstr_eq(last, strcmp(host, "away") == 0 ? seen : NULL);
+		ck_assert_pstr_eq(relay, strcmp(host, "far") == 0 ? "fra" : NULL);
+		ck_assert_pstr_eq(direct, strcmp(host, "near") == 0 ? "192.0.2.8:41641" : NULL);
+		ck_assert_pstr_eq(expiry, strcmp(host, "me") == 0 ? soon : strcmp(host, "far") == 0 ? late : NULL);
+	}
+	json_decref(root);
+}
+END_TEST
+
 START_TEST(resolve_as_json)
 {
 	json_t *root, *first;
@@ -176,6 +225,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, unit_dir_remove);
 	tcase_add_loop_test(t, exit_statuses_and_words, 0, sizeof(cases) / sizeof(*cases));
 	tcase_add_test(t, status_as_json);
+	tcase_add_test(t, status_details);
 	tcase_add_test(t, resolve_as_json);
 	tcase_add_test(t, quiet);
 	tcase_add_test(t, full_output);
