@@ -9,8 +9,8 @@
 static const char usage[] =
 	"usage: tsproxy doctor [options] [--json] [NODE[:PORT]] [-- PROGRAM...]\n"
 	"Checks everything that a connection to the tailnet depends on, and says what to\n"
-	"do about what is wrong. NODE[:PORT] is connected to, else one that is online;\n"
-	"each PROGRAM is judged whether it is supported.\n"
+	"do about what is wrong. Connects to NODE[:PORT], or else to a node that is\n"
+	"online, and says whether each PROGRAM is supported.\n"
 	"Exit status: 0 all is well, 1 a warning, 3 something fails, 2 wrong option.\n"
 	"  --json                one object\n";
 

@@ -29,9 +29,9 @@ static const char help_text[] =
 	"  up, down a daemon without root      logs, tailscale  its log, its own program\n"
 	"  doctor   find what is wrong         status   the tailnet's nodes\n"
 	"  sync     ask the daemon now         resolve  what a name stands for, and why\n"
-	"  env      serve a whole shell        explain  what would be done for a command\n"
+	"  env      activate it in a shell     explain  what would be done for a command\n"
 	"  trace    a line for each connection config   the settings' origins\n"
-	"Exit status: the command's; 127 not found, 126 is not supported, 2 wrong use.\n"
+	"Exit status: the command's; 127 not found, 126 not supported, 2 wrong use.\n"
 	"TSPROXY_DISABLE=1 switches everything off. More: help COMMAND, man tsproxy.\n";
 
 /* 0, or 1 where it could not be written (said). */
