@@ -46,7 +46,7 @@ OBJECT_LDFLAGS := -shared -nostdlib -Wl,-soname,libtsproxy.so -Wl,-z,relro -Wl,-
 # CPPFLAGS, CFLAGS and LDFLAGS, such as a distribution hardens its programs with, are for what is linked with the libc here.
 TOOL_CFLAGS := $(BASE_CFLAGS) $(SAN) $(CPPFLAGS) $(CFLAGS)
 
-OBJECT_SRC := $(filter-out %/conf_files.c %/version.c,$(wildcard src/base/*.c)) $(wildcard src/sys/*.c src/socks5/*.c src/flow/*.c src/hook/*.c) \
+OBJECT_SRC := $(filter-out %/conf_files.c %/version.c,$(wildcard src/base/*.c)) $(wildcard src/sys/*.c src/socks5/*.c src/flow/*/*.c src/hook/*.c) \
 	$(addprefix src/names/,map_check.c map_read.c map_load.c map_live.c live_place.c credentials.c refresh.c ask.c name_kind.c hosts.c answer.c meant.c withheld.c \
 	dns_message.c dns_query.c split.c resolv_conf.c res_state.c beside.c remote.c native.c words.c gai_conf.c)
 BASE_SRC := $(wildcard src/base/*.c)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 # Unit tests: each tests/unit/test_NAME.c is a Check program over the normal-libc objects; each tests/fuzz/fuzz_NAME.c a
 # libFuzzer target whose corpus, tests/fuzz/corpus/NAME, also runs here as a plain test. A test that needs an object of the
-# preloaded library lists its sources: UNIT_SRC_NAME := src/flow/fdtab.c
+# preloaded library lists its sources: UNIT_SRC_NAME := src/flow/fd/fdtab.c
 
 # A test named in ENGINE is linked with the engine itself, tests/unit/engine.h.
 
 ENGINE := flow_faults flow_threads names_threads
-ENGINE_SRC := $(filter-out src/sys/mem.c src/hook/load% src/hook/syscall%,$(OBJECT_SRC))
+ENGINE_SRC := $(filter-out src/sys/mem.c src/hook/dlopen% src/hook/syscall%,$(OBJECT_SRC))
 ENGINE_O := $(patsubst src/%.c,$(B)/engine/%.o,$(ENGINE_SRC))
 
 UNIT_SRC_guard := src/sys/guard.c src/sys/mem.c src/sys/elfaux.c src/sys/spawn.c

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the calls of netdb.h say of names in split DNS. flow/dns_lookup.c asks; here the answer takes libc's form. Nobody else is asked,
+ * What the calls of netdb.h say of names in split DNS. flow/dns/dns_lookup.c asks; here the answer takes libc's form. Nobody else is asked,
  * whatever comes: a failure is one for the program too.
  */
 #include "split.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What becomes of a name or address, told from the map and the settings in the order in which the object decides it
- * (flow/route.c and names/ask.c): those work inside a program on a map that may change under them, this on one that
+ * (flow/route/route.c and names/ask.c): those work inside a program on a map that may change under them, this on one that
  * stands still.
  */
 #include <arpa/inet.h>

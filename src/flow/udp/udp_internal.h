@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
+ * connection), udp_pending.c, udp_rouse.c, udp_record.c; udp_send.c, udp_many.c, udp_segment.c, udp_beside.c, udp_begin.c;
+ * udp_recv.c, udp_unwrap.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
+ */
+#ifndef TSPROXY_FLOW_UDP_H
+#define TSPROXY_FLOW_UDP_H
+
+#include <limits.h>
+#include <netinet/in.h>
+
+#include "../fd/sock.h"
+#include "tsproxy/udp.h"
+#include "tsproxy/handshake.h"
+#include "tsproxy/shared.h"
+#include "tsproxy/socks5.h"
+#include "tsproxy/sys.h"
+#include "tsproxy/udp_header.h"
+
+#define TS_UDP_DATAGRAM_MAX 65536	/* with whatever header */
+
+union ts_udp_name {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+/* A control connection and what it gave. */
+struct ts_udp_link {
+	struct ts_addr relay;
+	void *page;		/* the mapping that keeps the connection; null: */
+	int fd;			/* the kernel cannot map it, and it stays a descriptor; -1 none */
+	int64_t made_ms;	/* CLOCK_MONOTONIC_COARSE */
+};
+
+/* A control connection in the making. */
+struct ts_udp_attempt {
+	int fd;
+	bool connected;
+	uint64_t cookie;	/* SO_COOKIE: programs close descriptors that they do not know */
+	struct ts_proxy proxy;
+	struct ts_handshake hs;
+	size_t have;
+	uint8_t in[TS_SOCKS5_REPLY_MAX + 2];
+};
+
+/* How a datagram goes to the relay. */
+struct ts_udp_way {
+	uint8_t head_len;
+	bool named;	/* the kernel must be told the relay's address */
+	uint8_t head[TS_UDP_HEADER_MAX];
+};
+
+/* What is needed to send or receive one datagram. */
+struct ts_udp_view {
+	unsigned seq;		/* of the association, when this was copied */
+	int family;		/* of the socket */
+	bool connected;		/* to `peer`: the kernel's peer is the relay, and a filter lets only this one's datagrams in */
+	int source;		/* the family of the tailnet's address that it has by connect, until AF_UNSPEC; 0: none */
+	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
+	bool pending;		/* the relay is not known yet (udp_pending.c); or none could be had, where there is no attempt */
+	uint8_t head_len;	/* connected: the header for `peer` */
+	uint8_t head[TS_UDP_HEADER_MAX];
+	struct ts_addr peer, relay;
+	struct ts_addr was;	/* the relay before, whose datagrams may still be in the queue; no port: none */
+	union ts_udp_name name;	/* the relay as this socket names it */
+	socklen_t name_len;
+	int gso;		/* UDP_SEGMENT, the socket option */
+	int maker;		/* the process that has the control connection */
+};
+
+/* What is _Atomic, `view` and `carried` are read without ts_fdtab_lock; the first and the last are written without it, too. */
+struct ts_udp {
+	unsigned seq;		/* odd while `view` is being changed */
+	_Atomic unsigned refs;	/* descriptors */
+	_Atomic int64_t left_ms;	/* when there were none any more */
+	uint32_t next;		/* free list: index + 1 */
+	uint64_t cookie;
+	struct ts_udp_view view;
+	struct ts_udp_link link;
+	struct ts_udp_pending *_Atomic pending;
+	_Atomic bool gro;	/* the program's UDP_GRO; in the kernel it is off */
+	_Atomic uint8_t expect;	/* the longest header that this socket's peers have: payloads behind such a one are received in place */
+	_Atomic int wishes;	/* ts_udp_wishes; negative: to be asked again */
+	_Atomic bool cork;	/* UDP_CORK */
+	_Atomic uint32_t corked_bytes;	/* of a datagram that the kernel has not sent yet: MSG_MORE, UDP_CORK */
+	_Atomic bool beside;	/* that goes past the relay */
+	_Atomic bool strayed;	/* the kernel may take where a datagram in pieces went for the peer: ts_udp_send */
+	_Atomic bool primed;	/* a header may wait in the kernel (udp_begin.c) */
+	_Atomic bool untold;	/* no association could be had, and no call has said so yet */
+	struct ts_addr nudged;	/* ts_udp_nudged */
+	_Atomic bool heard;	/* since `looked_ms` a datagram came from the relay */
+	_Atomic int64_t looked_ms;	/* when it was last made sure that the relay is there */
+	_Atomic int64_t used_ms;	/* when it was last sent by */
+	struct {
+		unsigned seq;	/* odd while it is being changed */
+		struct ts_addr to __attribute__((aligned(8)));
+	} carried;		/* the last destination that was found to be ours */
+};
+
+/* Where the datagram comes from that woke who was asleep (udp_rouse.c). False: none is there. */
+static inline bool ts_udp_nudged(const struct ts_udp *u, struct ts_addr *from)
+{
+	ts_shared_read(from, &u->nudged, sizeof(*from));
+	return from->port != 0;
+}
+
+/* The association of `fd`, with a consistent copy of what it takes to use it; null: none. No lock. */
+struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v);
+/*
+ * The association whose relay sent a datagram that was read by the number `fd`, where that did not lead to it when the call began: the number
+ * was, or is by now, another socket's. Null: there is none; it came past the relays.
+ */
+struct ts_udp *ts_udp_by_relay(const union ts_udp_name *from, socklen_t len, struct ts_udp_view *v);
+/* Registers a new link as the association of `fd`; another thread may have been faster. 0 or -errno. */
+int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only);
+/* Registers what is not decided yet. 0 or -errno. */
+int ts_udp_install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6only);
+
+/* Whether `fd` is one of its descriptors. Lock held. */
+bool ts_udp_leads_to(int fd, const struct ts_udp *u);
+
+/* --- udp_make.c --- */
+
+/*
+ * The same for a socket that turns to `to`, made where there is none yet. 0 or -errno. Where the descriptor or `flags`
+ * (MSG_DONTWAIT) does not let it wait, the view may be pending.
+ */
+int ts_udp_need(int fd, const struct ts_addr *to, int flags, struct ts_udp **u, struct ts_udp_view *v);
+/* Whether the program bound the socket to loopback, or connected it there: from such a source the kernel's routing knows no other way, EINVAL. */
+bool ts_udp_from_loopback(int fd);
+/* Changes the view; its `seq` counts for nothing. Lock held. */
+void ts_udp_set_view(struct ts_udp *u, const struct ts_udp_view *v);
+/* A socket whose association failed has none. Lock held. */
+void ts_udp_forget_socket(struct ts_udp *u);
+/* The association of `fd` where it still is that socket's. Lock held. */
+struct ts_udp *ts_udp_of(int fd);
+
+/*
+ * Makes sure that the relay is there, and makes the association anew where it is not; `v` is brought up to date. Looks once a second at
+ * most, unless an error (`suspect`) says that it may be gone. 0 all is well; 1 made anew;
+ * 2 being made anew, and pending; -errno: gone, and it could not be made.
+ */
+int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool suspect);
+
+/* The last attempt failed: begins another. 0: it is made. -EAGAIN: not yet. Else -errno. */
+int ts_udp_try_again(int fd, struct ts_udp *u, struct ts_udp_view *v);
+
+/* Begins to make one: 0 or -errno. */
+int ts_udp_attempt_begin(struct ts_udp_attempt *a, const struct ts_proxy *proxy);
+/* Goes on until `deadline_ms`. 0: made. -EAGAIN: not yet. Else -errno: it failed, and is over. */
+int ts_udp_attempt_step(struct ts_udp_attempt *a, int64_t deadline_ms, struct ts_udp_link *out);
+void ts_udp_attempt_end(struct ts_udp_attempt *a);
+void ts_udp_link_close(struct ts_udp_link *link);
+/*
+ * The same for one that was last sent by at `used_ms`: the proxy learns of the end, and drops what it has not read, no sooner than a moment
+ * after that. Lock held.
+ */
+void ts_udp_link_leave(struct ts_udp_link *link, int64_t used_ms);
+/* Whether the proxy would learn at once that the process is gone, and might drop what it was sent just now. */
+bool ts_udp_link_hurries(const struct ts_udp_link *link, int64_t used_ms);
+/* CLOCK_MONOTONIC_COARSE. */
+int64_t ts_udp_now_ms(void);
+/* True where nobody holds the relay's port any more. */
+bool ts_udp_link_dead(const struct ts_addr *relay);
+
+/* --- udp_pending.c --- */
+
+/* Registers an attempt for `fd`, lock held. Null: no memory. */
+struct ts_udp_pending *ts_udp_pending_new(const struct ts_udp_attempt *a, int fd);
+/* It is known by another descriptor from now on. Lock held. */
+void ts_udp_pending_moved(struct ts_udp_pending *p, int fd);
+/* The descriptor's association is forgotten. Lock held. */
+void ts_udp_pending_free(struct ts_udp_pending *p);
+/*
+ * Goes on with an association in the making, until `deadline_ms`. 0: it is made, `v` up to date, what was queued is on its
+ * way. -EAGAIN: not yet. -errno: it failed and is forgotten.
+ */
+int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadline_ms);
+/* Whether the last attempt failed, and no call has said so. It is told by that. */
+bool ts_udp_untold(void);
+/* Where the proxy is, as the socket names it. Lock held. */
+void ts_udp_pending_proxy(const struct ts_udp_pending *p, int family, union ts_udp_name *name, socklen_t *len);
+/* The same before a call that waits if the descriptor does; then for as long as an association may take. */
+int ts_udp_settle_for(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags);
+/* Keeps a datagram until then; a queue that is full drops it, as a full road does. 0 or -EFAULT. */
+int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len);
+
+/*
+ * The same for a piece of a datagram that is put together: the first (`way` not null) brings the header. `more`: others follow. Also
+ * -EAGAIN: there is no queue any more.
+ */
+int ts_udp_queue_piece(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t len, bool more);
+/* It is whole, or nothing becomes of it. Lock held. */
+void ts_udp_queue_end(struct ts_udp *u, bool whole);
+/* The association of `fd` is pending from now on: whoever sleeps on it is woken. Lock held. */
+void ts_udp_pending_begun(int fd, struct ts_udp *u);
+
+/* --- udp_rouse.c; lock held --- */
+
+/* The control connection stands beside the socket in the set `epfd`; in all that it is in: false where it is in none. */
+void ts_udp_stand_in(int epfd, const struct ts_udp_attempt *a);
+bool ts_udp_stand_in_all(const struct ts_udp *u, const struct ts_udp_attempt *a);
+/* Whether a thread sleeps in poll, select or a call that receives, on the socket itself. */
+bool ts_udp_has_sleepers(const struct ts_udp *u);
+/* What it waits for may be something else now; it is about to be closed. */
+void ts_udp_stand_on(const struct ts_udp_attempt *a);
+void ts_udp_stand_down(const struct ts_udp_attempt *a);
+/* Gives the socket a port, as sending does, and wakes who is asleep on it. `is4`: the family that leads to the proxy. */
+void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake);
+/*
+ * The socket has just got an association: wakes a thread that waits for a datagram in a call that was left to the kernel (ts_udp_turn), so
+ * that it waits on in one that is prepared. Lock held.
+ */
+void ts_udp_wake_unprepared(int fd, struct ts_udp *u);
+/* Whether no other process or socket would get the datagram that wakes. */
+bool ts_udp_is_alone(int fd);
+/* Takes out what woke them. False where it is not what comes next. */
+bool ts_udp_hush(int fd, struct ts_udp *u);
+/* Somebody took it out. */
+void ts_udp_hushed(struct ts_udp *u);
+/* Whether it is what comes next. */
+bool ts_udp_nudge_is_next(int fd, struct ts_udp *u);
+
+/* --- udp_record.c --- */
+
+/* False: the program has a filter on the socket, or has locked that it has none. */
+bool ts_udp_may_mark(int fd);
+/*
+ * Gives the socket the filter that goes with its view, and with it the record of that view: what other processes that hold the socket need
+ * to know. Tells those that came by fork. 0 or -ENOBUFS.
+ */
+int ts_udp_mark(int fd, const struct ts_udp_view *v);
+/* The socket has no association any more. */
+void ts_udp_unmark(int fd);
+/* The view that the socket's record tells of. False where it has none. */
+bool ts_udp_record(int fd, struct ts_udp_view *v);
+/* `fd` may be one more number of a socket whose association is in the making, so that it has no record yet. Lock held. */
+void ts_udp_join(int fd);
+/* Installs or brings up to date what a record says. Lock held. */
+void ts_udp_adopt(int fd, const struct ts_udp_view *v);
+
+/* Control messages that are not quite the program's. */
+struct ts_udp_control {
+	uint8_t bytes[384] __attribute__((aligned(8)));
+};
+
+/* --- udp_pieces.c --- */
+
+struct ts_udp_pieces {
+	struct iovec *iov;
+	size_t count;
+	size_t room;	/* the program's */
+	uint8_t head[TS_UDP_HEADER_MAX], spare[TS_UDP_HEADER_MAX];
+	uint8_t expect;
+	bool name_shared;	/* the place for the source's name is the message's before, too, which the kernel was given */
+};
+
+/* `space`: for two more pieces than `n`. */
+void ts_udp_lay_out(struct ts_udp_pieces *p, struct iovec *space, const struct iovec *iov, size_t n, uint8_t expect);
+/* memmove along the list. */
+void ts_udp_move(const struct ts_udp_pieces *p, size_t to, size_t from, size_t n);
+/* The first bytes of what came, for the header's reader. */
+size_t ts_udp_peek_head(const struct ts_udp_pieces *p, size_t got, uint8_t out[TS_UDP_HEADER_MAX]);
+
+/* --- udp_unwrap.c --- */
+
+/* Whether the control messages may have to be others than the kernel's: then they come into a buffer of ours first. */
+static inline bool ts_udp_turns_control(const struct ts_udp_view *v, const struct msghdr *user)
+{
+	return v->family == AF_INET6 && user->msg_controllen;
+}
+
+/* The kernel's message for the program's. */
+void ts_udp_ask(struct msghdr *k, const struct ts_udp *u, const struct ts_udp_view *v, const struct ts_udp_pieces *p,
+		const struct msghdr *user, union ts_udp_name *from, struct ts_udp_control *control);
+/*
+ * Turns what the kernel gave into what the program is to see: `k` the kernel's message, `real` the datagram's whole length.
+ * Returns the payload's whole length, -EAGAIN: it was for us alone; -EFAULT: the program's name cannot be written to.
+ */
+ssize_t ts_udp_unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *k, size_t real,
+		      struct msghdr *user);
+/* What came was for us alone: it is there no more. */
+void ts_udp_drop(int fd, struct ts_udp *u, const struct msghdr *k, size_t real, int flags);
+/*
+ * What the socket is by now, after a call that may have waited: meanwhile another thread, a child or a handler may have turned it to the
+ * tailnet (`u` null), or made its association anew.
+ */
+struct ts_udp *ts_udp_by_now(int fd, struct ts_udp *u, struct ts_udp_view *v);
+
+/* --- udp_memory.c --- */
+
+/* What the pieces are long together; SIZE_MAX where the kernel would say that one is impossible. */
+size_t ts_udp_length(const struct msghdr *msg);
+/* Whether it can be written to; `fd`: any socket. */
+bool ts_udp_writable(int fd, void *p, size_t len);
+/* 0, or -EFAULT where the program's memory is not there. */
+int ts_udp_gather(uint8_t *to, const struct msghdr *msg, size_t skip, size_t len);
+int ts_udp_scatter(int fd, const struct msghdr *msg, const uint8_t *from, size_t len);
+
+/* --- udp_control.c --- */
+
+/*
+ * Sending. True where the control messages cannot go to the relay as they are: a source that the program chose is the tailnet's, and no
+ * address of this machine; `*segment`, the size of segments, is without headers; the relay's family may be another than the peer's.
+ */
+bool ts_udp_control(const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way, int *segment);
+/* A copy, in `space`, of those that go to the relay, with the size of segments that is meant. 0 or -errno. */
+int ts_udp_control_copy(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
+			struct ts_udp_control *space, int segment);
+/* Receiving: makes those in place speak of the tailnet. */
+void ts_udp_control_mend(struct msghdr *m, const struct ts_addr *from);
+/* Whether the kernel's are of the other family than the peer. */
+bool ts_udp_control_is_other(const struct ts_udp_view *v, const struct ts_addr *from);
+/* What the program asked for of what only the peer's family has. */
+unsigned ts_udp_wishes(int fd);
+/* Puts into `m`, which has `room`, what the kernel gave, and what the program wishes for. `from` null: it did not come from the relay. */
+void ts_udp_control_give(int fd, struct msghdr *m, struct msghdr *given, size_t room, unsigned wishes, const struct ts_udp_view *v,
+			 const struct ts_addr *from);
+
+/* --- udp_begin.c --- */
+
+/* Takes back a header that waits. */
+void ts_udp_unprime(int fd, struct ts_udp *u);
+/* Whether the program before this one left a header waiting. */
+bool ts_udp_primed(int fd);
+/* Whether a part of a datagram waits in the kernel to be sent. */
+bool ts_udp_waits(int fd);
+/* Throws away what the kernel has of a datagram that is not sent yet. */
+void ts_udp_discard(int fd);
+
+/* --- udp_send.c --- */
+
+#define TS_UDP_PIECES 14	/* of a message; what has more is seldom, and its list is not on the stack */
+#define TS_UDP_PIECES_MAX 1024	/* UIO_MAXIOV */
+
+/* Whether the kernel refuses to send it before it looks where to. */
+static inline bool ts_udp_is_refused(const struct msghdr *msg)
+{
+	return msg->msg_iovlen > TS_UDP_PIECES_MAX || (msg->msg_iovlen && !ts_plausible(msg->msg_iov)) || msg->msg_controllen > INT_MAX;
+}
+#define TS_UDP_RELAY_BYTES 8192	/* tailscaled's buffer, header included; it cuts silently what is longer */
+
+enum { TS_UDP_PASS, TS_UDP_RELAY, TS_UDP_NEED };
+
+/*
+ * What the kernel, or we in its place, make of a message's name: TS_UDP_PASS, TS_UDP_RELAY or -errno. `u` null: the socket has no
+ * association; TS_UDP_NEED: `*to`, which is set then, needs one.
+ */
+int ts_udp_look_at(int fd, const struct msghdr *msg, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_way *r, struct ts_addr *to);
+/* The same where an association may be made or waited for: it never returns TS_UDP_NEED. */
+int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp **u, struct ts_udp_view *v, struct ts_udp_way *way);
+/* Makes `out` carry `msg`: header and pieces; address and control messages (changed where there is `space` for that). 0 or -errno. */
+void ts_udp_wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg, struct ts_udp_way *way);
+int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
+		   struct ts_udp_control *space, int segment);
+/* `to` was found to be ours, and need not be asked about again; no port: nothing was. */
+void ts_udp_note_carried(struct ts_udp *u, const struct ts_addr *to);
+/* A send that fails with `err` gives the socket a port all the same. */
+ssize_t ts_udp_refuse(int fd, const struct ts_udp *u, int err);
+/* The real call; where it says that the relay is gone and another can be had, once more. */
+ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, struct msghdr *out, int flags);
+/*
+ * Whether the socket was shut down for sending. The kernel sees that when it makes room for a datagram, before it takes what is in
+ * it (sock_alloc_send_pskb), so one that cannot be read tells it and never leaves. As with each that is sent the socket has a port
+ * then, and the room that is given back is an edge for whoever waits for EPOLLOUT.
+ */
+bool ts_udp_is_shut(int fd, const struct ts_udp_view *v);
+/* The relay is not known yet: keeps it in the queue, in its segments. Its length or -errno. */
+ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_view *v, const struct ts_udp_way *way, const struct msghdr *msg,
+			  int segment);
+/* udp_beside.c: to another than the peer that the socket is connected to, and not through the relay. Its length or -errno. */
+ssize_t ts_udp_send_beside(int fd, const struct msghdr *msg, int flags);
+#define TS_UDP_SEGMENTS_MAX 128	/* UDP_MAX_SEGMENTS in linux/udp.h; 64 before 6.9, where the kernel says so */
+/* udp_segment.c: more than one segment. */
+ssize_t ts_udp_send_segments(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags,
+			     int segment);
+
+/* From an IPv4 address a socket of IPv6 reaches none of IPv6 (ip6_dst_lookup_tail). */
+static inline bool ts_udp_is_mapped(const struct ts_udp_view *v)
+{
+	return v->source == AF_INET && v->family == AF_INET6;
+}
+
+static inline void ts_udp_name_set(union ts_udp_name *out, socklen_t *len, const struct ts_addr *a, int family)
+{
+	struct sockaddr_storage sa;
+
+	*len = ts_addr_to_sockaddr(a, family, &sa);
+	__builtin_memcpy(out, &sa, sizeof(*out));
+}
+
+/* Whether the kernel's name for a datagram's source is the relay. */
+static inline bool ts_udp_from_relay(const struct ts_udp_view *v, const union ts_udp_name *from, socklen_t len)
+{
+	struct ts_addr a;
+
+	return ts_addr_from_sockaddr(&a, &from->sa, len) &&
+	       (ts_addr_equal(&a, &v->relay) || (v->was.port && ts_addr_equal(&a, &v->was)));
+}
+
+/* Whether a datagram's source is the one that woke who was asleep. */
+static inline bool ts_udp_is_nudge(const struct ts_udp *u, const union ts_udp_name *from, socklen_t len)
+{
+	struct ts_addr a, nudged;
+
+	return ts_udp_nudged(u, &nudged) && ts_addr_from_sockaddr(&a, &from->sa, len) && ts_addr_equal(&a, &nudged);
+}
+
+#endif
