@@ -41,7 +41,7 @@ def value(table, tool, column):
 def panel(x, y, title, unit, table, column):
     values = [(tool, value(table, tool, column)) for tool in TOOLS]
     most = max(v for _, v in values if isinstance(v, float))
-    out = [f'<text x="{x}" y="{y}" font-weight="bold">{html.escape(title)}, {unit}</text>']
+    out = [f'<text x="{x}" y="{y}" font-weight="bold">{html.escape(title)}, {unit} (less is better)</text>']
     for i, (tool, v) in enumerate(values):
         top = y + 12 + i * (BAR + GAP)
         out.append(f'<text x="{x + LABEL - 8}" y="{top + 15}" text-anchor="end">{tool}</text>')
