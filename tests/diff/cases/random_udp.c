@@ -3,7 +3,7 @@
  * As random.c, with datagrams: sockets that talk to the tailnet and to a neighbour on this machine in turn, connected and not, by every
  * call there is.
  *
- * Not drawn: what ARCHITECTURE.md says is different. Two peers are not asked in one tick, because the order of their answers is nobody's promise.
+ * Not drawn: what docs/differences.md lists. Two peers are not asked in one tick, because the order of their answers is nobody's promise.
  */
 #include "random.h"
 
