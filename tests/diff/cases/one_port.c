@@ -4,10 +4,20 @@
 
 #include <netinet/ip.h>
 
-/* No run's connections in TIME_WAIT are in another's way. Ports from 16384 on are not printed. */
+/* A port that nobody has, nor a connection in TIME_WAIT. Ports from 16384 on are not printed. */
 static int port(void)
 {
-	return 16384 + getpid() % 16000;
+	static int chosen;
+
+	for (int try = getpid() % 16000; !chosen; try = (try + 1) % 16000) {
+		struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons((in_port_t)(16384 + try)) };
+		int fd = socket(AF_INET6, SOCK_STREAM, 0);
+
+		if (bind(fd, (struct sockaddr *)&any, sizeof(any)) == 0)
+			chosen = 16384 + try;
+		close(fd);
+	}
+	return chosen;
 }
 
 static int option(int fd, int level, int name, int value)
