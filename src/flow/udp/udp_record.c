@@ -124,7 +124,9 @@ int ts_udp_mark(int fd, const struct ts_udp_view *v)
 
 void ts_udp_unmark(int fd)
 {
-	ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_DETACH_FILTER, NULL, 0);
+	int unused = 0;		/* of a shorter value the kernel says EINVAL (sk_setsockopt) */
+
+	ts_sys(SYS_setsockopt, fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
 	tell();
 }
 
