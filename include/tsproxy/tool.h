@@ -9,12 +9,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "tsproxy/conf.h"
 #include "tsproxy/map.h"
 #include "tsproxy/settings.h"
 #include "tsproxy/split.h"
 #include "tsproxy/status.h"
+
+/* CLOCK_MONOTONIC in milliseconds. */
+static inline int64_t ts_tool_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
+}
 
 /* --- messages (message.c) --- */
 

@@ -133,14 +133,6 @@ struct task {
 	int64_t pause, pause_max;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
-}
-
 /* In a child of `parent`: becomes `path`, and ends with the supervisor. */
 static _Noreturn void become(const char *path, char *const argv[], char *const env[], pid_t parent, const sigset_t *mask)
 {
@@ -196,7 +188,7 @@ static void end_task(const struct task *task)
 
 static void has_ended(struct task *task)
 {
-	int64_t now = now_ms();
+	int64_t now = ts_tool_now_ms();
 
 	task->pid = 0;
 	if (now - task->started >= STABLE_MS)
@@ -223,7 +215,7 @@ static void note_end(const struct ts_up *up, int lock_fd, int status)
 /* Until a signal, or `until`. False where it is time to end. */
 static bool wait_signal(const sigset_t *set, int64_t until)
 {
-	int64_t left = until - now_ms();
+	int64_t left = until - ts_tool_now_ms();
 	struct timespec limit = { .tv_sec = left > 0 ? left / 1000 : 0, .tv_nsec = left > 0 ? left % 1000 * 1000000 : 0 };
 	int number = until == INT64_MAX ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &limit);
 
@@ -234,7 +226,7 @@ static void supervise(const struct ts_up *up, const struct ts_own_ports *ports, 
 {
 	/* The watch begins when the daemon may have its socket. */
 	struct task daemon = { .pause = PAUSE_MS, .pause_max = PAUSE_MAX_MS },
-		    watch = { .due = now_ms() + PAUSE_MS, .pause = PAUSE_MS, .pause_max = WATCH_PAUSE_MAX_MS };
+		    watch = { .due = ts_tool_now_ms() + PAUSE_MS, .pause = PAUSE_MS, .pause_max = WATCH_PAUSE_MAX_MS };
 	pid_t self = getpid(), pid;
 	sigset_t set, before;
 	int64_t until;
@@ -243,13 +235,13 @@ static void supervise(const struct ts_up *up, const struct ts_own_ports *ports, 
 	supervisor_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, &before);
 	do {
-		if (!daemon.pid && now_ms() >= daemon.due) {
-			daemon.started = now_ms();
+		if (!daemon.pid && ts_tool_now_ms() >= daemon.due) {
+			daemon.started = ts_tool_now_ms();
 			if ((daemon.pid = fork()) == 0)
 				become_daemon(up, ports, self, &before);
 		}
-		if (!watch.pid && now_ms() >= watch.due) {
-			watch.started = now_ms();
+		if (!watch.pid && ts_tool_now_ms() >= watch.due) {
+			watch.started = ts_tool_now_ms();
 			if ((watch.pid = fork()) == 0)
 				become_watch(ports, self, &before);
 		}

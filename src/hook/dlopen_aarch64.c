@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dlopen and dlmopen on aarch64: see load.c. */
+/* dlopen and dlmopen on aarch64: see dlopen.c. */
 #if defined(__aarch64__)
 
 __asm__(

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dlopen and dlmopen on x86-64: see load.c. */
+/* dlopen and dlmopen on x86-64: see dlopen.c. */
 #if defined(__x86_64__)
 
 __asm__(

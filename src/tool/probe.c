@@ -38,14 +38,6 @@ struct talk {
 	size_t head_len;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
-}
-
 int ts_listen_loopback(struct ts_addr *at)
 {
 	static const uint8_t loopback[4] = { 127, 0, 0, 1 };
@@ -69,7 +61,7 @@ int ts_listen_loopback(struct ts_addr *at)
 static void wait_for(int fd, short events, int64_t until)
 {
 	struct pollfd p = { .fd = fd, .events = events };
-	int64_t left = until - now_ms();
+	int64_t left = until - ts_tool_now_ms();
 
 	if (left > 0)
 		poll(&p, 1, (int)left);
@@ -140,7 +132,7 @@ static void feed(struct talk *t, uint8_t *buf, size_t *have, bool eof)
 
 static void converse(struct talk *t, int fd, const struct ts_endpoint *e, uint8_t cmd)
 {
-	int64_t first = now_ms() + t->first_ms;
+	int64_t first = ts_tool_now_ms() + t->first_ms;
 	uint8_t buf[TS_HS_IN_MAX];
 	size_t have = 0;
 
@@ -152,7 +144,7 @@ static void converse(struct talk *t, int fd, const struct ts_endpoint *e, uint8_
 			return;
 		n = recv(fd, buf + have, sizeof(buf) - have, 0);
 		if (n < 0 && errno == EAGAIN) {
-			if (now_ms() >= until)
+			if (ts_tool_now_ms() >= until)
 				return;
 			wait_for(fd, POLLIN, until);
 			continue;
@@ -221,7 +213,7 @@ static bool request_answered(const struct talk *t)
 static enum ts_probe_result probe_socks5(struct ts_endpoint *e, int64_t deadline)
 {
 	struct talk t;
-	int64_t started = now_ms(), limit;
+	int64_t started = ts_tool_now_ms(), limit;
 
 	talk(&t, e, false, TS_SOCKS5_CMD_CONNECT, deadline, METHOD_MS);
 	if (t.nobody)
@@ -235,7 +227,7 @@ static enum ts_probe_result probe_socks5(struct ts_endpoint *e, int64_t deadline
 	if (t.bnd_true)
 		e->flags |= TS_PROXY_BND_TRUE;
 	/* With credentials nothing is pipelined: they go only to a proxy that asked for them. */
-	limit = now_ms() + 4 * (now_ms() - started) + PIPELINE_MS;
+	limit = ts_tool_now_ms() + 4 * (ts_tool_now_ms() - started) + PIPELINE_MS;
 	if (!e->user[0]) {
 		talk(&t, e, true, TS_SOCKS5_CMD_CONNECT, limit < deadline ? limit : deadline, TS_PROBE_MS);
 		if (t.arrived || request_answered(&t))
@@ -278,7 +270,7 @@ static enum ts_probe_result probe_http(struct ts_endpoint *e, int64_t deadline)
 
 enum ts_probe_result ts_probe(struct ts_endpoint *e)
 {
-	int64_t deadline = now_ms() + TS_PROBE_MS;
+	int64_t deadline = ts_tool_now_ms() + TS_PROBE_MS;
 
 	e->flags &= TS_PROXY_CONFIGURED;
 	return e->kind == TS_PROXY_HTTP ? probe_http(e, deadline) : probe_socks5(e, deadline);
@@ -286,7 +278,7 @@ enum ts_probe_result ts_probe(struct ts_endpoint *e)
 
 enum ts_probe_result ts_probe_far(const struct ts_endpoint *e)
 {
-	struct talk t = { .deadline = now_ms() + TS_PROBE_FAR_MS };
+	struct talk t = { .deadline = ts_tool_now_ms() + TS_PROBE_FAR_MS };
 	int fd = dial(&t, &e->addr);
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	enum ts_probe_result ret;

@@ -20,19 +20,11 @@ extern char **environ;
 #define PIPE_IDLE_MS 5000
 #define PIPE_TOTAL_MS 60000
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
-}
-
 /* 1 readable, 0 not limited in time, -ETIMEDOUT. */
 static int wait_readable(int fd, int idle_ms, int64_t deadline)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int64_t left = idle_ms, now = now_ms();
+	int64_t left = idle_ms, now = ts_tool_now_ms();
 	int n;
 
 	if (!idle_ms)
@@ -47,7 +39,7 @@ static int wait_readable(int fd, int idle_ms, int64_t deadline)
 
 int ts_source_drain(int fd, int idle_ms, int total_ms, char **text, size_t *len)
 {
-	int64_t deadline = now_ms() + total_ms;
+	int64_t deadline = ts_tool_now_ms() + total_ms;
 	size_t cap = 256 << 10, at = 0;
 	char *buf = malloc(cap), *more;
 	int err = buf ? 0 : -ENOMEM;

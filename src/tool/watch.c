@@ -40,14 +40,6 @@ static const char *const keys[] = {
 };
 #define KEY_MAX 16
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
-}
-
 static int lock_byte(enum ts_refresh_byte byte, short type)
 {
 	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
@@ -180,19 +172,19 @@ static bool listen_for(struct bus *b, int64_t ms)
 /* Makes the map; when it is to be made again without a word of the daemon. */
 static int64_t make(const struct ts_conf *conf, const struct bus *b)
 {
-	int64_t began = now_ms(), end;
+	int64_t began = ts_tool_now_ms(), end;
 	bool good;
 
 	was_stopped = 0;
 	good = ts_sync(conf) == 0;
-	end = now_ms();
+	end = ts_tool_now_ms();
 	if (good)
 		ts_tool_anew();
 	say_current(good && b->fd >= 0 && !was_stopped);
 	if (!good)
 		return end + AGAIN_MS;
 	/* A tailnet whose map takes long is not made all the time. */
-	while (now_ms() - end < end - began)
+	while (ts_tool_now_ms() - end < end - began)
 		poll(NULL, 0, (int)(end - began));
 	return end + ANYWAY_MS;
 }
@@ -212,18 +204,18 @@ static void follow(const struct ts_conf *conf, struct bus *b)
 	int64_t due = 0, made_ns = wall_ns();
 
 	while (b->fd >= 0) {
-		int64_t left = due - now_ms();
+		int64_t left = due - ts_tool_now_ms();
 		bool change = listen_for(b, left < SETTINGS_MS ? left : SETTINGS_MS);
-		int64_t until = now_ms() + GATHER_MS;
+		int64_t until = ts_tool_now_ms() + GATHER_MS;
 
 		if (ts_conf_files_newer(environ, made_ns) && due) {
 			disconnect(b);
 			return;
 		}
-		if (!change && !was_stopped && now_ms() < due)
+		if (!change && !was_stopped && ts_tool_now_ms() < due)
 			continue;
-		while (change && b->fd >= 0 && now_ms() < until)
-			listen_for(b, until - now_ms());
+		while (change && b->fd >= 0 && ts_tool_now_ms() < until)
+			listen_for(b, until - ts_tool_now_ms());
 		if (b->fd >= 0) {
 			made_ns = wall_ns();
 			due = make(conf, b);

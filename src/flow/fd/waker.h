@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+#define TS_UNWOKEN_MS 10	/* how long a wait is at a time where another process may end the flow, or no waker is to be had */
+
 /* A slot with a descriptor that becomes readable when a flow ends; -1: none to be had. */
 int ts_waker_open(void);
 void ts_waker_close(int waker);

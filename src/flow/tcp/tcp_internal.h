@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between the parts of one connect: tcp.c (how it begins), tcp_wait.c (how it is waited for), tcp_drive.c (how it advances and ends),
+ * Between the parts of one connect: tcp_connect.c (how it begins), tcp_wait.c (how it is waited for), tcp_drive.c (how it advances and ends),
  * tcp_ops.c (what else happens to it). ts_fdtab_lock is held where nothing else is said.
  */
 #ifndef TSPROXY_FLOW_TCP_H

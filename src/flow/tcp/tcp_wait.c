@@ -220,8 +220,6 @@ int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, int flag
 	return err;
 }
 
-#define UNWOKEN_MS 10	/* how long it may take to see that another process ended the flow, or where no waker is to be had */
-
 /* How long the wait may be at most, in ms. -1: for ever. */
 static int64_t time_limit(int fd, int option)
 {
@@ -248,8 +246,8 @@ static int wait_beside(int fd, int option)
 			err = -EAGAIN;
 			break;
 		}
-		if ((forked || waker < 0) && left > UNWOKEN_MS)
-			left = UNWOKEN_MS;
+		if ((forked || waker < 0) && left > TS_UNWOKEN_MS)
+			left = TS_UNWOKEN_MS;
 		if (ts_real()->poll(p, 2, left > INT_MAX ? -1 : (int)left) < 0 && ts_errno == EINTR) {
 			err = -EINTR;
 			break;

@@ -55,7 +55,7 @@ struct slice {
 
 static struct slice slice_of(int64_t deadline, bool at_once, bool has_waker)
 {
-	long piece = ts_udp_any_pending() ? TS_UDP_PIECE_NS : 10000000;
+	long piece = ts_udp_any_pending() ? TS_UDP_PIECE_NS : TS_UNWOKEN_MS * 1000000;
 	struct slice s = { .last = !at_once };
 
 	if (at_once)
