@@ -56,7 +56,7 @@ TOOL_SRC := $(wildcard src/tool/*.c) $(addprefix src/names/,map_check.c map_read
 	$(wildcard src/names/map_write*.c src/names/status*.c) \
 	$(wildcard src/socks5/*.c) $(BASE_SRC)
 # What they share with the launcher: where the parts are, and which programs can be served.
-COMMAND_SRC := $(addprefix src/cli/,elf.c environ.c parts.c program.c say.c) $(wildcard src/command/*.c)
+COMMAND_SRC := $(addprefix src/cli/,elf.c environ.c parts.c program.c say.c way.c) $(wildcard src/command/*.c)
 COMMANDS := $(patsubst src/cli/cmd_%.c,%,$(wildcard src/cli/cmd_*.c))
 SIM_SRC := $(wildcard src/sim/*.c) $(wildcard src/socks5/*.c) $(BASE_SRC)
 

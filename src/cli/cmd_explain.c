@@ -98,7 +98,7 @@ static void proxy(const struct story *s, char *out, size_t cap)
 
 static void print_text(struct story *s)
 {
-	const char *object = ts_parts_object(), *remedy = ts_verdict_remedy(s->program.verdict);
+	const char *object = ts_parts_object(), *remedy = ts_verdict_remedy(s->program.verdict, s->conf.map_path);
 	char text[512], ip[TS_ADDR_TEXT_MAX], safe[PATH_MAX];
 	bool direct = !s->program.culprit[0] || strcmp(s->program.culprit, s->file) == 0;
 

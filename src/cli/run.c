@@ -42,26 +42,12 @@ static int find(const char *name, bool literal, const char *path, char file[PATH
 	return TS_EXIT_NOT_RUN;
 }
 
-/* The proxy that the last map names, for programs that take one: Go's net/http reads HTTPS_PROXY, and not ALL_PROXY. */
-static const char *proxy_url(const struct ts_conf *conf)
-{
-	char at[TS_ADDR_TEXT_MAX];
-	struct ts_way way;
-
-	ts_way_find(conf->map_path, &way);
-	if (way.kind != TS_WAY_PROXY)
-		return "socks5://127.0.0.1:1055";
-	ts_addr_format(&way.e.addr, at);
-	return ts_join(way.e.kind == TS_PROXY_HTTP ? "http://" : "socks5://", at);
-}
-
 /* 0 where the program may start, else the exit status after one line. */
 static int judge(const char *name, const struct ts_program *p, const struct ts_conf *conf)
 {
 	const char *via = strcmp(name, p->culprit) == 0 ? "" : name;
-	const char *colon = *via ? ": " : "", *proxy;
+	const char *colon = *via ? ": " : "";
 
-	proxy = p->verdict == TS_PROGRAM_STATIC || p->verdict == TS_PROGRAM_GO ? proxy_url(conf) : "";
 	switch (p->verdict) {
 	case TS_PROGRAM_OK:
 		return 0;
@@ -81,11 +67,11 @@ static int judge(const char *name, const struct ts_program *p, const struct ts_c
 		break;
 	case TS_PROGRAM_STATIC:
 		ts_say(via, colon, p->culprit,
-		       " is a static program, which tsproxy cannot reach yet; not run (if it can use a proxy: HTTPS_PROXY=", proxy, "; ssh: ProxyCommand)");
+		       " is a static program, which tsproxy cannot reach yet; not run (", ts_way_instead(conf->map_path), ")");
 		break;
 	case TS_PROGRAM_GO:
-		ts_say(via, colon, p->culprit, " is a Go program, which tsproxy cannot reach yet; not run (if it speaks HTTP: HTTPS_PROXY=",
-		       proxy, " ", name, " ...)");
+		ts_say(via, colon, p->culprit, " is a Go program, which tsproxy cannot reach yet; not run (",
+		       ts_way_instead(conf->map_path), ")");
 		break;
 	case TS_PROGRAM_PRIVILEGED:
 		ts_say(via, colon, p->culprit, " is set-user-ID, set-group-ID or has capabilities, so the loader leaves"

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "environ.h"
 #include "help.h"
 #include "tsproxy/buf.h"
 #include "tsproxy/map.h"
@@ -45,6 +46,7 @@ static enum ts_way_kind judge(int fd, const struct ts_map_header *h, struct ts_e
 	memcpy(e->addr.ip, first.ip, sizeof(first.ip));
 	e->addr.port = first.port;
 	e->kind = first.kind;
+	e->flags = first.flags;
 	return ts_ip_is_loopback(first.ip) && h->endpoints.count == 1 && nobody_listens(&e->addr) ? TS_WAY_GONE : TS_WAY_PROXY;
 }
 
@@ -92,4 +94,21 @@ void ts_way_say(const struct ts_way *way)
 		ts_say("the kernel routes the tailnet (TUN): connections need no proxy");
 		break;
 	}
+}
+
+/* Go's net/http reads HTTPS_PROXY, and not ALL_PROXY. */
+const char *ts_way_instead(const char *map_path)
+{
+	static const char ssh[] = "; for ssh: ProxyCommand tsproxy -- nc %h %p";
+	char at[TS_ADDR_TEXT_MAX];
+	struct ts_way way;
+
+	ts_way_find(map_path, &way);
+	if (way.kind == TS_WAY_KERNEL)
+		return "run it without tsproxy: the kernel routes the tailnet";
+	if (way.kind != TS_WAY_PROXY)
+		return ts_join("for HTTPS: set HTTPS_PROXY to the proxy that tsproxy status shows", ssh);
+	ts_addr_format(&way.e.addr, at);
+	return ts_join("for HTTPS: HTTPS_PROXY=", way.e.kind == TS_PROXY_HTTP ? "http://" : "socks5://",
+		       way.e.flags & TS_PROXY_AUTH ? "USER:PASSWORD@" : "", at, ssh);
 }

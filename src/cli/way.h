@@ -25,5 +25,7 @@ struct ts_way {
 void ts_way_find(const char *map_path, struct ts_way *out);
 /* One line: what connections go through; or why they go nowhere. */
 void ts_way_say(const struct ts_way *way);
+/* What a program that no library can reach can do instead, as far as the map tells. Never given back. */
+const char *ts_way_instead(const char *map_path);
 
 #endif

@@ -128,7 +128,7 @@ void ts_doctor_program(struct ts_doctor *d, const char *name)
 	else
 		ts_doctor_add(d, p.verdict == TS_PROGRAM_UNREADABLE ? TS_WARN : TS_FAIL, "program", "%s%s%s %s\n%s", safe,
 			      strcmp(p.culprit, name) == 0 ? "" : ": ", strcmp(p.culprit, name) == 0 ? "" : p.culprit,
-			      ts_verdict_text(p.verdict), ts_verdict_remedy(p.verdict));
+			      ts_verdict_text(p.verdict), ts_verdict_remedy(p.verdict, d->conf.map_path));
 }
 
 void ts_doctor_answers(struct ts_doctor *d)

@@ -6,6 +6,6 @@
 #include "../cli/program.h"
 
 const char *ts_verdict_text(enum ts_verdict v);
-const char *ts_verdict_remedy(enum ts_verdict v);
+const char *ts_verdict_remedy(enum ts_verdict v, const char *map_path);
 
 #endif

@@ -2,6 +2,7 @@
 """The launcher's words: bad input is one line that says what to do; good input changes nothing about the command."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -98,10 +99,20 @@ def no_proxy(t):
 @test("a Go program and a static one: one line and status 126; under LD_PRELOAD alone Go gets no tailnet names")
 def not_served(t):
     t.need("gcc")
-    t.tailnet()
+    sim = t.tailnet()
     source = t.file("static.c", "int main(void) { return 0; }\n")
     t.run(["gcc", "-static", "-o", "static", source]).good()
-    one_line(t.tsproxy("./static"), "static", status=126)
+    one_line(t.tsproxy("./static"), "static", "HTTPS_PROXY to the proxy that tsproxy status shows", status=126)
+    assert "socks5 127.0.0.1:1080" in t.launcher("status").good()
+    done = t.tsproxy("./static")
+    one_line(done, "static", "ProxyCommand tsproxy -- nc %h %p", status=126)
+    proxy = re.search(r"HTTPS_PROXY=(\S+);", done.err).group(1)
+    assert proxy == "socks5://127.0.0.1:1080" and f"; for HTTPS: HTTPS_PROXY={proxy}; " in t.launcher("explain", "./static").out
+    t.page(3000)
+    t.run(["curl", "-sS", "-x", proxy, f"http://{NODE1}:3000/"]).good("a page")
+    sim.process.terminate()
+    sim.process.wait()
+    one_line(t.tsproxy("./static"), "HTTPS_PROXY to the proxy that tsproxy status shows", status=126)
     if not shutil.which("go", path=t.env["PATH"]):
         raise Skip("Go is not installed")
     t.file("go/go.mod", "module look\n\ngo 1.18\n")
