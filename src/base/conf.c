@@ -158,7 +158,7 @@ static void take_dns_routes(struct ts_conf *conf, const char *s)
 
 	/* What fits counts: of these names, fewer are then asked of others. */
 	if (bad)
-		ts_warn("TSPROXY_DNS_ROUTE is longer than %d bytes: only what stands before counts", TS_CONF_DNS_ROUTES_MAX - 1);
+		ts_warn("TSPROXY_DNS_ROUTE is longer than %d bytes: the rest is ignored", TS_CONF_DNS_ROUTES_MAX - 1);
 	for (size_t i = 0; s[i] && i < sizeof(conf->dns_route) - 1; i++)
 		conf->dns_route[i] = s[i];
 	bad = false;
@@ -166,7 +166,7 @@ static void take_dns_routes(struct ts_conf *conf, const char *s)
 		;
 	conf->bad_dns_route = bad;
 	if (bad)
-		ts_warn("TSPROXY_DNS_ROUTE holds what is no SUFFIX=SERVER; it is left out");
+		ts_warn("TSPROXY_DNS_ROUTE: an entry that is not SUFFIX=SERVER is ignored");
 }
 
 /*
@@ -227,7 +227,7 @@ void ts_conf_fill(struct ts_conf *conf, char *const envp[])
 	if (s && !ts_conf_parse_prefixes(s, conf->exclude, TS_CONF_PREFIXES_MAX, &conf->exclude_count))
 		conf->bad_list = true;
 	if (conf->bad_list)
-		ts_warn("TSPROXY_ROUTE or TSPROXY_EXCLUDE holds a prefix that cannot be read, or more than %d",
+		ts_warn("TSPROXY_ROUTE or TSPROXY_EXCLUDE has an invalid prefix, or more than %d",
 			TS_CONF_PREFIXES_MAX);
 	s = ts_env_get(envp, "TSPROXY_REMOTE_NAME");
 	if (s && strlen(s) < sizeof(conf->remote_name))

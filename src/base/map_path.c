@@ -162,7 +162,7 @@ void ts_conf_map_path(struct ts_conf *conf, char *const envp[])
 	conf->bad_path = o.bad_path;
 	known = write_named(&w, envp, &o);
 	if (!known && o.bad_path)
-		ts_warn("TSPROXY_STATUS or TSPROXY_SOCKET is no absolute path: there is no map");
+		ts_warn("TSPROXY_STATUS or TSPROXY_SOCKET is not an absolute path: no map is used");
 	else if (!known)
 		known = write_path(&w, envp, &o, is_root());
 	if (!ts_wr_end(&w) || !known)

@@ -91,7 +91,7 @@ static bool leads_into_tailnet(const char *host)
 		freeaddrinfo(list);
 	}
 	if (ours)
-		ts_info("%s: rcmd, rexec: libc connects by itself", host);
+		ts_info("%s: rcmd and rexec cannot connect to the tailnet", host);
 	return ours;
 }
 

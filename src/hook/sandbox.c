@@ -49,7 +49,7 @@ static struct before enter(void)
 
 	if (!ts_enabled() || ts_sandboxed() || ts_process() != TS_SELF)
 		return b;
-	ts_debug("the program sandboxes itself: from here on nothing is carried");
+	ts_debug("the program enters a sandbox: no new connections to the tailnet from now on");
 	ts_real();
 	if (may_take_loaders_lock())
 		ts_rebind_libc();

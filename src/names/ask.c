@@ -100,7 +100,7 @@ static enum ts_ask answer_split(const char *name, const struct ts_ask_how *how, 
 		return TS_ASK_LIBC;
 	ts_live_refresh(false);
 	if (ts_program_is_go) {
-		ts_debug("%s: not told to a Go program, whose connections cannot be carried from here", name);
+		ts_debug("%s: hidden from a Go program, which cannot connect to it", name);
 		return TS_ASK_NONE;
 	}
 	return s->flags & TS_DNS_ROUTE_NO_SERVER ? TS_ASK_NONE : TS_ASK_SPLIT;
@@ -109,7 +109,7 @@ static enum ts_ask answer_split(const char *name, const struct ts_ask_how *how, 
 /* The map is damaged there, and the name may be a node's. As one of split DNS without a server it fails for the time being. */
 static enum ts_ask ask_nobody(const char *name)
 {
-	ts_info("%s: the map is damaged where this would be: nobody is asked", name);
+	ts_info("%s: the map is damaged at this name: not looked up", name);
 	return TS_ASK_SPLIT;
 }
 
@@ -171,7 +171,7 @@ static enum ts_ask ask(const char *name, const struct ts_ask_how *how, struct ts
 			   (ret == 1 && out->node_flags & TS_NODE_SELF && ts_native_names_machine(name))))
 		return TS_ASK_LIBC;
 	if ((ret == 1 || remote) && ts_program_is_go) {
-		ts_debug("%s: not told to a Go program, whose connections cannot be carried from here", name);
+		ts_debug("%s: hidden from a Go program, which cannot connect to it", name);
 		return TS_ASK_NONE;
 	}
 	if (far)
@@ -196,7 +196,7 @@ static __attribute__((noinline)) bool means_ours(const char *name, const struct 
 		return false;
 	ours = !plain || (ts_name_unescape(name, plain) && ask(plain, &second, out) != TS_ASK_LIBC);
 	if (ours)
-		ts_debug("%s: would be asked of public DNS, and means %s", name, plain ? plain : "what there is no memory for");
+		ts_debug("%s: means %s: not sent to public DNS", name, plain ? plain : "(no memory)");
 	ts_scratch_put(plain, TS_NAME_MAX + 2);
 	return ours;
 }

@@ -56,7 +56,7 @@ bool ts_live_move(void)
 			continue;
 		if (err && err != -ENOENT && err != -ENOTDIR)
 			__atomic_store_n(&barred, err, __ATOMIC_RELAXED);
-		ts_debug("map: none can be kept at %s: now %s", ts_live_path(), path);
+		ts_debug("map: cannot be stored at %s, using %s", ts_live_path(), path);
 		__atomic_store_n(&moved, path, __ATOMIC_RELEASE);
 		ts_live_look();
 		return true;

@@ -183,7 +183,7 @@ static bool follow(void)
 		ret = take_in_path(path);
 	if (ret && ret != last_error)
 		ts_log(ret == -ENOENT ? TS_LOG_DEBUG : TS_LOG_WARN, "map %s: %e: %s", path, -ret,
-		       in_use() ? "the last good one stays in use" : "counts as none");
+		       in_use() ? "still using the last good one" : "not used");
 	__atomic_store_n(&last_error, ret, __ATOMIC_RELAXED);
 	return ret == 0;
 }

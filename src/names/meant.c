@@ -42,14 +42,14 @@ static const char *look_around(char buf[TS_BESIDE_PATH_MAX])
 	const char *path;
 
 	if (self && self->l_name && self->l_name[0] == '/' && !is_there(self->l_name))
-		return "the process has changed its root, and sees neither a map nor a daemon";
+		return "the process has changed its root directory and cannot find a map or a daemon";
 	if (ts_conf_other_map(env, buf, TS_BESIDE_PATH_MAX) && is_there(buf))
-		return "a map is there that is not in use here";
+		return "another map exists, but it is not used in this process";
 	for (unsigned i = 0; (path = ts_conf_usual_socket(env, i, buf, TS_BESIDE_PATH_MAX)) != NULL; i++)
 		if (*path && is_there(path))
-			return "a daemon's socket is there, but no map could be made";
+			return "a daemon's socket exists, but no map could be made";
 	if (is_there(TS_CONF_SYSTEM_FILE) || (ts_conf_user_file(env, buf, TS_BESIDE_PATH_MAX) && is_there(buf)))
-		return "a config file is there, but no map could be made";
+		return "a configuration file exists, but no map could be made";
 	return NULL;
 }
 
@@ -88,18 +88,18 @@ const char *ts_live_meant(void)
 	char *buf;
 
 	if (!err)
-		return "a map came only after it was asked for";
+		return "the map was made too late for this call";
 	if (!is_none(err))
-		return err == -EAGAIN ? "nobody has looked for a map yet, and nobody can from here" : "the map cannot be used";
+		return err == -EAGAIN ? "no map was read yet, and this process cannot read one" : "the map cannot be used";
 	if (ts_conf.meant)
 		return "a tailnet is configured, but there is no map of it";
 	if (last && ts_live_within(now, last, KEEP_NS))
 		return __atomic_load_n(&answer, __ATOMIC_RELAXED);
 	if (ts_sandboxed())
-		return last ? __atomic_load_n(&answer, __ATOMIC_RELAXED) : "a sandbox was entered before a map was looked for";
+		return last ? __atomic_load_n(&answer, __ATOMIC_RELAXED) : "the process entered a sandbox before a map was read";
 	buf = ts_scratch_get(TS_BESIDE_PATH_MAX);
 	if (!buf)
-		return "there is no memory to look for a map";
+		return "not enough memory to look for a map";
 	told = look_around(buf);
 	ts_scratch_put(buf, TS_BESIDE_PATH_MAX);
 	__atomic_store_n(&answer, told, __ATOMIC_RELAXED);

@@ -171,7 +171,7 @@ int ts_remote_address(const char *name, size_t len, uint8_t ip[16])
 	index = (unsigned)(wanted.hash % SLOTS);
 	ret = find_or_take(&wanted, &index);
 	if (ret < 0) {
-		ts_warn("%s: no placeholder can be kept for it: %e", wanted.name, -ret);
+		ts_warn("%s: cannot store a placeholder address: %e", wanted.name, -ret);
 		return ret;
 	}
 	ip4[2] = (uint8_t)(64 + (index >> 8));

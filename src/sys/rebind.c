@@ -218,14 +218,14 @@ static void redirect(const struct walk *w, const struct part *part)
 	len = ((span.to + page - 1) & -page) - from;
 	r = ts_sys(SYS_mprotect, from, len, part->prot | PROT_WRITE);
 	if (r < 0) {
-		ts_debug("calls from RTLD_DEEPBIND libraries to %s pass by: %e", part->symbols.soname, (int)-r);
+		ts_debug("calls from RTLD_DEEPBIND libraries to %s are not hooked: %e", part->symbols.soname, (int)-r);
 		return;
 	}
 	each_entry(w, &part->symbols, NULL);
 	/* A sandbox may forbid to make anything executable; then the table, which holds no code, stays not executable. */
 	if (ts_sys(SYS_mprotect, from, len, part->prot) < 0)
 		ts_sys(SYS_mprotect, from, len, PROT_READ);
-	ts_debug("%s leads RTLD_DEEPBIND libraries here: %u functions", part->symbols.soname, span.count);
+	ts_debug("%s: %u functions hooked for RTLD_DEEPBIND libraries", part->symbols.soname, span.count);
 }
 
 /* For the first object alone: what matters is that nothing is unloaded as long as this runs, and that nothing was since the walk. */

@@ -80,7 +80,7 @@ static bool exchange(ElfW(Addr) base, void **entry, const void *function)
 	long r = relro ? ts_sys(SYS_mprotect, at, page, PROT_READ | PROT_WRITE) : 0;
 
 	if (r < 0) {
-		ts_debug("streams pass by: %e", (int)-r);
+		ts_debug("standard I/O streams are not hooked: %e", (int)-r);
 		return false;
 	}
 	__atomic_store_n(entry, (void *)function, __ATOMIC_RELEASE);

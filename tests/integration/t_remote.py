@@ -167,12 +167,12 @@ def full(t):
         f.write(data)
     assert placeholder(t, "db.corp.example") == address
     warn = {"TSPROXY_LOG": "warn"}
-    t.tsproxy("getent", "ahostsv4", "new.corp.example", options=REMOTE, env=warn).bad("no placeholder", status=2)
+    t.tsproxy("getent", "ahostsv4", "new.corp.example", options=REMOTE, env=warn).bad("cannot store a placeholder", status=2)
     os.chmod(TABLE, 0o666)
-    t.tsproxy("getent", "ahostsv4", "db.corp.example", options=REMOTE, env=warn).bad("no placeholder", status=2)
+    t.tsproxy("getent", "ahostsv4", "db.corp.example", options=REMOTE, env=warn).bad("cannot store a placeholder", status=2)
     os.unlink(TABLE)
     os.symlink(t.file("elsewhere"), TABLE)
-    t.tsproxy("getent", "ahostsv4", "db.corp.example", options=REMOTE, env=warn).bad("no placeholder", status=2)
+    t.tsproxy("getent", "ahostsv4", "db.corp.example", options=REMOTE, env=warn).bad("cannot store a placeholder", status=2)
     assert not asked, asked
     assert os.stat(os.path.join(t.dir, "elsewhere")).st_size == 0
 

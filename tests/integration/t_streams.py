@@ -62,6 +62,6 @@ def relative(t):
     t.run([t.build("tsproxy-resolve"), "elsewhere"], env=env).good("100.64.0.9")
     t.dns()
     before = sorted(os.listdir(MAPS))
-    t.preload("getent", "ahostsv4", "elsewhere", env={**env, "TSPROXY_LOG": "warn"}).bad("no absolute path", status=2)
+    t.preload("getent", "ahostsv4", "elsewhere", env={**env, "TSPROXY_LOG": "warn"}).bad("not an absolute path", status=2)
     t.preload("getent", "ahostsv4", "elsewhere", env={"TSPROXY_STATUS": "/dev/stdin"}).bad(status=2)
     assert sorted(os.listdir(MAPS)) == before

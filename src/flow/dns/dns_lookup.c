@@ -62,9 +62,9 @@ int ts_dns_lookup(struct ts_dns_work *w, const char *name, const uint16_t *types
 	if (!ts_split_find(name, strlen(name), &split))
 		return TRY_AGAIN;
 	if (split.withheld)
-		ts_info("%s: it may be a tailnet's name, and there is no map that could tell: nobody is asked", name);
+		ts_info("%s: may belong to a tailnet, but there is no map: not looked up", name);
 	else if (split.count == 0)
-		ts_warn("%s: its name servers speak only DNS over HTTPS, which is not spoken here", name);
+		ts_warn("%s: its name servers support only DNS over HTTPS: not looked up", name);
 	if (split.count == 0)
 		return TRY_AGAIN;
 	for (unsigned i = 0; i < count; i++) {
@@ -79,6 +79,6 @@ int ts_dns_lookup(struct ts_dns_work *w, const char *name, const uint16_t *types
 
 		ret = i ? both(ret, one) : one;
 	}
-	ts_debug("%s: %s by %a", name, ret == 0 ? "found" : ret == TRY_AGAIN ? "not answered" : "not there", &split.server[0]);
+	ts_debug("%s: %s, name server %a", name, ret == 0 ? "found" : ret == TRY_AGAIN ? "no answer" : "not found", &split.server[0]);
 	return ret;
 }

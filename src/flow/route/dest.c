@@ -60,8 +60,8 @@ static int other_protocol(const struct ts_addr *to, const struct ts_decision *d)
 {
 	if (d->loopback)
 		return 0;
-	ts_info(d->remote ? "%a: stands for a name that the far side resolves: only TCP can be carried there" :
-			    "%a: only TCP and UDP are carried", to);
+	ts_info(d->remote ? "%a: stands for a name that the proxy resolves: only TCP is supported" :
+			    "%a: only TCP and UDP are supported", to);
 	return -ENETUNREACH;
 }
 

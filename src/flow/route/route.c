@@ -60,7 +60,7 @@ static struct ts_decision decide_without_map(const struct ts_addr *to)
 		return carry(false);
 	why = ts_live_meant();
 	if (!why && tailscale && !ts_ip_is4(to->ip))
-		why = "an address that only tailnets have, and no map";
+		why = "the address belongs to a tailnet, but there is no map";
 	return why ? deny(to, EHOSTUNREACH, why) : (struct ts_decision){ .verdict = TS_PASS };
 }
 
@@ -228,7 +228,7 @@ static __attribute__((noinline)) struct ts_decision decide_placeholder(const str
 	char name[TS_NAME_MAX + 1];
 
 	if (!ts_remote_name(to->ip, name))
-		return deny(to, EHOSTUNREACH, "no name has this placeholder");
+		return deny(to, EHOSTUNREACH, "this placeholder stands for no name");
 	ts_debug("%a: %s", to, name);
 	d.remote = true;
 	return d;

@@ -250,7 +250,7 @@ static void credentials(const struct ts_addr *proxy, uint8_t kind, char user[256
 	}
 	found = ts_sandboxed() ? -EPERM : ts_credentials_find(ts_live_path(), proxy, kind, user, pass);
 	if (found < 0)
-		ts_warn("%a: the user and password for it cannot be read: %e", proxy, -found);
+		ts_warn("proxy %a: cannot read its user and password: %e", proxy, -found);
 }
 
 size_t ts_route_say(struct ts_route_message *m, struct ts_handshake *hs, const struct ts_addr *proxy, const char *host)

@@ -62,7 +62,7 @@ int ts_bound_bind(int fd, const struct sockaddr *sa, socklen_t len)
 		set_v6only(fd, 1);
 	if (err)
 		return err;
-	ts_debug("fd %d: bound to %a, as %a", fd, &id.local, &stand);
+	ts_debug("fd %d: bind to %a uses %a", fd, &id.local, &stand);
 	ts_identity_write(fd, &id);
 	ts_fd_set_flags(fd, TS_FD_CARRIED, 0);
 	ts_family_carry();

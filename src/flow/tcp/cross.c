@@ -282,7 +282,7 @@ bool ts_cross_adopt(int fd)
 			f->crossed = true;
 			return true;
 		}
-		ts_debug("fd %d: goes on connecting to %a through %a", fd, &f->hs.target, &f->proxy);
+		ts_debug("fd %d: continues connecting to %a through %a", fd, &f->hs.target, &f->proxy);
 	}
 	ts_epreg_discover(fd, ts_flow_found_alias, f);
 	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias)) {

@@ -176,7 +176,7 @@ static int finish_connected(struct ts_flow *f, int fd)
 	if (err && err != -ENOPROTOOPT)
 		return -err;
 	if (err)
-		ts_debug("fd %d: this kernel keeps no identity in the socket", fd);
+		ts_debug("fd %d: this kernel cannot store the addresses in the socket", fd);
 	ts_debug("fd %d: connected to %a through %a", fd, &f->hs.target, &f->proxy);
 	untag_aliases(f);
 	for (int alias = ts_flow_first(f); alias >= 0; alias = ts_flow_next(alias)) {

@@ -237,7 +237,7 @@ int ts_udp_attempt_step(struct ts_udp_attempt *a, int64_t deadline_ms, struct ts
 		a->fd = -1;
 		return err;
 	}
-	ts_warn("proxy %a carries no datagrams: %e (reply code %d)", &a->proxy.addr, err ? -err : a->hs.err, a->hs.code);
+	ts_warn("proxy %a: UDP association failed: %e (reply code %d)", &a->proxy.addr, err ? -err : a->hs.err, a->hs.code);
 	ts_udp_attempt_end(a);
 	return meaning(err);
 }

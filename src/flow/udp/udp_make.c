@@ -52,7 +52,7 @@ static int choose_proxy(int fd, const struct ts_addr *to, const struct ts_addr *
 	if (ts_route_socks5(family == AF_INET, *v6only || bound6, out))
 		return 0;
 	if (!ts_route_socks5(family == AF_INET, false, out)) {
-		ts_info("%a: no proxy is known that could carry datagrams", to);
+		ts_info("%a: no proxy with UDP support is known", to);
 		return -EHOSTUNREACH;
 	}
 	/* Unbound it can be opened to reach 127.0.0.1 as ::ffff:127.0.0.1. */
@@ -62,7 +62,7 @@ static int choose_proxy(int fd, const struct ts_addr *to, const struct ts_addr *
 		open_bound(fd, local);
 	if (!bound6 && !(*v6only && ts_sock_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY)))
 		return 0;
-	ts_info("fd %d: bound to an IPv6 address or for IPv6 only, it cannot reach the proxy %a", fd, &out->addr);
+	ts_info("fd %d: bound to an IPv6 address or IPv6-only: cannot reach the proxy %a", fd, &out->addr);
 	return -ENETUNREACH;
 }
 
@@ -119,7 +119,7 @@ static int associate(int fd, const struct ts_addr *to, int flags)
 	if (ts_ip_is_loopback(local.ip))
 		return -EINVAL;	/* ts_udp_from_loopback */
 	if (peeks_behind(fd)) {
-		ts_info("fd %d: it has SO_PEEK_OFF, by which the proxy's headers would be counted, too", fd);
+		ts_info("fd %d: SO_PEEK_OFF is set: cannot send to the tailnet", fd);
 		return -ENETUNREACH;
 	}
 	if (!ts_udp_may_mark(fd))

@@ -95,7 +95,7 @@ bool ts_udp_may_mark(int fd)
 
 	if (read_record(fd, &v) != -EEXIST && !ts_sock_get_int(fd, SOL_SOCKET, SO_LOCK_FILTER))
 		return true;
-	ts_info("fd %d: it has a filter of its own, or none can be set any more: what comes from the proxy cannot be told from the rest", fd);
+	ts_info("fd %d: a socket filter is set or locked: cannot send to the tailnet", fd);
 	return false;
 }
 
