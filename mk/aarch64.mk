@@ -12,10 +12,11 @@ aarch64: ## everything for aarch64, into build/aarch64 (installs the cross compi
 	@scripts/aarch64-root $(AARCH64)/root
 	@$(AARCH64_MAKE) all
 
-check-aarch64-build: aarch64 ## that build, the object with clang too, and its symbols
+check-aarch64-build: aarch64 ## that build, the object with clang too, its symbols and its stack
 	@scripts/check-symbols $(AARCH64)/libtsproxy.so
 	@$(MAKE) --no-print-directory CC='clang --target=aarch64-linux-gnu' B=$(AARCH64)/clang $(AARCH64)/clang/libtsproxy.so
 	@scripts/check-symbols $(AARCH64)/clang/libtsproxy.so
+	@$(AARCH64_MAKE) check-stack-object
 
 check-aarch64: check-aarch64-build ## part of the tests by emulation (T=suite)
 	@$(AARCH64_MAKE) -s $(UNIT:%=$(AARCH64)/unit/%) \

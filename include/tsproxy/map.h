@@ -207,6 +207,8 @@ struct ts_map_header ts_map_header(const struct ts_map *m);
 int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struct ts_map_answer *out);
 /* The node that owns `ip`; `out` gets its addresses, flags and FQDN ("" where it has none). 1 or 0. */
 int ts_map_find_addr(const struct ts_map *m, const uint8_t ip[16], struct ts_map_answer *out);
+/* That node's flags alone (enum ts_node_flag), 0 without a node. 1, 0 or -EBADMSG. */
+int ts_map_find_flags(const struct ts_map *m, const uint8_t ip[16], uint32_t *flags);
 /* This node's addresses, flags and FQDN. 1, or 0 where the map does not say which it is. */
 int ts_map_self(const struct ts_map *m, struct ts_map_answer *out);
 /* The range that covers `ip`. 1 or 0. */

@@ -25,6 +25,7 @@ int ts_live_flags(uint32_t *flags);	/* the header's */
 unsigned ts_live_version(void);
 int ts_live_find_name(const char *name, size_t len, struct ts_map_answer *out);
 int ts_live_find_addr(const uint8_t ip[16], struct ts_map_answer *out);
+int ts_live_find_flags(const uint8_t ip[16], uint32_t *flags);
 int ts_live_find_range(const uint8_t ip[16], struct ts_map_range *out);
 int ts_live_endpoint(unsigned i, struct ts_endpoint *out);	/* of the map that ts_live_version counted last */
 size_t ts_live_name_under_suffix(const char *name, size_t len);	/* of the map that the last question met */

@@ -115,14 +115,19 @@ int rexec_af(char **host, int port, const char *user, const char *password, cons
 	return UNLESS(leads_into_tailnet(*host), EHOSTUNREACH, rexec_af, host, port, user, password, command, err_fd, family);
 }
 
+/* Whether the host ID would be made of an address of the tailnet. */
+static __attribute__((noinline)) bool asks_for_own_name(void)
+{
+	struct utsname host;
+
+	return ts_enabled() && !ts_sandboxed() && ts_sys(SYS_faccessat, AT_FDCWD, "/etc/hostid", R_OK) != 0 && ts_sys(SYS_uname, &host) == 0 &&
+	       is_own_name(host.nodename, AF_INET);
+}
+
 /* Where nobody set it, it is made of this machine's address, by its name. Where that is the tailnet's: 0, as where the name has none. */
 long gethostid(void)
 {
 	__typeof__(gethostid) *real = ts_real_loaded("gethostid");
-	struct utsname host;
 
-	if (!real || (ts_enabled() && !ts_sandboxed() && ts_sys(SYS_faccessat, AT_FDCWD, "/etc/hostid", R_OK) != 0 && ts_sys(SYS_uname, &host) == 0 &&
-		      is_own_name(host.nodename, AF_INET)))
-		return 0;
-	return real();
+	return !real || asks_for_own_name() ? 0 : real();
 }

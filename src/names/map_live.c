@@ -142,8 +142,8 @@ static struct identity identify(const struct stat *st)
 				  st->st_mtim.tv_sec * TS_NS_PER_S + st->st_mtim.tv_nsec };
 }
 
-/* 0: there is another file than the one in use; 1: there is not; else -errno. */
-static int look(const char *path)
+/* 0: there is another file than the one in use; 1: there is not; else -errno. This and the next keep their stat off the log's stack. */
+static __attribute__((noinline)) int look(const char *path)
 {
 	struct identity now;
 	struct stat st;
@@ -158,7 +158,7 @@ static int look(const char *path)
 	return memcmp(&now, &seen, sizeof(now)) == 0;
 }
 
-static int take_in_path(const char *path)
+static __attribute__((noinline)) int take_in_path(const char *path)
 {
 	struct stat st;
 	int fd = ts_map_open(path, &st), ret;
@@ -364,6 +364,17 @@ int ts_live_find_addr(const uint8_t ip[16], struct ts_map_answer *out)
 	return ret;
 }
 
+int ts_live_find_flags(const uint8_t ip[16], uint32_t *flags)
+{
+	struct view v;
+	int ret;
+
+	*flags = 0;
+	keep_up();
+	CONSISTENT(v, ret, -ENOENT, ts_map_find_flags(v.map, ip, flags));
+	return ret;
+}
+
 int ts_live_find_range(const uint8_t ip[16], struct ts_map_range *out)
 {
 	struct view v;
@@ -449,7 +460,7 @@ int ts_live_own_addr(int family, struct ts_addr *out)
 
 bool ts_live_is_own(const uint8_t ip[16])
 {
-	struct ts_map_answer node;
+	uint32_t flags;
 
-	return ts_live_find_addr(ip, &node) == 1 && node.node_flags & TS_NODE_SELF;
+	return ts_live_find_flags(ip, &flags) == 1 && flags & TS_NODE_SELF;
 }

@@ -252,18 +252,20 @@ int ts_map_find_name(const struct ts_map *m, const char *name, size_t len, struc
 	return found ? found : find_via(key, len, out);
 }
 
-static int copy_node(const struct ts_map *m, uint32_t i, struct ts_map_answer *out)
+static bool read_node(const struct ts_map *m, uint32_t i, struct ts_map_node *node)
 {
-	struct ts_map_node node;
+	return element(m, SECTION(m, nodes), i, node, sizeof(*node));
+}
 
-	if (!element(m, SECTION(m, nodes), i, &node, sizeof(node)) || !copy_addrs(m, node.addr_first, node.addr_count, out) ||
-	    !copy_str(m, node.fqdn, out->canon, sizeof(out->canon)))
+static int copy_node(const struct ts_map *m, const struct ts_map_node *node, struct ts_map_answer *out)
+{
+	if (!copy_addrs(m, node->addr_first, node->addr_count, out) || !copy_str(m, node->fqdn, out->canon, sizeof(out->canon)))
 		return -EBADMSG;
-	out->node_flags = node.flags;
+	out->node_flags = node->flags;
 	return 1;
 }
 
-int ts_map_find_addr(const struct ts_map *m, const uint8_t ip[16], struct ts_map_answer *out)
+static int owner(const struct ts_map *m, const uint8_t ip[16], struct ts_map_node *node)
 {
 	struct ts_map_section hash = SECTION(m, addr_hash), addrs = SECTION(m, addrs);
 	struct ts_map_addr a;
@@ -277,16 +279,36 @@ int ts_map_find_addr(const struct ts_map *m, const uint8_t ip[16], struct ts_map
 		if (!element(m, addrs, index, &a, sizeof(a)))
 			return -EBADMSG;
 		if (memcmp(a.ip, ip, 16) == 0)
-			return copy_node(m, a.node, out);
+			return read_node(m, a.node, node) ? 1 : -EBADMSG;
 	}
 	return 0;
 }
 
+int ts_map_find_addr(const struct ts_map *m, const uint8_t ip[16], struct ts_map_answer *out)
+{
+	struct ts_map_node node;
+	int ret = owner(m, ip, &node);
+
+	return ret == 1 ? copy_node(m, &node, out) : ret;
+}
+
+int ts_map_find_flags(const struct ts_map *m, const uint8_t ip[16], uint32_t *flags)
+{
+	struct ts_map_node node;
+	int ret = owner(m, ip, &node);
+
+	*flags = ret == 1 ? node.flags : 0;
+	return ret;
+}
+
 int ts_map_self(const struct ts_map *m, struct ts_map_answer *out)
 {
+	struct ts_map_node node;
 	uint32_t self;
 
-	return GET(m, offsetof(struct ts_map_header, self_node), &self) && self != TS_MAP_NONE ? copy_node(m, self, out) : 0;
+	if (!GET(m, offsetof(struct ts_map_header, self_node), &self) || self == TS_MAP_NONE)
+		return 0;
+	return read_node(m, self, &node) ? copy_node(m, &node, out) : -EBADMSG;
 }
 
 int ts_map_find_range(const struct ts_map *m, const uint8_t ip[16], struct ts_map_range *out)

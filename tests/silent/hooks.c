@@ -4,8 +4,9 @@
  * tests/silent/run compares the system calls that this makes without and with the library; where a case begins, a write to descriptor -1
  * names it.
  *
- * MODE: plain; stack (each case's bytes of stack are told instead); threads (another thread sleeps meanwhile); forked (what a child does with its parent's descriptors); exec (with those of
- * the program before this one); or one of the ways into a sandbox (sandbox.h), where whatever the library does by itself is fatal.
+ * MODE: plain; stack (each case's bytes of stack are told instead); small (the cases that live on the smallest stacks are told); threads
+ * (another thread sleeps meanwhile); forked (what a child does with its parent's descriptors); exec (with those of the program before this
+ * one); or one of the ways into a sandbox (sandbox.h), where whatever the library does by itself is fatal.
  */
 #include <aio.h>
 #include <arpa/inet.h>
@@ -30,6 +31,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
@@ -458,9 +460,13 @@ CASE(printing, dprintf, vdprintf, __dprintf_chk, __vdprintf_chk)
 
 /* --- processes --- */
 
-static void await(pid_t pid)
+static int await(pid_t pid)
 {
-	MUST(waitpid(pid, NULL, 0));
+	int status = -1;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
 }
 
 static int uses_all(void *unused)
@@ -825,6 +831,58 @@ static void measure_all(void)
 	}
 }
 
+#define HANDLER_STACK 8192	/* SIGSTKSZ, when it was a constant */
+
+static const struct test *handled;
+
+static void run_handled(int number)
+{
+	(void)number;
+	handled->run();
+}
+
+/* On an alternate stack with a page below it that nobody may touch. */
+static void in_handler(const struct test *t)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *memory = mmap(NULL, HANDLER_STACK + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stack_t alternate = { .ss_sp = memory + page, .ss_size = HANDLER_STACK };
+	struct sigaction action = { .sa_handler = run_handled, .sa_flags = SA_ONSTACK };
+
+	handled = t;
+	MUST(mprotect(memory, page, PROT_NONE));
+	MUST(sigaltstack(&alternate, NULL));
+	MUST(sigaction(SIGUSR1, &action, NULL));
+	raise(SIGUSR1);
+}
+
+static void in_small_thread(const struct test *t)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, PTHREAD_STACK_MIN);
+	pthread_create(&thread, &attr, run_test, (void *)t);
+	pthread_join(thread, NULL);
+}
+
+/* Each case in a process of its own, which dies where the stack is too small. */
+static void try_small(void (*way)(const struct test *), const char *name)
+{
+	for (const struct test *t = __start_cases; t < __stop_cases; t++) {
+		pid_t pid = MUST(fork());
+
+		if (!pid) {
+			way(t);
+			_exit(0);
+		}
+		if (await(pid) == 0)
+			printf("%s: %s\n", name, t->names);
+		fflush(stdout);
+	}
+}
+
 static void *sleeps(void *arg)
 {
 	char c;
@@ -873,7 +931,10 @@ int main(int argc, char **argv)
 		run_all();
 	else if (strcmp(mode, "stack") == 0)
 		measure_all();
-	else if (strcmp(mode, "threads") == 0)
+	else if (strcmp(mode, "small") == 0) {
+		try_small(in_small_thread, "thread");
+		try_small(in_handler, "handler");
+	} else if (strcmp(mode, "threads") == 0)
 		with_thread();
 	else if (strcmp(mode, "forked") == 0)
 		in_child();

@@ -75,7 +75,8 @@ static bool ask(const struct ts_map *m, unsigned i)
 	const uint8_t ip[16] = { [10] = 0xff, 0xff, 100, 64, (uint8_t)(i >> 8), (uint8_t)i };
 	struct ts_map_answer a;
 	char name[16];
-	int by_name, by_addr;
+	int by_name, by_addr, by_flags;
+	uint32_t flags;
 
 	snprintf(name, sizeof(name), "n%u", i);
 	memset(&a, 0, sizeof(a));
@@ -84,7 +85,9 @@ static bool ask(const struct ts_map *m, unsigned i)
 	memset(&a, 0, sizeof(a));
 	by_addr = ts_map_find_addr(m, ip, &a);
 	ck_assert_msg(by_addr == -EBADMSG || (by_addr == 1 ? is_node(&a, i) : i >= nodes), "address of %s: %d", name, by_addr);
-	return by_name < 0 || by_addr < 0;
+	by_flags = ts_map_find_flags(m, ip, &flags);
+	ck_assert_msg(by_flags == -EBADMSG || (by_flags == 1) == (i < nodes), "flags of %s: %d", name, by_flags);
+	return by_name < 0 || by_addr < 0 || by_flags < 0;
 }
 
 START_TEST(every_bit_of_a_small_map)

@@ -150,6 +150,7 @@ END_TEST
 START_TEST(finds_addresses)
 {
 	struct ts_map_answer a;
+	uint32_t flags;
 
 	ck_assert_int_eq(ts_map_find_addr(&whole, ip("fd7a:115c:a1e0::2").ip, &a), 1);
 	ck_assert_str_eq(a.canon, "db.tail1.ts.net");
@@ -158,6 +159,10 @@ START_TEST(finds_addresses)
 	ck_assert_str_eq(a.canon, "");
 	ck_assert_uint_eq(a.node_flags & (TS_NODE_ONLINE | TS_NODE_ONLINE_KNOWN), TS_NODE_ONLINE_KNOWN);
 	ck_assert_int_eq(ts_map_find_addr(&whole, ip("100.64.0.4").ip, &a), 0);
+	ck_assert_int_eq(ts_map_find_flags(&whole, ip("100.64.0.3").ip, &flags), 1);
+	ck_assert_uint_eq(flags, a.node_flags);
+	ck_assert_int_eq(ts_map_find_flags(&whole, ip("100.64.0.4").ip, &flags), 0);
+	ck_assert_uint_eq(flags, 0);
 	ck_assert_int_eq(ts_map_self(&whole, &a), 1);
 	ck_assert_str_eq(a.canon, "me.tail1.ts.net");
 	ck_assert_uint_eq(a.node_flags & TS_NODE_SELF, TS_NODE_SELF);

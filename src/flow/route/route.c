@@ -103,21 +103,11 @@ static __attribute__((noinline)) int ask_header(struct known *k)
 	return ret;
 }
 
-/* 1: a node's, whose flags are in `*flags`; 0: nobody's; else -errno. */
-static __attribute__((noinline)) int ask_node(const struct ts_addr *to, uint32_t *flags)
-{
-	struct ts_map_answer node;
-	int ret = ts_live_find_addr(to->ip, &node);
-
-	*flags = ret == 1 ? node.node_flags : 0;
-	return ret;
-}
-
 /* 0; -ENOENT where there is no map; another error where it is damaged, and cannot tell. */
 static int ask_map(const struct ts_addr *to, struct known *k)
 {
 	struct ts_map_range range = { .kind = 0 };
-	uint32_t flags = 0;
+	uint32_t flags;
 	int ret = ask_header(k);
 
 	if (ret == 0)
@@ -125,7 +115,7 @@ static int ask_map(const struct ts_addr *to, struct known *k)
 	if (ret < 0)
 		return ret;
 	k->range = range.kind == TS_RANGE_EXIT && !takes_exit(to, k->flags) ? 0 : range.kind;
-	ret = ask_node(to, &flags);
+	ret = ts_live_find_flags(to->ip, &flags);
 	/* What lies in a range is known to be ours, or not, wherever else the map is damaged. */
 	if (ret < 0 && !k->range)
 		return ret;

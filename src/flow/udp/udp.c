@@ -264,7 +264,7 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 {
 	struct ts_udp_link none = { .relay = v->relay, .fd = -1 };
 	struct ts_udp *u = ts_udp_of(fd);
-	struct ts_udp_view now = *v, was;
+	struct ts_udp_view now = *v;
 
 	if (!u && (u = with_cookie(ts_socket_cookie(fd))))
 		lead_to(fd, u);
@@ -275,10 +275,9 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 	if (u->pending)
 		ts_udp_pending_free(u->pending);
 	u->pending = NULL;
-	was = u->view;
 	u->looked_ms = 0;
-	now.gso = was.gso;
-	now.was = ts_addr_equal(&was.relay, &v->relay) ? was.was : was.relay;
+	now.gso = u->view.gso;
+	now.was = ts_addr_equal(&u->view.relay, &v->relay) ? u->view.was : u->view.relay;
 	ts_udp_name_set(&now.name, &now.name_len, &v->relay, v->family);
 	if (v->head_len > u->expect)
 		u->expect = v->head_len;
