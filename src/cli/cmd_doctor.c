@@ -8,11 +8,11 @@
 
 static const char usage[] =
 	"usage: tsproxy doctor [options] [--json] [NODE[:PORT]] [-- PROGRAM...]\n"
-	"Checks everything that a connection to the tailnet depends on, and says what to\n"
-	"do about what is wrong. Connects to NODE[:PORT], or else to a node that is\n"
-	"online, and says whether each PROGRAM is supported.\n"
-	"Exit status: 0 all is well, 1 a warning, 3 something fails, 2 wrong option.\n"
-	"  --json                one object\n";
+	"Checks everything that a connection to the tailnet depends on, and shows how to\n"
+	"fix problems. Tests a connection to NODE[:PORT], or else to a node that is\n"
+	"online, and shows whether each PROGRAM is supported.\n"
+	"Exit status: 0 no problems, 1 warnings, 3 failures, 2 wrong option.\n"
+	"  --json                print one object\n";
 
 static void examine(struct ts_doctor *d, char **programs)
 {
@@ -61,15 +61,15 @@ int main(int argc, char **argv)
 	if (ret)
 		return ret < 0 ? 0 : ret;
 	if (argc > 2) {
-		ts_tool_error("doctor connects to one node; programs come after --; see --help");
+		ts_tool_error("doctor: only one node can be given; programs go after --; see --help");
 		return 2;
 	}
 	if (argv[1] && !ts_doctor_take_node(&d, argv[1])) {
-		ts_tool_error("doctor %s: want NODE, NODE:PORT or [ADDRESS]:PORT", argv[1]);
+		ts_tool_error("doctor: %s is not NODE, NODE:PORT or [ADDRESS]:PORT", argv[1]);
 		return 2;
 	}
 	if (getenv("TSPROXY_STATUS") && ts_conf_stream(getenv("TSPROXY_STATUS")) >= 0) {
-		ts_tool_error("--status %s can be read once, and doctor reads it twice: name a file", getenv("TSPROXY_STATUS"));
+		ts_tool_error("doctor: --status %s can only be read once, but is needed twice; use a file", getenv("TSPROXY_STATUS"));
 		return 2;
 	}
 	ret = ts_settings_load(&d.set, NULL);

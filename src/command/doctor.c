@@ -62,7 +62,7 @@ static void print_lines(const struct ts_doctor *d)
 static void print_verdict(const struct ts_doctor *d)
 {
 	static const char *const verdicts[] = {
-		"All is well.", "All is well.", "It works, with a warning", "It does not work",
+		"No problems found.", "No problems found.", "It works, with a warning", "Something does not work",
 	};
 	enum ts_level worst = ts_doctor_worst(d);
 	unsigned i = 0;

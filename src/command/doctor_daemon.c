@@ -55,13 +55,13 @@ static void judge_state(struct ts_doctor *d, json_t *root)
 	else if (strcmp(state, "NeedsLogin") == 0 || strcmp(state, "NoState") == 0)
 		ts_doctor_add(d, TS_FAIL, "login", "not logged in\ntsproxy up");
 	else if (strcmp(state, "NeedsMachineAuth") == 0)
-		ts_doctor_add(d, TS_FAIL, "login", "waits to be approved\nan admin of the tailnet approves this machine");
+		ts_doctor_add(d, TS_FAIL, "login", "waiting for approval\nask an admin of the tailnet to approve this machine");
 	else
 		ts_doctor_add(d, TS_FAIL, "login", "the daemon is %s\ntsproxy up",
-			      *state ? state : "in no state that it tells");
+			      *state ? state : "in an unknown state");
 	if (json_is_true(json_object_get(root, "TUN"))) {
-		ts_doctor_add(d, TS_NOTE, "mode", "the kernel routes the tailnet itself (TUN): programs need no tsproxy,"
-						  " and it steps aside\n");
+		ts_doctor_add(d, TS_NOTE, "mode", "the daemon has a network interface (TUN): programs reach the tailnet"
+						  " without tsproxy, which does nothing\n");
 		return;
 	}
 	if (json_is_false(json_object_get(root, "TUN")))
@@ -91,8 +91,8 @@ void ts_doctor_daemon(struct ts_doctor *d)
 	int err = ts_source_text(&d->set, &text, &len, &from, why);
 
 	if (err == -ENOENT && ts_settings_proxy_alone(&d->set)) {
-		ts_doctor_add(d, TS_NOTE, "daemon", "no daemon can be asked from here, only its proxy: nodes have no short names\n"
-						    "share its socket and name that (--socket), or give a file with its status"
+		ts_doctor_add(d, TS_NOTE, "daemon", "the daemon's socket is not reachable, only its proxy: nodes have no short names\n"
+						    "share the socket and use --socket, or give a file with the daemon's status"
 						    " (--status)");
 		d->reachable = true;
 		return;
@@ -106,9 +106,9 @@ void ts_doctor_daemon(struct ts_doctor *d)
 	free(text);
 	d->reachable = true;
 	if (!json_is_object(root)) {
-		ts_doctor_add(d, TS_OK, "daemon", "the tailnet's status comes from %s, as a table\n", from);
+		ts_doctor_add(d, TS_OK, "daemon", "status read from %s, in table form\n", from);
 	} else {
-		ts_doctor_add(d, TS_OK, "daemon", "tailscaled %.*s, by %s\n",
+		ts_doctor_add(d, TS_OK, "daemon", "tailscaled %.*s (status from %s)\n",
 			      (int)strcspn(text_of(root, "Version"), "-"), text_of(root, "Version"), from);
 		d->reachable = false;
 		judge_state(d, root);
@@ -132,7 +132,7 @@ static void describe(struct ts_doctor *d, const struct ts_addr *at, const struct
 	enum ts_probe_result socks = ts_probe(&e), http;
 	enum ts_level level = owner->kind == TS_OWNER_TRUSTED ? TS_OK : TS_NOTE;
 	char text[TS_ADDR_TEXT_MAX], who[160];
-	const char *fix = level == TS_OK ? "" : "it is used only where a setting names it";
+	const char *fix = level == TS_OK ? "" : "it is used only if a setting names it";
 	uint8_t flags = e.flags;
 
 	ts_addr_format(at, text);
@@ -141,16 +141,15 @@ static void describe(struct ts_doctor *d, const struct ts_addr *at, const struct
 	e.flags = 0;
 	http = ts_probe(&e);
 	if (socks == TS_PROBE_OK)
-		ts_doctor_add(d, level, "port", "%s speaks SOCKS5%s%s%s; run by %s\n%s", text, flags & TS_PROXY_PIPELINE ?
-			      ", pipelined" : "", flags & TS_PROXY_UDP ? ", with UDP" : "", http == TS_PROBE_OK ?
-			      ", and HTTP" : "", who, fix);
+		ts_doctor_add(d, level, "port", "%s is a SOCKS5 proxy (TCP%s)%s, run by %s\n%s", text, flags & TS_PROXY_UDP ?
+			      " and UDP" : "", http == TS_PROBE_OK ? " and an HTTP proxy" : "", who, fix);
 	else if (http == TS_PROBE_OK)
-		ts_doctor_add(d, level, "port", "%s speaks HTTP; run by %s\n%s", text, who, fix);
+		ts_doctor_add(d, level, "port", "%s is an HTTP proxy, run by %s\n%s", text, who, fix);
 	else if (socks == TS_PROBE_AUTH || http == TS_PROBE_AUTH)
-		ts_doctor_add(d, TS_NOTE, "port", "%s is a proxy that wants a user and a password; run by %s\n"
-						  "name it: --socks5 USER:PASSWORD@%s", text, who, text);
+		ts_doctor_add(d, TS_NOTE, "port", "%s is a proxy that requires a user and a password, run by %s\n"
+						  "use --socks5 USER:PASSWORD@%s", text, who, text);
 	else
-		ts_doctor_add(d, TS_NOTE, "port", "%s listens, but is no proxy; run by %s\n", text, who);
+		ts_doctor_add(d, TS_NOTE, "port", "%s is open, but not a proxy, run by %s\n", text, who);
 }
 
 static void look_at(struct ts_doctor *d, struct ports *p, const struct ts_addr *at)
@@ -202,18 +201,18 @@ static bool carries(struct ts_doctor *d, struct ts_endpoint *e, bool first)
 		ts_owner_find(&e->addr, d->daemon_user, &owner);
 	if (owner.kind == TS_OWNER_STRANGER)
 		ts_doctor_add(d, TS_WARN, "proxy", "%s belongs to %s, who can read and change what goes through it\n"
-			      "name a proxy of yours, or the daemon's", text, ts_owner_text(&owner, who, sizeof(who)));
+			      "use a proxy of your own, or the daemon's", text, ts_owner_text(&owner, who, sizeof(who)));
 	if (r == TS_PROBE_OK || (r == TS_PROBE_TIMEOUT && !ts_ip_is_loopback(e->addr.ip))) {
-		ts_doctor_add(d, TS_OK, "proxy", first ? "connections go through %s%s%s\n" : "%s%s%s takes over\n", text,
+		ts_doctor_add(d, TS_OK, "proxy", first ? "connections go through %s%s%s\n" : "%s%s%s is the fallback\n", text,
 			      e->user[0] ? ", with user and password" : "",
-			      r == TS_PROBE_OK ? "" : ", which is slow to answer");
+			      r == TS_PROBE_OK ? "" : ", which answers slowly");
 		return true;
 	}
 	ts_doctor_add(d, TS_WARN, "proxy", "%s %s\n%s", text,
-		      r == TS_PROBE_NOBODY ? "is not there: nobody listens" :
+		      r == TS_PROBE_NOBODY ? "refuses connections: no program listens there" :
 		      r == TS_PROBE_AUTH ? "refuses the user and password" :
-		      r == TS_PROBE_TIMEOUT ? "does not say a word" : "is no such proxy",
-		      e->flags & TS_PROXY_CONFIGURED ? "tsproxy config says who named it" : START_DAEMON);
+		      r == TS_PROBE_TIMEOUT ? "does not answer" : "is not a proxy of this kind",
+		      e->flags & TS_PROXY_CONFIGURED ? "tsproxy config shows which setting names it" : START_DAEMON);
 	return false;
 }
 
@@ -226,8 +225,8 @@ static void other_people(struct ts_doctor *d, const struct ts_endpoint *e)
 	if (e->user[0] || !ts_ip_is_loopback(e->addr.ip) || (n = ts_others(names, sizeof(names))) == 0)
 		return;
 	ts_addr_format(&e->addr, at);
-	ts_doctor_add(d, TS_WARN, "people", "%s use%s this machine, and every user of it can reach the tailnet as this node, by the"
-		      " proxy at %s\ntsproxy(7), Other users of the machine, has a firewall rule that closes it to them",
+	ts_doctor_add(d, TS_WARN, "people", "%s use%s this machine, and every user of it can reach the tailnet as this node, through the"
+		      " proxy at %s\nsee \"Other users of the machine\" in tsproxy(7) for a firewall rule that prevents this",
 		      names, n == 1 ? "s" : "", at);
 }
 
@@ -246,7 +245,7 @@ void ts_doctor_proxies(struct ts_doctor *d)
 	}
 	d->proxy_dead = !found;
 	if (d->reachable && !found)
-		ts_doctor_add(d, TS_FAIL, "proxy", "no proxy is known that could carry a connection%s\n%s",
+		ts_doctor_add(d, TS_FAIL, "proxy", "no working proxy was found%s\n%s",
 			      ports ? "" : " (127.0.0.1:1055, 1080 and 3128 are closed)",
 			      START_DAEMON " --outbound-http-proxy-listen=localhost:3128");
 }
@@ -259,7 +258,7 @@ void ts_doctor_map(struct ts_doctor *d)
 	int ret;
 
 	if (!d->conf.map_path[0]) {
-		ts_doctor_add(d, TS_FAIL, "map", "there is no place for the map\nset XDG_RUNTIME_DIR or HOME");
+		ts_doctor_add(d, TS_FAIL, "map", "there is no directory for the map\nset XDG_RUNTIME_DIR or HOME");
 		return;
 	}
 	/* What it warns about is found and told here, each with its remedy. */

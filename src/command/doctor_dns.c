@@ -16,8 +16,8 @@ static void one_route(struct ts_doctor *d, const char *suffix)
 	if (e.split.count)
 		ts_doctor_add(d, TS_OK, "dns", "%s: %s\n", suffix, ts_explain_text(&d->map, &e, text, sizeof(text)));
 	else
-		ts_doctor_add(d, TS_WARN, "dns", "%s: its name servers speak only DNS over HTTPS, so its names are not resolved\n"
-						 "name one that speaks DNS: --dns-route %s=ADDRESS", suffix, suffix);
+		ts_doctor_add(d, TS_WARN, "dns", "%s: its name servers support only DNS over HTTPS, so its names are not resolved\n"
+						 "use one that supports DNS: --dns-route %s=ADDRESS", suffix, suffix);
 }
 
 /* The daemon's own resolver has an address only where the kernel has the tailnet. */
@@ -29,8 +29,8 @@ static void system_resolver(struct ts_doctor *d)
 
 	while (f && fgets(line, sizeof(line), f))
 		if (sscanf(line, "nameserver %63s", at) == 1 && ts_addr_parse(at, strlen(at), &a) && ts_ip_is_tailscale_service(a.ip))
-			ts_doctor_add(d, TS_WARN, "dns", "/etc/resolv.conf names %s, which a userspace daemon does not serve: names that are "
-				      "not the tailnet's cannot be resolved\nname a server that can be reached there", at);
+			ts_doctor_add(d, TS_WARN, "dns", "/etc/resolv.conf lists %s, which does not exist with a userspace daemon: names outside "
+				      "the tailnet cannot be resolved\nlist a server that can be reached", at);
 	if (f)
 		fclose(f);
 }

@@ -43,13 +43,13 @@ static void confinement(struct ts_doctor *d)
 
 	if (strcmp(first_line("/sys/fs/selinux/enforce", line, sizeof(line)), "1") == 0)
 		ts_doctor_add(d, TS_NOTE, "selinux",
-			      "SELinux enforces its policy: a confined program may not load %s\nrestorecon on it, and look"
+			      "SELinux enforces its policy, which may keep confined programs from loading %s\nrun restorecon on it, and look"
 			      " for denials with ausearch -m avc",
 			      d->object ? d->object : "libtsproxy.so");
 	first_line("/proc/self/attr/current", line, sizeof(line));
 	if (strstr(line, "(enforce)") || strstr(line, "(complain)"))
 		ts_doctor_add(d, TS_NOTE, "apparmor",
-			      "this shell is confined by the AppArmor profile %s\nwhere connects fail with EACCES, let the"
+			      "this shell is confined by the AppArmor profile %s\nif connections fail with EACCES, let the"
 			      " profile read %s and the map, and use inet streams",
 			      line, d->object ? d->object : "libtsproxy.so");
 }
@@ -64,10 +64,10 @@ void ts_doctor_machine(struct ts_doctor *d)
 		      LIBC_NAME, LIBC_VERSION);
 	d->object = object ? ts_parts_preload(object, d->conf.map_path) : NULL;
 	if (!object)
-		ts_doctor_add(d, TS_FAIL, "library", "libtsproxy.so is missing beside tsproxy and in ../lib\n"
+		ts_doctor_add(d, TS_FAIL, "library", "libtsproxy.so was not found next to tsproxy or in ../lib\n"
 						     "install tsproxy again");
 	else if (!d->object)
-		ts_doctor_add(d, TS_FAIL, "library", "LD_PRELOAD cannot name %s: there is a space or a colon in it\n"
+		ts_doctor_add(d, TS_FAIL, "library", "LD_PRELOAD does not support %s: the path has a space or a colon\n"
 						     "move tsproxy elsewhere", object);
 	confinement(d);
 }
@@ -131,15 +131,15 @@ void ts_doctor_supervisor(struct ts_doctor *d)
 	int notify = 0, getfd = 0;
 
 	if (!try_supervising(&notify, &getfd))
-		ts_doctor_add(d, TS_NOTE, "supervisor", "no process could be started to find out what seccomp allows\n");
+		ts_doctor_add(d, TS_NOTE, "supervisor", "no process could be started to test seccomp\n");
 	else if (notify)
 		ts_doctor_add(d, TS_NOTE, "supervisor",
-			      "seccomp user notification is refused here (%s): static programs could not be supervised\n"
-			      "needs Linux 5.0, and a container that allows seccomp", strerror(notify));
+			      "seccomp user notification is not available (%s): static programs could not be supervised\n"
+			      "use Linux 5.0 or newer, and a container that allows seccomp", strerror(notify));
 	else if (getfd)
 		ts_doctor_add(d, TS_NOTE, "supervisor",
 			      "seccomp user notification works, pidfd_getfd does not (%s): static programs could be"
-			      " supervised with sockets in place of theirs\nLinux 5.6, or --cap-add SYS_PTRACE, gives it",
+			      " supervised by replacing their sockets\nuse Linux 5.6 or newer, or --cap-add SYS_PTRACE",
 			      strerror(getfd));
 	else
 		ts_doctor_add(d, TS_OK, "supervisor", "this machine would allow a supervisor for static programs"

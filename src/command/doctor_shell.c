@@ -15,12 +15,12 @@ static void judge_preloaded(struct ts_doctor *d, const char *entry)
 
 	for (size_t i = 0; i < sizeof(rivals) / sizeof(*rivals); i++)
 		if (strstr(entry, rivals[i])) {
-			ts_doctor_add(d, TS_WARN, "conflict", "%s is preloaded as well: a connection could be proxied twice"
-							      "\ntake it out of LD_PRELOAD", entry);
+			ts_doctor_add(d, TS_WARN, "conflict", "%s is preloaded as well: connections could go through two proxies"
+							      "\nremove it from LD_PRELOAD", entry);
 			return;
 		}
 	if (!strstr(entry, "libtsproxy.so"))
-		ts_doctor_add(d, TS_NOTE, "preload", "%s is preloaded too, and is kept\n", entry);
+		ts_doctor_add(d, TS_NOTE, "preload", "%s is preloaded as well, and stays\n", entry);
 }
 
 static void preloads(struct ts_doctor *d)
@@ -81,28 +81,28 @@ static void proxy_variables(struct ts_doctor *d)
 		if (!value || !*value)
 			continue;
 		if (!ts_proxy_parse_url(value, i < 2 ? TS_PROXY_SOCKS5 : TS_PROXY_HTTP, &e)) {
-			ts_doctor_add(d, TS_WARN, "environment", "%s names no proxy that tsproxy knows, or a host without"
-								 " address\ncorrect it, or unset it", names[i]);
+			ts_doctor_add(d, TS_WARN, "environment", "%s is not a URL of a proxy that tsproxy supports, or its host"
+								 " does not resolve\ncorrect or unset it", names[i]);
 			continue;
 		}
 		ts_addr_format(&e.addr, at);
 		if (!is_ours(d, &e) && ts_ip_is_loopback(e.addr.ip) && ts_probe(&e) == TS_PROBE_NOBODY)
-			ts_doctor_add(d, TS_WARN, "environment", "%s is %s, where nobody listens: programs that read it reach"
-				      " nothing\nunset it, or let a proxy listen there", names[i], at);
+			ts_doctor_add(d, TS_WARN, "environment", "%s is %s, where nothing listens: programs that use it cannot"
+				      " connect\nunset it, or start a proxy there", names[i], at);
 		else if (is_ours(d, &e) || ts_ip_is_loopback(e.addr.ip))
-			ts_doctor_add(d, TS_OK, "environment", "%s is %s: programs that read it go there by themselves,"
-							       " once\n", names[i], at);
+			ts_doctor_add(d, TS_OK, "environment", "%s is %s: programs that use it connect to that proxy"
+							       " themselves\n", names[i], at);
 		else if (left_out(d))
-			ts_doctor_add(d, TS_OK, "environment", "%s is %s, and NO_PROXY leaves the tailnet out\n", names[i],
+			ts_doctor_add(d, TS_OK, "environment", "%s is %s, and NO_PROXY excludes the tailnet\n", names[i],
 				      at);
 		else
-			ts_doctor_add(d, TS_WARN, "environment", "%s is %s: programs that read it ask that proxy for the"
-				      " tailnet's machines\nadd .ts.net and 100.64.0.0/10 to NO_PROXY", names[i], at);
+			ts_doctor_add(d, TS_WARN, "environment", "%s is %s: programs that use it send requests for the"
+				      " tailnet to that proxy\nadd .ts.net and 100.64.0.0/10 to NO_PROXY", names[i], at);
 	}
 	if (getenv("PROXYCHAINS_CONF_FILE") && getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "proxychains"))
-		ts_doctor_add(d, TS_WARN, "conflict", "this shell runs under proxychains\nleave it: tsproxy takes its place");
+		ts_doctor_add(d, TS_WARN, "conflict", "this shell runs under proxychains\nexit from it; tsproxy replaces it");
 	if (ts_options_disabled())
-		ts_doctor_add(d, TS_WARN, "environment", "TSPROXY_DISABLE is set: tsproxy does nothing here\nunset it");
+		ts_doctor_add(d, TS_WARN, "environment", "TSPROXY_DISABLE is set: tsproxy is switched off\nunset it");
 }
 
 void ts_doctor_shell(struct ts_doctor *d)
@@ -135,8 +135,8 @@ void ts_doctor_answers(struct ts_doctor *d)
 {
 	if (!d->reachable)
 		return;
-	ts_doctor_add(d, TS_NOTE, "ping", "ping NODE cannot work: no proxy carries ICMP, and ping is privileged\n"
-					  "tsproxy tailscale ping NODE, or tsproxy doctor NODE:PORT");
-	ts_doctor_add(d, TS_NOTE, "dig", "dig and nslookup ask DNS servers themselves, which know nothing of the tailnet\n"
-					 "tsproxy resolve NODE, or tsproxy -- getent hosts NODE");
+	ts_doctor_add(d, TS_NOTE, "ping", "ping NODE cannot work: proxies do not support ICMP\n"
+					  "use tsproxy tailscale ping NODE, or tsproxy doctor NODE:PORT");
+	ts_doctor_add(d, TS_NOTE, "dig", "dig and nslookup query DNS servers directly and find no tailnet names\n"
+					 "use tsproxy resolve NODE, or tsproxy -- getent hosts NODE");
 }

@@ -198,10 +198,10 @@ void ts_doctor_load(struct ts_doctor *d)
 		return;
 	d->object_loads = run_child(d->object, words, out, sizeof(out)) == 0 && strcmp(out, "loaded") == 0;
 	if (d->object_loads)
-		ts_doctor_add(d, TS_OK, "library", "%s loads into programs\n", d->object);
+		ts_doctor_add(d, TS_OK, "library", "%s can be loaded into programs\n", d->object);
 	else
-		ts_doctor_add(d, TS_FAIL, "library", "%s does not load into programs\nrun LD_PRELOAD=%s true: the loader"
-						     " says why", d->object, d->object);
+		ts_doctor_add(d, TS_FAIL, "library", "%s cannot be loaded into programs\nrun LD_PRELOAD=%s true to see the"
+						     " loader's message", d->object, d->object);
 }
 
 /* A node to try: the first that is online, not this one, and has a name. */
@@ -231,8 +231,8 @@ static bool reach_name(struct ts_doctor *d, const char *name)
 
 	ts_tool_printable(out, strlen(out), safe, sizeof(safe));
 	if (ret != 0) {
-		ts_doctor_add(d, TS_FAIL, "name", "a program cannot resolve %s: %s\ntsproxy resolve %s says what the map"
-						  " has", name, ret < 0 ? "no answer in time" : safe, name);
+		ts_doctor_add(d, TS_FAIL, "name", "programs cannot resolve %s: %s\nrun tsproxy resolve %s to see what the"
+						  " map has", name, ret < 0 ? "no answer in time" : safe, name);
 		return false;
 	}
 	if (ts_map_find_name(&d->map, name, strlen(name), &want) == 1) {
@@ -243,12 +243,12 @@ static bool reach_name(struct ts_doctor *d, const char *name)
 			same |= strcmp(ip, safe) == 0;
 		}
 		if (!same) {
-			ts_doctor_add(d, TS_WARN, "name", "a program resolves %s to %s, the tailnet to %s\n"
+			ts_doctor_add(d, TS_WARN, "name", "programs resolve %s to %s, but its tailnet address is %s\n"
 							  "look for it in /etc/hosts, which comes first", name, safe, ip);
 			return true;
 		}
 	}
-	ts_doctor_add(d, TS_OK, "name", "a program resolves %s to %s\n", name, safe);
+	ts_doctor_add(d, TS_OK, "name", "programs resolve %s to %s\n", name, safe);
 	return true;
 }
 
@@ -265,17 +265,17 @@ static void reach_connect(struct ts_doctor *d, const char *name, unsigned port, 
 	ret = ret == 0 && sscanf(out, "%d %lld", &err, &us) != 2 ? 1 : ret;
 	ms = (double)us / 1000;
 	if (ret != 0)
-		ts_doctor_add(d, TS_FAIL, "connect", "a program's connect to %s port %u: %s\nTSPROXY_LOG=debug shows what"
-						     " the library does", name, port, ret < 0 ? "no end in time" :
+		ts_doctor_add(d, TS_FAIL, "connect", "a program's connection to %s port %u: %s\nrun it with TSPROXY_LOG=debug to see what"
+						     " the library does", name, port, ret < 0 ? "no result in time" :
 			      ts_tool_printable(out, strlen(out), safe, sizeof(safe)));
 	else if (err == 0)
-		ts_doctor_add(d, TS_OK, "connect", "a program reaches %s port %u in %.1f ms\n", name, port, ms);
+		ts_doctor_add(d, TS_OK, "connect", "programs reach %s port %u in %.1f ms\n", name, port, ms);
 	else if (err == ECONNREFUSED && !chosen)
-		ts_doctor_add(d, TS_OK, "connect", "a program's connect to %s port %u is answered in %.1f ms: refused, as"
+		ts_doctor_add(d, TS_OK, "connect", "%s port %u answers a program in %.1f ms: refused, because"
 						   " nothing listens there\n", name, port, ms);
 	else
-		ts_doctor_add(d, chosen ? TS_FAIL : TS_WARN, "connect", "a program's connect to %s port %u: %s after %.1f ms"
-			      "\nis it online, does it listen there, does the tailnet's policy let this machine in?",
+		ts_doctor_add(d, chosen ? TS_FAIL : TS_WARN, "connect", "a program's connection to %s port %u: %s after %.1f ms"
+			      "\ncheck that it is online, that a server listens there, and that the tailnet's policy allows it",
 			      name, port, strerror(err), ms);
 }
 
@@ -320,15 +320,15 @@ void ts_doctor_reach(struct ts_doctor *d)
 	if (d->node[0]) {
 		memcpy(name, d->node, sizeof(name));
 	} else if (!pick_node(&d->map, name)) {
-		ts_doctor_add(d, TS_NOTE, "connect", "no other node is online: nothing to resolve and to connect to\n"
-						     "tsproxy doctor NODE:PORT tries one of your choice");
+		ts_doctor_add(d, TS_NOTE, "connect", "no other node is online, so no connection was tested\n"
+						     "run tsproxy doctor NODE:PORT to test one");
 		return;
 	}
 	if (ts_addr_parse(name, strlen(name), &numeric)) {
 		ts_explain(&d->conf, &d->map, name, &e);
 		if (!e.ours) {
-			ts_doctor_add(d, TS_NOTE, "connect", "%s is not the tailnet's: programs connect to it directly\n"
-				      "tsproxy resolve %s says why; --route sends it to the tailnet", name, name);
+			ts_doctor_add(d, TS_NOTE, "connect", "%s is not in the tailnet: programs connect to it directly\n"
+				      "run tsproxy resolve %s to see why; --route sends it to the tailnet", name, name);
 			return;
 		}
 	} else if (!reach_name(d, name)) {

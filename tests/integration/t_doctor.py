@@ -31,7 +31,7 @@ def healthy(t):
     t.tailnet()
     t.page(3000)
     found = findings(t, f"{NAME1}:3000", status=0)
-    for check, *parts in (("versions", "tsproxy", "Linux"), ("library", "libtsproxy.so", "loads"),
+    for check, *parts in (("versions", "tsproxy", "Linux"), ("library", "libtsproxy.so", "can be loaded"),
                           ("daemon", "1.102.5", "tailscaled.sock"), ("login", "logged in"), ("mode", "userspace"),
                           ("map", "default.map", "nodes"), ("port", "127.0.0.1:1080", "SOCKS5"),
                           ("port", "127.0.0.1:3128", "HTTP"), ("proxy", "socks5 127.0.0.1:1080"),
@@ -60,7 +60,7 @@ def daemons(t):
     assert "map" not in found, found
     for options, check, level, *parts in ((["--state", "Stopped"], "login", "fail", "Stopped", "tsproxy up"),
                                           (["--state", "NeedsLogin"], "login", "fail", "not logged in"),
-                                          (["--tun"], "mode", "note", "steps aside")):
+                                          (["--tun"], "mode", "note", "without tsproxy")):
         shutil.rmtree("/run/tsproxy", ignore_errors=True)
         sim = t.tailnet(*options)
         found = findings(t, status=0 if level == "note" else 3)
@@ -78,8 +78,8 @@ def unreachable(t):
     t.tailnet()
     t.page(1055)
     found = findings(t, f"{NAME1}:3999", status=3)
-    one(found, "connect", "fail", "3999", "refused", "does it listen")
-    one(found, "port", "note", "127.0.0.1:1055", "no proxy")
+    one(found, "connect", "fail", "3999", "refused", "a server listens")
+    one(found, "port", "note", "127.0.0.1:1055", "not a proxy")
     found = findings(t, "nobody:3000", status=3)
     one(found, "name", "fail", "nobody", "tsproxy resolve")
     t.page(3000)
@@ -145,8 +145,8 @@ def output(t):
 def proxies(t):
     t.tailnet()
     conf = "home/.config/tsproxy/tsproxy.conf"
-    for text, why in (("socks5 = 127.0.0.1:9\n", "nobody listens"), ("socks5 = 127.0.0.1:3128\n", "does not say a word"),
-                      ("http-proxy = 127.0.0.1:1080\n", "no such proxy")):
+    for text, why in (("socks5 = 127.0.0.1:9\n", "no program listens"), ("socks5 = 127.0.0.1:3128\n", "does not answer"),
+                      ("http-proxy = 127.0.0.1:1080\n", "not a proxy of this kind")):
         t.file(conf, text)
         found = findings(t, status=3)
         one(found, "proxy", "warn", why, "tsproxy config")
@@ -161,7 +161,7 @@ def proxies(t):
     # What was just corrected counts at once.
     t.file(conf, "")
     one(findings(t, status=0), "proxy", "ok", "socks5 127.0.0.1:1080")
-    one(findings(t, status=1, env={"ALL_PROXY": "socks5://localhost:9"}), "environment", "warn", "nobody listens")
+    one(findings(t, status=1, env={"ALL_PROXY": "socks5://localhost:9"}), "environment", "warn", "nothing listens")
 
 
 @test("doctor takes a node, a node and a port, an IPv6 address with one; anything else is one line")
@@ -174,9 +174,9 @@ def nodes(t):
     for text in NAME1, NODE1_V6, f"[{NODE1_V6}]":
         one(findings(t, text, status=0), "connect", "ok", "port 22")
     for text in "", ":22", f"{NAME1}:", f"{NAME1}:0", f"{NAME1}:65536", f"{NAME1}:ssh", "[::1", "[::1]x", "a:b:c", "x" * 300:
-        done = t.launcher("doctor", text).bad("want NODE", status=2)
+        done = t.launcher("doctor", text).bad("is not NODE", status=2)
         assert done.err.count("\n") == 1 and not done.out, done
-    t.launcher("--status", "-", "doctor", stdin="{}").bad("read once", status=2)
+    t.launcher("--status", "-", "doctor", stdin="{}").bad("only be read once", status=2)
 
 
 # Refuses one system call of the programs below with EPERM, as a container's seccomp profile does (seccomp(2), classic BPF).
@@ -196,7 +196,7 @@ os.execv(words[0], words)
 def machine(t):
     t.tailnet()
     seccomp, getfd = {"x86_64": (317, 438), "aarch64": (277, 438)}[os.uname().machine]
-    for number, level, *parts in ((None, "ok", "would allow"), (seccomp, "note", "user notification is refused", "container"),
+    for number, level, *parts in ((None, "ok", "would allow"), (seccomp, "note", "user notification is not available", "container"),
                                   (getfd, "note", "pidfd_getfd does not", "SYS_PTRACE")):
         refuse = [sys.executable, "-c", REFUSE, number] if number else []
         done = t.run([*refuse, t.build("tsproxy"), "doctor", "--json"])

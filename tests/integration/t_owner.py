@@ -278,7 +278,7 @@ def people(t):
     assert told() is None
     assert "ther users" not in t.launcher("up").good()
     runs(64001)
-    assert told().startswith("alice uses this machine, and every user of it can reach the tailnet as this node, by the proxy at "
+    assert told().startswith("alice uses this machine, and every user of it can reach the tailnet as this node, through the proxy at "
                              "127.0.0.1:1080")
     assert "\nOther users of this machine (alice) can reach the tailnet" in t.launcher("up").good()
     assert told(env={"SUDO_UID": "64001"}) is None
