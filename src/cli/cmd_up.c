@@ -20,24 +20,17 @@ static const char usage[] =
 	"usage: tsproxy up [options] [--] [flags of tailscale up]\n"
 	"Starts a tailscaled without root where none runs, logs in, and makes the map.\n"
 	"Safe to run repeatedly: a node that is up stays as it is.\n"
-	"  --authkey KEY|file:FILE   log in without being asked (or TS_AUTHKEY), by a\n"
-	"                        file or a pipe. --hostname, --login-server and so on\n"
-	"                        are passed on to tailscale up, and so is all after --\n"
+	"  --authkey KEY|file:FILE   log in without being asked (or TS_AUTHKEY)\n"
+	"  --hostname, --login-server and so on, and all after --, go to tailscale up\n"
 	"  --own                 start a daemon of your own, even if another runs\n"
 	"  --ephemeral           keep no state: the node goes with the daemon\n"
 	"  --systemd             under systemd's user manager, from each login on\n"
 	"  --foreground          do not return: for a container's entry point\n"
-	"  --timeout TIME        give up after that (90s, 2m);  --no-login  log in later\n";
-
-/* As the archives of Tailscale's static programs name it. */
-#ifdef __aarch64__
-#define MACHINE "arm64"
-#else
-#define MACHINE "amd64"
-#endif
+	"  --timeout TIME        give up after that (90s, 2m)\n"
+	"  --install             fetch a missing tailscaled;  --no-login  log in later\n";
 
 struct words {
-	bool own, systemd, foreground, no_login;
+	bool own, systemd, foreground, no_login, install;
 };
 
 /* Another daemon that answers: then that is the one to use. */
@@ -71,11 +64,32 @@ static void say_log(const struct ts_up *up)
 /* Tailscale's archive of static programs needs no root. Always 1. */
 static int say_not_installed(void)
 {
-	ts_tool_error("no tailscaled is installed (PATH, /usr/sbin, ~/.local/bin); to install tailscale without root:");
+	ts_tool_error("no tailscaled is installed (PATH, /usr/sbin, ~/.local/bin); to install tailscale without root: tsproxy up"
+		      " --install, or by hand:");
 	fprintf(stderr, "\n\tmkdir -p ~/.local/bin\n"
 			"\tcurl -fsSL https://pkgs.tailscale.com/stable/tailscale_latest_%s.tgz | tar -xz -C ~/.local/bin"
-			" --strip-components=1 --exclude=systemd\n\n", MACHINE);
+			" --strip-components=1 --exclude=systemd\n\n", TS_UP_MACHINE);
 	return 1;
+}
+
+/* The site that the archive comes from, without a slash at its end; null where TSPROXY_MIRROR names none (said). */
+static const char *find_site(void)
+{
+	static char site[512];
+	const char *mirror = getenv("TSPROXY_MIRROR");
+	size_t len;
+
+	if (!mirror || !*mirror)
+		return "https://pkgs.tailscale.com/stable";
+	len = strlen(mirror);
+	if (strncmp(mirror, "https://", 8) != 0 || !mirror[8] || mirror[8] == '/' || len >= sizeof(site) || strpbrk(mirror, " \t\n?#")) {
+		ts_tool_error("up: TSPROXY_MIRROR=%s: want a URL that begins with https://", mirror);
+		return NULL;
+	}
+	snprintf(site, sizeof(site), "%s", mirror);
+	while (site[len - 1] == '/')
+		site[--len] = '\0';
+	return site;
 }
 
 static int start_own(struct ts_up *up, const struct words *w, struct ts_up_state *state)
@@ -345,11 +359,28 @@ static bool read_timeout(const char *s, int *out)
 	return true;
 }
 
+/* The programs, and the daemon to use. An exit status. */
+static int choose(struct ts_up *up, const struct ts_map_settings *set, const struct words *w, const char *site)
+{
+	const char *profile = getenv("TSPROXY_PROFILE");
+	int ret = 0;
+
+	ts_up_find_programs(up);
+	/* Another profile is another tailnet: what runs for this one is of no use there. */
+	if (!w->own && (!profile || !*profile || strcmp(profile, "default") == 0 || set->socket) && !ts_up_supervisor(up))
+		find_other(up, set);
+	if (w->install && (!up->tailscale[0] || (up->own && !up->tailscaled[0]))) {
+		ret = ts_up_install(site);
+		ts_up_find_programs(up);
+	}
+	return ret;
+}
+
 int main(int argc, char **argv)
 {
 	struct ts_map_settings set = { 0 };
 	struct ts_up up = { .own = true, .limit_s = -1 };
-	const char *profile, *timeout = NULL;
+	const char *timeout = NULL, *site;
 	struct ts_conf conf;
 	struct words w;
 	char **flags;
@@ -362,8 +393,12 @@ int main(int argc, char **argv)
 	w.systemd = ts_options_flag(&argc, argv, "--systemd");
 	w.foreground = ts_options_flag(&argc, argv, "--foreground");
 	w.no_login = ts_options_flag(&argc, argv, "--no-login");
+	w.install = ts_options_flag(&argc, argv, "--install");
 	up.ephemeral = ts_options_flag(&argc, argv, "--ephemeral");
 	if (ts_options_value(&argc, argv, "--timeout", &timeout) || !read_timeout(timeout, &up.limit_s))
+		return 2;
+	site = w.install ? find_site() : "";
+	if (!site)
 		return 2;
 	flags = take_flags(argc, argv);
 	if (ts_up_hide_secrets(flags))
@@ -382,15 +417,10 @@ int main(int argc, char **argv)
 	} else {
 		ret = ts_up_prepare(&up) ? 1 : 0;
 	}
-	profile = getenv("TSPROXY_PROFILE");
-	/* Another profile is another tailnet: what runs for this one is of no use there. */
-	if (ret == 0) {
-		ts_up_find_programs(&up);
-		if (!w.own && (!profile || !*profile || strcmp(profile, "default") == 0 || set.socket) &&
-		    !ts_up_supervisor(&up))
-			find_other(&up, &set);
+	if (ret == 0)
+		ret = choose(&up, &set, &w, site);
+	if (ret == 0)
 		ret = w.foreground && up.own ? stay(&up, &conf, &w, flags) : bring_up(&up, &conf, &w, flags);
-	}
 	ts_settings_free(&set);
 	return ret;
 }

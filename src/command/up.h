@@ -106,6 +106,17 @@ void ts_up_forget_secrets(void);
  */
 int ts_up_tailscale(const struct ts_up *up, char **argv, bool *refused);
 
+/*
+ * up_install.c: Tailscale's static programs from `site`, into ~/.local/bin, or nothing. 0 or 1 (said).
+ */
+int ts_up_install(const char *site);
+/* As the archives name this machine. */
+#ifdef __aarch64__
+#define TS_UP_MACHINE "arm64"
+#else
+#define TS_UP_MACHINE "amd64"
+#endif
+
 /* up_unit.c: the same under systemd's user manager. */
 const char *ts_up_unit_name(char out[128]);
 int ts_up_unit_start(const struct ts_up *up);

@@ -36,7 +36,7 @@ struct follow {
 	struct stream out, err;
 	char shown[512]; /* the link */
 	unsigned ticks;
-	bool said;
+	char said[960]; /* the first line on its standard error, in our words */
 };
 
 static void show_link(struct follow *f, const char *url)
@@ -72,7 +72,10 @@ static void take_objects(struct follow *f)
 		s->have = 0;
 }
 
-/* Of what it says, the first line counts: behind it comes its whole manual. */
+/*
+ * Of what it says, the first line counts: behind it comes its whole manual. It is told where `tailscale` fails; one that succeeds may well
+ * have advice, which is not ours.
+ */
 static void take_line(struct follow *f, const char *line, size_t len)
 {
 	static const char refusal[] = "backend error: ";
@@ -83,10 +86,9 @@ static void take_line(struct follow *f, const char *line, size_t len)
 		len = 900;
 	if (refused && f->refused)
 		*f->refused = true;
-	else if (len && !f->said)
-		ts_up_say("%s: %.*s", refused ? "the login server refuses" : "tailscale", (int)(refused ? len - n : len),
-			  refused ? line + n : line);
-	f->said |= len > 0;
+	else if (len && !f->said[0])
+		snprintf(f->said, sizeof(f->said), "%s: %.*s", refused ? "the login server refuses" : "tailscale",
+			 (int)(refused ? len - n : len), refused ? line + n : line);
 }
 
 static void take_lines(struct follow *f, bool all)
@@ -225,9 +227,13 @@ static int run(struct follow *f, char **argv, int signals, const sigset_t *befor
 		;
 	if (number > 0)
 		end_by(f->up, number, before);
+	if (number == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	if (f->said[0] && !(f->refused && *f->refused))
+		ts_up_say("%s", f->said);
 	if (number)
 		ts_up_say("not logged in after %u seconds; tsproxy up tries again", f->ticks);
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
+	return 1;
 }
 
 int ts_up_tailscale(const struct ts_up *up, char **argv, bool *refused)

@@ -157,9 +157,9 @@ def workspace(w, number):
 def up(w):
     with workspace(w, 11) as place:
         done = place.up()
-        out = good(done)
-        assert f"Connected as {place.name}." in out and "socks5 127.0.0.1:1055" in out and "tsproxy --" in out, done
-        assert "starting" in done.stderr and "done" in done.stderr, done
+        first, second, third = good(done).splitlines()
+        assert f"Connected as {place.name}." in first and "socks5 127.0.0.1:1055" in second and "tsproxy --" in third, done
+        assert [line.split()[1] for line in done.stderr.splitlines()] == ["starting", "logging"], done
         place.reaches()
         first = place.daemons()
         assert len(first) == 1
