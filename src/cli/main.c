@@ -34,7 +34,7 @@ static int exec_command(const char *command, char **args, bool json, struct ts_e
 	char **argv;
 
 	if (!file) {
-		ts_say(command, ": this version does not have it yet (a program of that name: tsproxy -- ", command,
+		ts_say(command, ": not available yet (for a program of that name: tsproxy -- ", command,
 		       ")");
 		return TS_EXIT_USAGE;
 	}

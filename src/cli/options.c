@@ -172,7 +172,7 @@ static int judge_file(const struct setting *s, const char *value, struct ts_envi
 	const char *path = absolute(value);
 
 	if (!path)
-		return refuse(s, value, "the folder that this is relative to is gone");
+		return refuse(s, value, "the current directory no longer exists");
 	if (s->kind == K_STATUS && access(path, R_OK) != 0)
 		return refuse(s, value, strerror(errno));
 	if (path != value)
@@ -208,7 +208,7 @@ static int judge_log(const struct setting *s, const char *value, struct ts_envir
 		const char *path = absolute(file + 1);
 
 		if (!path)
-			return refuse(s, value, "the folder that this is relative to is gone");
+			return refuse(s, value, "the current directory no longer exists");
 		size_t level = (size_t)(file - value) + 1;
 		char *head = ts_join(value);
 
@@ -216,7 +216,7 @@ static int judge_log(const struct setting *s, const char *value, struct ts_envir
 		spec = ts_join(head, path);
 	}
 	if (ts_log_set(spec) != 0)
-		return refuse(s, value, "want error, warn, info or debug, and :FILE where it shall go to a file");
+		return refuse(s, value, "must be error, warn, info or debug, optionally with :FILE");
 	file = strchr(spec, ':');
 	if (file && !may_append(file + 1))
 		return refuse(s, value, strerror(errno));
@@ -233,8 +233,8 @@ static int judge_prefixes(const struct setting *s, const char *value)
 	if (ts_conf_parse_prefixes(value, list, TS_CONF_PREFIXES_MAX, &count))
 		return 0;
 	if (count == TS_CONF_PREFIXES_MAX)
-		return refuse(s, value, "too many ranges: 32 at most");
-	return refuse(s, value, "want a range of addresses, such as 192.168.7.0/24 or fd00::/8");
+		return refuse(s, value, "too many ranges (at most 32)");
+	return refuse(s, value, "must be a range of addresses, such as 192.168.7.0/24 or fd00::/8");
 }
 
 static int judge_dns_routes(const struct setting *s, const char *value)
@@ -246,18 +246,18 @@ static int judge_dns_routes(const struct setting *s, const char *value)
 	while (ts_conf_next_dns_route(&at, &route, &bad))
 		any = true;
 	if (bad || !any)
-		return refuse(s, value, "want SUFFIX=SERVER, an address: corp.example=10.0.0.53 or corp.example=[fd00::53]:5353");
+		return refuse(s, value, "must be SUFFIX=ADDRESS, such as corp.example=10.0.0.53 or corp.example=[fd00::53]:5353");
 	if (strlen(value) >= TS_CONF_DNS_ROUTES_MAX)
-		return refuse(s, value, "too long: 1023 letters at most; a longer list belongs into tsproxy.conf");
+		return refuse(s, value, "too long (at most 1023 characters); put longer lists into tsproxy.conf");
 	return 0;
 }
 
 static int judge_mode(const struct setting *s, const char *value)
 {
 	if (strcmp(value, "supervise") == 0)
-		return refuse(s, value, "this version has no supervisor yet");
+		return refuse(s, value, "not supported yet");
 	if (strcmp(value, "auto") != 0 && strcmp(value, "preload") != 0)
-		return refuse(s, value, "want auto or preload");
+		return refuse(s, value, "must be auto or preload");
 	return 0;
 }
 
@@ -278,14 +278,14 @@ static int judge(const struct setting *s, const char *value, struct ts_environ *
 		return judge_file(s, value, env);
 	case K_PROFILE:
 		if (!ts_conf_profile_ok(value))
-			return refuse(s, value, "want letters, digits, '-', '_' and '.', 64 at most");
+			return refuse(s, value, "must be at most 64 letters, digits, '-', '_' and '.'");
 		return 0;
 	case K_PREFIXES:
 		return judge_prefixes(s, value);
 	case K_SUFFIXES:
 		if (strlen(value) >= TS_CONF_SUFFIXES_MAX)
-			return refuse(s, value, "too long: 511 letters at most; a longer list belongs into tsproxy.conf");
-		return suffixes_ok(value) ? 0 : refuse(s, value, "want the end of a domain name, such as corp.example");
+			return refuse(s, value, "too long (at most 511 characters); put longer lists into tsproxy.conf");
+		return suffixes_ok(value) ? 0 : refuse(s, value, "must be a domain suffix, such as corp.example");
 	case K_DNS_ROUTES:
 		return judge_dns_routes(s, value);
 	case K_MODE:
@@ -293,7 +293,7 @@ static int judge(const struct setting *s, const char *value, struct ts_environ *
 	case K_LOG:
 		return judge_log(s, value, env);
 	case K_LATER:
-		return strcmp(value, "0") == 0 ? 0 : refuse(s, value, "this version cannot do that yet");
+		return strcmp(value, "0") == 0 ? 0 : refuse(s, value, "not supported yet");
 	case K_ON:
 		break;
 	}

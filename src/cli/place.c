@@ -126,7 +126,7 @@ bool ts_place_find(struct ts_conf *conf, struct ts_environ *env)
 		if (!found || try_dir(other) != 0)
 			continue;
 		if (err == -EPERM)
-			ts_say("the folder of ", own, " is not a private directory of yours: the map is kept in ", other);
+			ts_say("the directory of ", own, " is not private to this user: using ", other, " for the map");
 		use(conf, env, other);
 		return true;
 	}

@@ -247,7 +247,7 @@ int ts_refresh_map(struct ts_conf *conf, struct ts_environ *env)
 		return 0;
 	sync = ts_parts_command("sync");
 	if (!sync) {
-		ts_say("tsproxy-sync is missing: no names from the tailnet; install tsproxy again");
+		ts_say("tsproxy-sync is missing, so tailnet names do not resolve; install tsproxy again");
 		return 0;
 	}
 	before = made_ns(conf->map_path, &down);
@@ -302,7 +302,7 @@ int ts_refresh_from_stream(struct ts_environ *env)
 	ts_place_find(&conf, env);
 	slash = strrchr(conf.map_path, '/');
 	if (!sync || !slash) {
-		ts_say(sync ? ts_join("--status ", source, ": no folder for the map; set HOME or XDG_RUNTIME_DIR") :
+		ts_say(sync ? ts_join("--status ", source, ": no directory for the map; set HOME or XDG_RUNTIME_DIR") :
 			      "tsproxy-sync is missing; install tsproxy again");
 		return TS_EXIT_USAGE;
 	}

@@ -59,23 +59,22 @@ static int judge(const char *name, const struct ts_program *p, const struct ts_c
 		ts_say(via, colon, p->culprit, ": cannot execute binary file");
 		break;
 	case TS_PROGRAM_NO_INTERPRETER:
-		ts_say(name, ": its interpreter ", p->culprit, " is not there");
+		ts_say(name, ": interpreter ", p->culprit, " not found");
 		break;
 	case TS_PROGRAM_FOREIGN:
-		ts_say(via, colon, p->culprit, " is for another kind of processor than " OBJECT_NAME
-		       ", which cannot be loaded there; not run");
+		ts_say(via, colon, p->culprit, " is for a different processor than " OBJECT_NAME "; not run");
 		break;
 	case TS_PROGRAM_STATIC:
 		ts_say(via, colon, p->culprit,
-		       " is a static program, which tsproxy cannot reach yet; not run (", ts_way_instead(conf->map_path), ")");
+		       " is a static program, which tsproxy does not support yet; not run (", ts_way_instead(conf->map_path), ")");
 		break;
 	case TS_PROGRAM_GO:
-		ts_say(via, colon, p->culprit, " is a Go program, which tsproxy cannot reach yet; not run (",
+		ts_say(via, colon, p->culprit, " is a Go program, which tsproxy does not support yet; not run (",
 		       ts_way_instead(conf->map_path), ")");
 		break;
 	case TS_PROGRAM_PRIVILEGED:
-		ts_say(via, colon, p->culprit, " is set-user-ID, set-group-ID or has capabilities, so the loader leaves"
-		       " tsproxy out; not run (start tsproxy from inside it)");
+		ts_say(via, colon, p->culprit, " is set-user-ID, set-group-ID or has capabilities, so the loader ignores"
+		       " tsproxy; not run (start tsproxy from inside it)");
 		break;
 	}
 	return TS_EXIT_NOT_RUN;
@@ -123,7 +122,7 @@ static int preload(struct ts_conf *conf, struct ts_environ *env)
 	const char *object = ts_parts_object(), *name;
 
 	if (!object) {
-		ts_say(OBJECT_NAME " is missing beside tsproxy and in ../lib; install tsproxy again");
+		ts_say(OBJECT_NAME " was not found next to tsproxy or in ../lib; install tsproxy again");
 		return TS_EXIT_NOT_RUN;
 	}
 	name = ts_parts_preload(object, conf->map_path);
@@ -131,7 +130,7 @@ static int preload(struct ts_conf *conf, struct ts_environ *env)
 	if (!name && ts_place_find(conf, env))
 		name = ts_parts_preload(object, conf->map_path);
 	if (!name) {
-		ts_say(object, ": LD_PRELOAD cannot name a file with a space or a colon in it; move tsproxy elsewhere");
+		ts_say(object, ": LD_PRELOAD does not support paths with a space or a colon; move tsproxy elsewhere");
 		return TS_EXIT_NOT_RUN;
 	}
 	set_preload(env, name);
@@ -163,7 +162,7 @@ static int become(const char *file, char **words, struct ts_environ *env)
 		exec_as_script(file, words, env);
 	err = errno;
 	/* The file itself was there a moment ago. */
-	ts_say(words[0], ": ", err == ENOENT ? "its interpreter is not there" : strerror(err));
+	ts_say(words[0], ": ", err == ENOENT ? "interpreter not found" : strerror(err));
 	return TS_EXIT_NOT_RUN;
 }
 

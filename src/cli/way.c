@@ -75,16 +75,16 @@ void ts_way_say(const struct ts_way *way)
 	ts_wr_end(&w);
 	switch (way->kind) {
 	case TS_WAY_NO_MAP:
-		ts_say("nothing leads to the tailnet: no tailscaled was found; start one with tsproxy up");
+		ts_say("the tailnet cannot be reached: no tailscaled was found; start one with tsproxy up");
 		break;
 	case TS_WAY_DOWN:
-		ts_say("nothing leads to the tailnet: tailscaled is stopped or logged out; bring it up with tsproxy up");
+		ts_say("the tailnet cannot be reached: tailscaled is stopped or logged out; run tsproxy up");
 		break;
 	case TS_WAY_NO_PROXY:
-		ts_say("nothing leads to the tailnet: tailscaled has no proxy; see tsproxy doctor");
+		ts_say("the tailnet cannot be reached: tailscaled has no proxy; run tsproxy doctor");
 		break;
 	case TS_WAY_GONE:
-		ts_say("nothing leads to the tailnet: no proxy listens at ", at, "; start tailscaled with tsproxy up");
+		ts_say("the tailnet cannot be reached: no proxy listens at ", at, "; start tailscaled with tsproxy up");
 		break;
 	case TS_WAY_PROXY:
 		ts_say("connections to the tailnet go through ", way->e.kind == TS_PROXY_HTTP ? "http " : "socks5 ", at, " (",

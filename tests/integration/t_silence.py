@@ -20,7 +20,7 @@ def nothing(t):
         said(done, "tsproxy up starts one")
         assert done.out == "ran\n" and done.seconds < 1, done
     for options, env in (["--require"], {}), ([], {"TSPROXY_REQUIRE": "1"}):
-        done = t.launcher(*options, "--", "echo", "ran", env=env).bad("nothing leads to the tailnet", status=126)
+        done = t.launcher(*options, "--", "echo", "ran", env=env).bad("the tailnet cannot be reached", status=126)
         assert not done.out, done
     said(t.launcher("--", "true", env={"TSPROXY_REQUIRE": "0"}), "tsproxy up starts one")
     for words, status in (["status"], 1), (["down"], 0), (["doctor"], 3), (["up"], 1):
