@@ -53,6 +53,7 @@ enum ts_map_flag {
 	TS_MAP_EXIT_NODE = 8,	/* settings say: carry the selected exit node's default route */
 	TS_MAP_REFUSES_ROUTES = 16,	/* the daemon takes no subnet routes: none is among the ranges */
 	TS_MAP_SUBDOMAINS = 32,	/* some node is TS_NODE_SUBDOMAINS */
+	TS_MAP_NO_ANSWER = 64,	/* none of the proxies was usable when the map was made: it is made anew as one without proxies is */
 };
 
 struct ts_map_section {

@@ -48,6 +48,7 @@ struct ts_map_settings {
 	size_t dns_route_count;
 	struct ts_endpoint *endpoints; /* in order of preference */
 	size_t endpoint_count;
+	bool no_answer; /* none of them was usable */
 };
 
 #endif

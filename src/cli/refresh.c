@@ -57,7 +57,7 @@ static int64_t clock_ns(clockid_t clock)
 
 /*
  * When the map was made; 0 where there is none that readers would take, as far as its first bytes tell. *down: nothing
- * led to the tailnet: the daemon was stopped then, or about to start, or had no proxy.
+ * led to the tailnet: the daemon was stopped then, or about to start, or had no proxy, or that did not answer.
  */
 static int64_t made_ns(const char *path, bool *down)
 {
@@ -74,7 +74,7 @@ static int64_t made_ns(const char *path, bool *down)
 	    h.version == TS_MAP_VERSION && h.header_len == sizeof(h))
 		made = h.made_ns;
 	*down = made && !(h.flags & TS_MAP_TUN) &&
-		(h.state == TS_STATE_STOPPED || h.state == TS_STATE_NEEDS_LOGIN || !h.endpoints.count);
+		(h.state == TS_STATE_STOPPED || h.state == TS_STATE_NEEDS_LOGIN || !h.endpoints.count || h.flags & TS_MAP_NO_ANSWER);
 	close(fd);
 	return made;
 }
@@ -113,6 +113,7 @@ static enum age age_of(const char *path, const char *source, const struct ts_env
 		return AGE_MISSING;
 	if (ts_conf_files_newer(env->v, made))
 		return AGE_MISSING;
+	/* Whether a proxy that worked then has gone meanwhile would cost each start four system calls; for so long its connects tell. */
 	if ((made <= now && now - made <= OLD_NS) || is_watched(path))
 		return AGE_FRESH;
 	/* Where the proxy has gone, the command waits to be told so, or for another to be found. */

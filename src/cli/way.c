@@ -47,6 +47,8 @@ static enum ts_way_kind judge(int fd, const struct ts_map_header *h, struct ts_e
 	e->addr.port = first.port;
 	e->kind = first.kind;
 	e->flags = first.flags;
+	if (h->flags & TS_MAP_NO_ANSWER)
+		return TS_WAY_NO_ANSWER;
 	return ts_ip_is_loopback(first.ip) && h->endpoints.count == 1 && nobody_listens(&e->addr) ? TS_WAY_GONE : TS_WAY_PROXY;
 }
 
@@ -85,6 +87,9 @@ void ts_way_say(const struct ts_way *way)
 		break;
 	case TS_WAY_GONE:
 		ts_say("the tailnet cannot be reached: no proxy listens at ", at, "; start tailscaled with tsproxy up");
+		break;
+	case TS_WAY_NO_ANSWER:
+		ts_say("nothing leads to the tailnet: the proxy at ", at, " does not work; see tsproxy doctor");
 		break;
 	case TS_WAY_PROXY:
 		ts_say("connections to the tailnet go through ", way->e.kind == TS_PROXY_HTTP ? "http " : "socks5 ", at, " (",

@@ -12,6 +12,7 @@ enum ts_way_kind {
 	TS_WAY_DOWN,	 /* the daemon was stopped or logged out */
 	TS_WAY_NO_PROXY,
 	TS_WAY_GONE,	 /* the proxy is one of this machine, and nobody listens there */
+	TS_WAY_NO_ANSWER, /* it was not usable when the map was made, a moment ago */
 	TS_WAY_PROXY,
 	TS_WAY_KERNEL,	 /* TUN */
 };

@@ -128,7 +128,8 @@ static void head(const struct ts_build *b, struct ts_map_header *h)
 	h->flags = (b->tn->tun ? TS_MAP_TUN : 0) | (b->tn->no_magicdns ? TS_MAP_NO_MAGICDNS : 0) |
 		   (b->set->no_short_names ? TS_MAP_NO_SHORT_NAMES : 0) | (b->set->exit_node ? TS_MAP_EXIT_NODE : 0) |
 		   (b->tn->refuses_routes ? TS_MAP_REFUSES_ROUTES : 0) |
-		   (b->node_flags & TS_NODE_SUBDOMAINS ? TS_MAP_SUBDOMAINS : 0);
+		   (b->node_flags & TS_NODE_SUBDOMAINS ? TS_MAP_SUBDOMAINS : 0) |
+		   (b->set->no_answer ? TS_MAP_NO_ANSWER : 0);
 	h->self_node = b->tn->has_self ? 0 : TS_MAP_NONE;
 	h->suffix = b->suffix_str;
 	clock_gettime(CLOCK_REALTIME, &now);

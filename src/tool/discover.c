@@ -29,7 +29,7 @@ static bool is_local(const struct ts_endpoint *e)
 
 static bool old_endpoint(const struct ts_map *old, const struct ts_endpoint *like, struct ts_endpoint *out)
 {
-	for (unsigned i = 0; old->base && ts_map_endpoint(old, i, out) == 1; i++)
+	for (unsigned i = 0; ts_map_endpoint(old, i, out) == 1; i++)
 		if (out->kind == like->kind && ts_addr_equal(&out->addr, &like->addr) &&
 		    !(out->flags & TS_PROXY_AUTH) == !like->user[0])
 			return true;
@@ -42,16 +42,15 @@ static enum ts_probe_result probe(struct ts_endpoint *e, const struct ts_map *ol
 	enum ts_probe_result r = ts_probe(e);
 	struct ts_endpoint was;
 
-	if (r == TS_PROBE_TIMEOUT && old_endpoint(old, e, &was)) {
+	if (r == TS_PROBE_TIMEOUT && old->base && !(ts_map_header(old).flags & TS_MAP_NO_ANSWER) && old_endpoint(old, e, &was)) {
 		e->flags = was.flags | (e->flags & TS_PROXY_CONFIGURED);
 		return TS_PROBE_OK;
 	}
 	return r;
 }
 
-static void say_failure(const struct ts_endpoint *e, enum ts_probe_result r, void (*say)(const char *, ...))
+static void say_failure(const struct ts_endpoint *e, enum ts_probe_result r, const char *option, void (*say)(const char *, ...))
 {
-	const char *option = e->kind == TS_PROXY_HTTP ? "--http-proxy" : "--socks5";
 	const char *what = e->kind == TS_PROXY_HTTP ? "HTTP" : "SOCKS5";
 	struct ts_endpoint other = *e;
 	char at[TS_ADDR_TEXT_MAX];
@@ -138,11 +137,13 @@ static int use_configured(struct ts_map_settings *set, struct configured *c, int
 	uint32_t daemon = ts_source_daemon(set);
 	int good = 0;
 
+	set->no_answer = true;
 	for (int i = 0; i < n; i++) {
 		warn_of_stranger(&c[i].e, daemon);
 		c[i].result = is_local(&c[i].e) ? probe(&c[i].e, old) : ts_probe_far(&c[i].e);
 		/* One elsewhere may yet come: it stays, with a warning. */
 		good += c[i].result == TS_PROBE_OK || !is_local(&c[i].e);
+		set->no_answer &= c[i].result != TS_PROBE_OK;
 	}
 	for (int pass = 0; pass < 2; pass++)
 		for (int i = 0; i < n; i++)
@@ -150,7 +151,7 @@ static int use_configured(struct ts_map_settings *set, struct configured *c, int
 				return -ENOMEM;
 	for (int i = 0; i < n; i++)
 		if (c[i].result != TS_PROBE_OK)
-			say_failure(&c[i].e, c[i].result, good ? ts_tool_warn : ts_tool_error);
+			say_failure(&c[i].e, c[i].result, c[i].e.kind == TS_PROXY_HTTP ? "--http-proxy" : "--socks5", good ? ts_tool_warn : ts_tool_error);
 	return good ? 0 : -ENOENT;
 }
 
@@ -318,7 +319,13 @@ int ts_discover(struct ts_map_settings *set, const struct ts_map *old, const cha
 	consider_usual(s, old, map_path);
 	if (!try_all(s, true, old, &found) && !try_all(s, false, old, &found)) {
 		found = s->remote;
-		if (!s->have_remote) {
+		if (s->have_remote) {
+			enum ts_probe_result r = ts_probe_far(&found);
+
+			set->no_answer = r != TS_PROBE_OK;
+			if (set->no_answer)
+				say_failure(&found, r, "ALL_PROXY", ts_tool_warn);
+		} else {
 			say_none(s);
 			err = -ENOENT;
 		}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Where nothing can be carried that is said in one line at once, and --require does not run the command."""
+import glob
 import shutil
 
 from harness import API, test
@@ -79,11 +80,29 @@ def status(t):
 @test("a proxy on another host that takes no connections, or whose name does not resolve, is told as one on this machine is")
 def elsewhere(t):
     t.sim("--socks5", "0", api=API)
-    done = t.tsproxy("true", options=["--socks5", "192.0.2.1:1055"])
-    said(done, "no proxy listens at 192.0.2.1:1055", "--socks5")
-    done = t.tsproxy("true", options=["--socks5", "sidecar.invalid:1055"])
-    said(done, "does not resolve")
-    done.good()
+    t.listen(1056, lambda connection: None)
+    for named, text in (("127.0.0.1:1055", "no proxy listens at 127.0.0.1:1055: start"), ("192.0.2.1:1055", "no proxy listens at 192.0.2.1:1055: start"),
+                        ("127.0.0.1:1056", "the proxy at 127.0.0.1:1056 does not answer"), ("sidecar.invalid:1055", "does not resolve")):
+        for options, env in (["--socks5", named], {}), ([], {"TSPROXY_SOCKS5": named}):
+            # Whether there is no map yet, one that was made just now, or an old one.
+            shutil.rmtree(FOLDER, ignore_errors=True)
+            for seconds in 0, 1, 20:
+                for path in glob.glob(f"{FOLDER}/*.map"):
+                    age(path, seconds)
+                said(t.tsproxy("true", options=options, env=env), text)
+        done = t.tsproxy("true", options=["--require", "--socks5", named])
+        assert done.status == 126 and "nothing leads to the tailnet" in done.err, done
+    for seconds in 0, 1, 20:
+        for path in glob.glob(f"{FOLDER}/*.map"):
+            age(path, seconds)
+        said(t.tsproxy("true", env={"ALL_PROXY": "socks5://192.0.2.1:1055"}), "no proxy listens at 192.0.2.1:1055: start it, or correct ALL_PROXY")
+    # One that comes is used at once.
+    options = ["--socks5", "127.0.0.1:1055"]
+    said(t.tsproxy("true", options=options), "no proxy listens at 127.0.0.1:1055")
+    t.sim("--socks5", "1055")
+    for path in glob.glob(f"{FOLDER}/*.map"):
+        age(path, 1)
+    assert not t.tsproxy("true", options=options).err
 
 
 @test("doctor ends with a verdict and one next step, tells a cause once, and does not wait for what is not the tailnet's")

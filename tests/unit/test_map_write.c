@@ -414,13 +414,14 @@ START_TEST(settings_in_the_map)
 				       .endpoint_count = 1,
 				       .remote = remotes,
 				       .remote_count = 2,
+				       .no_answer = true,
 				       .made_ns = 12345 };
 	struct ts_map m;
 
 	ck_assert(ts_addr_parse_hostport("127.0.0.1:1055", 14, &e.addr));
 	m = build("{\"BackendState\":\"Stopped\",\"TUN\":true,\"CurrentTailnet\":{\"MagicDNSEnabled\":false}}", &set);
 	ck_assert_uint_eq(ts_map_header(&m).flags,
-			  TS_MAP_TUN | TS_MAP_NO_MAGICDNS | TS_MAP_NO_SHORT_NAMES | TS_MAP_EXIT_NODE);
+			  TS_MAP_TUN | TS_MAP_NO_MAGICDNS | TS_MAP_NO_SHORT_NAMES | TS_MAP_EXIT_NODE | TS_MAP_NO_ANSWER);
 	ck_assert_uint_eq(ts_map_header(&m).state, TS_STATE_STOPPED);
 	ck_assert_int_eq(ts_map_header(&m).made_ns, 12345);
 	ck_assert_int_eq(ts_map_endpoint(&m, 0, &got), 1);
