@@ -3,7 +3,10 @@
 
 SCRIPTS = $(shell grep -lE '^\#!/(usr/)?bin/(env )?(ba)?sh' scripts/* tests/*/* .ci/* completions/* 2>/dev/null)
 
-.PHONY: format lint man-lint dist compdb
+.PHONY: format lint man-lint dist compdb check-messages
+check-messages: ## every message that a user can meet stands in a test
+	@scripts/check-messages
+
 format: ## lay out C files as .clang-format says (F=files)
 	clang-format -i $(F)
 
