@@ -119,7 +119,7 @@ def env_knows_the_shell_that_asks(w):
 @test
 def env_refuses_what_cannot_be(w):
     w.install(f'{w.build}/tsproxy-env', 'bin/tsproxy-env')
-    for args, status, part in ((['env', '--shell', 'csh'], 2, 'csh'), (['env', 'A=1'], 2, 'tsproxy -- env'),
+    for args, status, part in ((['env', '--shell', 'csh'], 2, 'no words for the shell csh; there are bash, zsh, fish and sh'), (['env', 'A=1'], 2, 'tsproxy -- env'),
                                (['env', '--shell'], 2, 'needs a value'), (['env', '--nonsense'], 2, '--nonsense'),
                                (['--status', '-', 'env'], 1, 'name a file')):
         got, out, err = w.run(*args)
@@ -128,7 +128,7 @@ def env_refuses_what_cannot_be(w):
     os.rename(w.object, w.path('gone'))
     got, out, err = w.run('env', '--shell', 'sh')
     same((got, out), (1, ''))
-    one_line(err, 'libtsproxy.so is missing')
+    one_line(err, 'libtsproxy.so is missing beside tsproxy and in ../lib')
 
 
 @test
@@ -143,7 +143,7 @@ def env_in_a_folder_that_ld_preload_cannot_name(w):
     os.rename(w.run_dir, w.path('a run'))
     got, out, err = w.run('env', '--shell', 'sh', env={'TSPROXY_PLACE': w.path('a run/tsproxy')})
     same((got, out), (1, ''))
-    one_line(err, 'move tsproxy elsewhere')
+    one_line(err, 'LD_PRELOAD cannot name a file with a space or a colon in it; move tsproxy elsewhere')
 
 
 @in_every_shell
@@ -194,15 +194,14 @@ def install_puts_one_line_into_the_start_up_file(w, name, file):
     with open(file, 'w') as f:
         f.write('# mine\ntrue')        # no line break at the end
     os.chmod(file, 0o640)
-    for _ in range(2):
-        status, out, err = env_command(w, 'env', '--shell', name, '--install')
-        same((status, err), (0, ''))
-        assert file in out, out
+    for says in 'tsproxy is active in new shells', 'tsproxy was active already':
+        same(env_command(w, 'env', '--shell', name, '--install'), (0, f'{file}: {says}\n', ''))
     with open(file) as f:
         lines = f.read().split('\n')
+    assert lines[2].endswith(' # tsproxy env --install'), lines
     same((lines[:2], len(lines), lines[3:], os.stat(file).st_mode & 0o777), (['# mine', 'true'], 4, [''], 0o640))
     same(new_shell(w, name)['LD_PRELOAD'], w.object)
-    same(env_command(w, 'env', '--shell', name, '--uninstall')[0], 0)
+    same(env_command(w, 'env', '--shell', name, '--uninstall'), (0, f"{file}: tsproxy's line is removed\n", ''))
     with open(file) as f:
         same(f.read(), '# mine\ntrue\n')
     assert 'LD_PRELOAD' not in new_shell(w, name)
@@ -259,10 +258,13 @@ def install_leaves_what_it_cannot_use_as_it_is(w):
     one_line(err, '.profile', 'not a text file')
     status, _, err = env_command(w, 'env', '--install', env={'HOME': ''})
     same(status, 1)
-    one_line(err, 'HOME')
+    one_line(err, "HOME is not set: where are the shell's files?")
+    status, _, err = env_command(w, 'env', '--install', env={'HOME': '/' + 'x' * 5000})
+    same(status, 1)
+    one_line(err, 'HOME is too long a name')
     status, _, err = env_command(w, 'env', '--install', '--uninstall')
     same(status, 2)
-    one_line(err, '--install')
+    one_line(err, '--off, --install and --uninstall exclude each other')
     status, out, err = env_command(w, 'env', '--shell', 'fish', '--uninstall')
     same((status, err, 'no line' in out), (0, '', True))
     same(sorted(os.listdir(w.path('.'))), sorted(['.bashrc', '.zshrc', '.profile', 'bin', 'run']))

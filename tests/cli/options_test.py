@@ -44,23 +44,26 @@ def relative_variables_become_absolute(w):
 @test
 def wrong_words_are_one_line_and_2(w):
     for args, *parts in (
-            ([], 'no command'), (['--'], 'no command'), (['run'], 'no command'), (['--nope', 'true'], '--nope'),
-            (['-x', 'true'], '-x'), (['--socks5'], '--socks5', 'value'), (['--exit-node=1', 'true'], 'no value'),
+            ([], 'no command'), (['--'], 'no command'), (['run'], 'no command'), (['--nope', 'true'], 'unknown option --nope; see tsproxy --help'),
+            (['-x', 'true'], '-x'), (['--socks5'], '--socks5 needs a value; see tsproxy --help'), (['--exit-node=1', 'true'], '--exit-node takes no value'),
             (['--socks5', 'db:', 'true'], '--socks5 db:', 'HOST:PORT'), (['--socks5', '1.2.3:80', 'true'], '1.2.3:80'),
             (['--socks5', 'db:65536', 'true'], 'db:65536'),
             (['--socks5', '127.0.0.1', 'true'], 'HOST:PORT'), (['--http-proxy', '1.2.3.4:99999', 'true'], '99999'),
-            (['--route', '10.0.0.0/33', 'true'], '10.0.0.0/33'), (['--exclude=x', 'true'], '--exclude x'),
-            (['--route', '', 'true'], '--route', 'empty'), (['-p', '../x', 'true'], '--profile ../x'),
+            (['--route', '10.0.0.0/33', 'true'], '10.0.0.0/33', 'must be a range of addresses, such as'), (['--exclude=x', 'true'], '--exclude x'),
+            (['--route', '', 'true'], '--route', 'empty'), (['-p', '../x', 'true'], '--profile ../x', "must be at most 64 letters, digits, '-', '_' and '.'"),
             (['--status', 'none', 'true'], 'none', 'No such file'), (['--mode', 'x', 'true'], 'auto'),
-            (['--mode', 'supervise', 'true'], 'yet'), (['--inbound', 'true'], '--inbound', 'yet'),
-            (['--dns-route', 'a=db', 'true'], '--dns-route a=db', 'SUFFIX=ADDRESS'), (['--dns-route', '', 'true'], 'empty'),
+            (['--mode', 'supervise', 'true'], 'not supported yet'), (['--inbound', 'true'], '--inbound', 'not supported yet'),
+            (['--dns-route', 'a=db', 'true'], '--dns-route a=db', 'must be SUFFIX=ADDRESS, such as'), (['--dns-route', '', 'true'], 'empty'),
             (['--dns-route', 'corp.example', 'true'], 'SUFFIX=ADDRESS'), (['--dns-route', '=10.0.0.1', 'true'], 'SUFFIX=ADDRESS'),
             (['--dns-route', 'a..b=10.0.0.1', 'true'], 'SUFFIX=ADDRESS'), (['--dns-route', 'a=10.0.0.1:0', 'true'], 'SUFFIX=ADDRESS'),
             (['--dns-route', 'a=[fd00::1]:99999', 'true'], 'SUFFIX=ADDRESS'),
-            (['--dns-route', ','.join(f'a{i}.corp.example=10.0.0.1' for i in range(40)), 'true'], 'too long'), (['--log', 'loud', 'true'], 'debug'),
+            (['--dns-route', ','.join(f'a{i}.corp.example=10.0.0.1' for i in range(40)), 'true'],
+             'too long (at most 1023 characters)'), (['--log', 'loud', 'true'], 'must be error, warn, info or debug'),
             (['--log', f'debug:{w.dir}/nowhere/log', 'true'], '/nowhere/log', 'No such file'),
             (['--log', 'debug:/', 'true'], 'debug:/', 'Is a directory'),
-            (['--remote-name', 'a b', 'true'], '--remote-name'), (['--json', 'true'], '--json')):
+            (['--remote-name', 'a b', 'true'], '--remote-name', 'must be a domain suffix, such as'),
+            (['--remote-name', 'x' * 600, 'true'], 'too long (at most 511 characters)'),
+            (['--json', 'true'], '--json', 'is a program; only sub-commands print JSON')):
         status, out, err = w.run(*args)
         same((args, status, out), (args, 2, ''))
         one_line(err, *parts)
@@ -81,7 +84,7 @@ def wrong_variables_are_named(w):
 def too_many_routes(w):
     status, _, err = w.run('--route', ','.join(f'10.{i}.0.0/16' for i in range(33)), 'true')
     same(status, 2)
-    one_line(err, '32')
+    one_line(err, 'too many ranges (at most 32)')
 
 
 @test
@@ -129,7 +132,7 @@ def sub_commands_that_are_not_there_yet(w):
     for name in ('status', 'resolve', 'doctor', 'env', 'explain', 'trace', 'config', 'up', 'down'):
         status, out, err = w.run(name)
         same((name, status, out), (name, 2, ''))
-        one_line(err, name, 'yet')
+        one_line(err, name, f'not available yet (for a program of that name: tsproxy -- {name})')
 
 
 @test

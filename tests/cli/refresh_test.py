@@ -157,7 +157,10 @@ def without_sync_it_runs_and_says_so(w):
     os.unlink(w.path('bin/tsproxy-sync'))
     status, out, err = w.run('echo', 'x')
     same((status, out), (0, 'x\n'))
-    one_line(err, 'tsproxy-sync', 'missing')
+    one_line(err, 'tsproxy-sync is missing, so tailnet names do not resolve')
+    status, out, err = w.run('--status', '-', 'echo', 'x')
+    same((status, out), (2, ''))
+    one_line(err, 'tsproxy-sync is missing; install')
 
 
 @test
