@@ -32,7 +32,7 @@ def healthy(t):
     t.page(3000)
     found = findings(t, f"{NAME1}:3000", status=0)
     for check, *parts in (("versions", "tsproxy", "Linux"), ("library", "libtsproxy.so", "can be loaded"),
-                          ("daemon", "1.102.5", "tailscaled.sock"), ("login", "logged in"), ("mode", "userspace"),
+                          ("daemon", "1.102.5", "tailscaled.sock"), ("login", "logged in as "), ("mode", "userspace networking: programs need a proxy, or tsproxy"),
                           ("map", "default.map", "nodes"), ("port", "127.0.0.1:1080", "SOCKS5"),
                           ("port", "127.0.0.1:3128", "HTTP"), ("proxy", "socks5 127.0.0.1:1080"),
                           ("name", NAME1), ("connect", f"{NAME1} port 3000", "ms")):
@@ -48,7 +48,7 @@ def own_choice(t):
     t.tailnet()
     one(findings(t, status=0), "connect", "ok", FQDN1, "refused")
     found = findings(t, status=0, env={"LD_PRELOAD": t.build("libtsproxy.so")})
-    one(found, "shell", "ok", "active in this shell")
+    one(found, "shell", "ok", "tsproxy is active in this shell")
     one(found, "port", "ok", "127.0.0.1:1080")
     one(found, "connect", "ok", FQDN1)
 
@@ -56,11 +56,11 @@ def own_choice(t):
 @test("doctor: no daemon, a stopped one, one that is logged out, one without proxies, one with a TUN")
 def daemons(t):
     found = findings(t, status=3)
-    one(found, "daemon", "fail", "no tailscaled", "tsproxy up")
+    one(found, "daemon", "fail", "no tailscaled", "install tailscale, then: tsproxy up")
     assert "map" not in found, found
     for options, check, level, *parts in ((["--state", "Stopped"], "login", "fail", "Stopped", "tsproxy up"),
                                           (["--state", "NeedsLogin"], "login", "fail", "not logged in"),
-                                          (["--tun"], "mode", "note", "without tsproxy")):
+                                          (["--tun"], "mode", "note", "the daemon has a network interface (TUN): programs reach the tailnet without")):
         shutil.rmtree("/run/tsproxy", ignore_errors=True)
         sim = t.tailnet(*options)
         found = findings(t, status=0 if level == "note" else 3)
@@ -70,7 +70,9 @@ def daemons(t):
         sim.process.wait()
     shutil.rmtree("/run/tsproxy", ignore_errors=True)
     t.sim("--socks5", "0", api=API)
-    one(findings(t, status=3), "proxy", "fail", "1055", "tsproxy up")
+    t.file("bin/tailscaled", "", 0o755)
+    one(findings(t, status=3, env={"PATH": f"{t.dir}/bin:{t.env['PATH']}"}), "proxy", "fail", "no working proxy was found",
+        "(127.0.0.1:1055, 1080 and 3128 are closed)", "tsproxy up, or start tailscaled with --tun=userspace-networking --socks5-server=")
 
 
 @test("doctor: a chosen port where nobody listens, and a name that is nobody's, fail; a port that is no proxy is named")
@@ -81,7 +83,7 @@ def unreachable(t):
     one(found, "connect", "fail", "3999", "refused", "a server listens")
     one(found, "port", "note", "127.0.0.1:1055", "not a proxy")
     found = findings(t, "nobody:3000", status=3)
-    one(found, "name", "fail", "nobody", "tsproxy resolve")
+    one(found, "name", "fail", "programs cannot resolve nobody: ", "tsproxy resolve")
     t.page(3000)
     found = findings(t, f"{NODE1}:3000", status=0)
     one(found, "connect", "ok", NODE1)
@@ -91,13 +93,13 @@ def unreachable(t):
 def environment(t):
     t.tailnet()
     found = findings(t, status=0, env={"ALL_PROXY": "socks5://localhost:1080", "http_proxy": "http://localhost:3128"})
-    one(found, "environment", "ok", "ALL_PROXY", "127.0.0.1:1080")
+    one(found, "environment", "ok", "ALL_PROXY", "127.0.0.1:1080", "programs that use it connect to that proxy themselves")
     one(found, "environment", "ok", "http_proxy", "127.0.0.1:3128")
     other = {"http_proxy": "http://me:secret@192.0.2.1:8080"}
     found = findings(t, status=1, env=other)
-    one(found, "environment", "warn", "http_proxy", "192.0.2.1:8080", "NO_PROXY")
+    one(found, "environment", "warn", "http_proxy", "192.0.2.1:8080", "programs that use it send requests for the tailnet to that proxy", "NO_PROXY")
     assert "secret" not in json.dumps(found)
-    one(findings(t, status=0, env={**other, "NO_PROXY": ".ts.net"}), "environment", "ok", "NO_PROXY")
+    one(findings(t, status=0, env={**other, "NO_PROXY": ".ts.net"}), "environment", "ok", "and NO_PROXY excludes the tailnet")
     one(findings(t, status=1, env={"ALL_PROXY": "ftp://x"}), "environment", "warn", "ALL_PROXY")
 
 
@@ -111,8 +113,17 @@ def programs(t):
     found = findings(t, "--", "ls", "./script", status=0)
     assert [f[0] for f in found["program"]] == ["ok", "ok"], found
     found = findings(t, "--", "./static", "nowhere", status=3)
-    one(found, "program", "fail", "static program", "does not start it")
-    one(found, "program", "fail", "nowhere", "not found")
+    one(found, "program", "fail", "is a static program, which loads no library", "does not start it")
+    one(found, "program", "fail", "nowhere: command not found")
+    with open("/bin/true", "rb") as f:
+        elf = bytearray(f.read())
+    t.file("broken", "\x7fELF", 0o755)
+    elf[18] = 0xf3
+    with open(t.file("foreign", mode=0o755), "wb") as f:
+        f.write(elf)
+    found = findings(t, "--", "./broken", "./foreign", status=3)
+    one(found, "program", "fail", "cannot be executed by this kernel")
+    one(found, "program", "fail", "is for another kind of processor than libtsproxy.so", "install tsproxy for it too")
     # As a user: what root owns and sets the user ID.
     place = t.unprivileged_dir("programs")
     shutil.copy("/bin/true", f"{place}/privileged")
@@ -120,10 +131,11 @@ def programs(t):
     cli = os.path.join(ROOT, "tests", "cli")
     t.run(["gcc", "-DGO_NOTE", "-o", f"{place}/go", f"{cli}/empty.c", f"{cli}/go-mark.S"]).good()
     user = {"XDG_RUNTIME_DIR": None, "HOME": place}
-    for name, word in ("privileged", "set-user-ID"), ("go", "Go program"):
+    for name, word, why in (("privileged", "set-user-ID", "the loader leaves every preloaded library out"),
+                            ("go", "is a Go program", "whose system calls pass by every library")):
         done = t.run(t.unprivileged([t.build("tsproxy"), "doctor", "--json", "--", f"{place}/{name}"]), env=user)
         one({"program": [(c["level"], c["text"], c["fix"] or "") for c in json.loads(done.out)["checks"] if c["check"] == "program"]},
-            "program", "fail", word)
+            "program", "fail", word, why)
         for words in ["explain"], ["--"]:
             done = t.run(t.unprivileged([t.build("tsproxy"), *words, f"{place}/{name}"]), env=user).bad(word, "not run", status=126)
 
@@ -161,7 +173,7 @@ def proxies(t):
     # What was just corrected counts at once.
     t.file(conf, "")
     one(findings(t, status=0), "proxy", "ok", "socks5 127.0.0.1:1080")
-    one(findings(t, status=1, env={"ALL_PROXY": "socks5://localhost:9"}), "environment", "warn", "nothing listens")
+    one(findings(t, status=1, env={"ALL_PROXY": "socks5://localhost:9"}), "environment", "warn", "where nothing listens: programs that use it cannot connect")
 
 
 @test("doctor takes a node, a node and a port, an IPv6 address with one; anything else is one line")
@@ -196,8 +208,10 @@ os.execv(words[0], words)
 def machine(t):
     t.tailnet()
     seccomp, getfd = {"x86_64": (317, 438), "aarch64": (277, 438)}[os.uname().machine]
+    fork = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
     for number, level, *parts in ((None, "ok", "would allow"), (seccomp, "note", "user notification is not available", "container"),
-                                  (getfd, "note", "pidfd_getfd does not", "SYS_PTRACE")):
+                                  (getfd, "note", "pidfd_getfd does not", "SYS_PTRACE"),
+                                  (fork, "note", "no process could be started to test seccomp")):
         refuse = [sys.executable, "-c", REFUSE, number] if number else []
         done = t.run([*refuse, t.build("tsproxy"), "doctor", "--json"])
         found = [c for c in json.loads(done.good())["checks"] if c["check"] == "supervisor"]
@@ -210,7 +224,7 @@ def machine(t):
             f.write(enforce)
         found = findings(t, status=0)
         assert ("selinux" in found) == (enforce == "1"), found
-    one(found, "selinux", "note", "restorecon", "ausearch", "libtsproxy.so")
+    one(found, "selinux", "note", "SELinux enforces its policy", "restorecon", "ausearch", "libtsproxy.so")
 
 
 @test("doctor: other preloaded libraries are told, rivals as a conflict; its own switch, and that tsproxy does nothing here")
@@ -222,6 +236,38 @@ def others(t):
                                ("libtorsocks.so", "conflict", "warn"), ("libtsocks.so", "conflict", "warn")):
         t.run(["gcc", "-shared", "-fPIC", "-o", name, source]).good()
         found = findings(t, status=level == "warn", env={"LD_PRELOAD": f"{t.dir}/{name}"})
-        one(found, check, level, name)
+        one(found, check, level, name, "is preloaded as well, and stays" if level == "note" else
+            "is preloaded as well: connections could go through two proxies")
         one(found, "connect", "ok")
-    one(findings(t, status=1, env={"TSPROXY_DISABLE": "1"}), "environment", "warn", "TSPROXY_DISABLE")
+    one(findings(t, status=1, env={"TSPROXY_DISABLE": "1"}), "environment", "warn", "TSPROXY_DISABLE is set: tsproxy is switched off")
+    one(findings(t, status=1, env={"LD_PRELOAD": f"{t.dir}/libproxychains.so.4", "PROXYCHAINS_CONF_FILE": "x"}), "conflict", "warn",
+        "this shell runs under proxychains")
+
+
+@test("doctor: a proxy of both kinds, one with a password, one that is slow, the one that is the fallback")
+def kinds(t):
+    t.sim("--proxy", "1055", api=API)
+    t.sim("--socks5", "1080", "--user", "me", "--pass", "word")
+    t.run(["ip", "addr", "add", "10.77.0.1/32", "dev", "lo"]).good()
+    t.listen(1055, lambda connection: connection.recv(1) and connection.recv(1000), host="10.77.0.1")
+    found = findings(t, status=0)
+    one(found, "port", "ok", "127.0.0.1:1055 is a SOCKS5 proxy (TCP and UDP) and an HTTP proxy")
+    one(found, "port", "note", "127.0.0.1:1080 is a proxy that requires a user and a password", "use --socks5 USER:PASSWORD@127.0.0.1:1080")
+    found = findings(t, "--socks5", "me:word@127.0.0.1:1080", "--http-proxy", "127.0.0.1:1055", status=0)
+    one(found, "proxy", "ok", "connections go through socks5 127.0.0.1:1080, with user and password")
+    one(found, "proxy", "ok", "http 127.0.0.1:1055 is the fallback")
+    found = findings(t, "--socks5", "10.77.0.1:1055", status=3)
+    one(found, "proxy", "ok", "10.77.0.1:1055, which answers slowly")
+    one(found, "connect", "fail", "no result in time")
+
+
+@test("doctor: a library that the loader refuses, and no directory for a map")
+def no_library(t):
+    t.tailnet()
+    os.mkdir(f"{t.dir}/parts")
+    for name in "tsproxy", "tsproxy-doctor", "tsproxy-sync":
+        shutil.copy(t.build(name), f"{t.dir}/parts/{name}")
+    t.file("parts/libtsproxy.so", "no library")
+    done = t.run([f"{t.dir}/parts/tsproxy", "doctor"]).bad("parts/libtsproxy.so cannot be loaded into programs", status=3)
+    done = t.run(t.unprivileged([t.build("tsproxy-doctor")]), env={"HOME": None, "XDG_RUNTIME_DIR": None, "XDG_CACHE_HOME": None})
+    done.bad("there is no directory for the map", "set XDG_RUNTIME_DIR or HOME", status=3)
