@@ -9,20 +9,20 @@
 
 static const char usage[] =
 	"usage: tsproxy config [options] [--json]\n"
-	"Prints every setting that is in force and where it comes from: an option or\n"
-	"variable, a line of a config file, or nowhere. What a config file has wrong is\n"
-	"told on standard error.\n"
-	"  --json                one array\n";
+	"Prints each setting that is in force and where it comes from: an option or\n"
+	"variable, a line of a configuration file, or the default. Errors in a\n"
+	"configuration file are reported on standard error.\n"
+	"  --json                print one array\n";
 
 static const struct setting {
 	const char *key, *variable, *unset;
 	bool is_list;	/* all sources together; else the strongest alone */
 	bool is_switch;
 } settings[] = {
-	{ "socks5", "TSPROXY_SOCKS5", "looked for", false, false },
-	{ "http-proxy", "TSPROXY_HTTP_PROXY", "looked for", false, false },
+	{ "socks5", "TSPROXY_SOCKS5", "automatic", false, false },
+	{ "http-proxy", "TSPROXY_HTTP_PROXY", "automatic", false, false },
 	{ "status", "TSPROXY_STATUS", "from the daemon", false, false },
-	{ "socket", "TSPROXY_SOCKET", "looked for", false, false },
+	{ "socket", "TSPROXY_SOCKET", "automatic", false, false },
 	{ "profile", "TSPROXY_PROFILE", "default", false, false },
 	{ "suffix", NULL, "from the daemon", false, false },
 	{ "route", "TSPROXY_ROUTE", "none", true, false },
@@ -112,7 +112,7 @@ static void put_setting(struct printer *p, const struct setting *s, const struct
 			said = true;
 		}
 	if (!said)
-		put(p, s->key, s->unset ? s->unset : conf->map_path[0] ? conf->map_path : "no place for it", "default");
+		put(p, s->key, s->unset ? s->unset : conf->map_path[0] ? conf->map_path : "none", "default");
 }
 
 int main(int argc, char **argv)

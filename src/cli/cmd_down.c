@@ -9,9 +9,9 @@
 
 static const char usage[] =
 	"usage: tsproxy down [options] [--logout]\n"
-	"Ends the daemon that tsproxy up started. The node stays logged in for the next\n"
+	"Stops the daemon that tsproxy up started. The node stays logged in for the next\n"
 	"time.\n"
-	"  --logout              log it out first\n";
+	"  --logout              log the node out first\n";
 
 /* The daemon is not tsproxy's, or there is none. An exit status. */
 static int say_other(const struct ts_map_settings *set, bool logout)
@@ -22,7 +22,7 @@ static int say_other(const struct ts_map_settings *set, bool logout)
 		puts(logout ? "Not running, and not logged in." : "Not running.");
 		return 0;
 	}
-	printf("Not running; the daemon at %s is not tsproxy's and is left alone.\n", path);
+	printf("Not running. The daemon at %s was not started by tsproxy and keeps running.\n", path);
 	if (logout)
 		ts_tool_error("down: that daemon stays logged in; to log it out: tsproxy tailscale logout");
 	return logout ? 1 : 0;
@@ -65,11 +65,11 @@ static int end(const struct ts_up *up)
 {
 	int ret;
 
-	ts_up_step("ending tailscaled");
+	ts_up_step("stopping tailscaled");
 	ret = ts_up_unit_is_there() ? ts_up_unit_stop() : 0;
 	if (ret == 0)
 		ret = ts_up_stop(up);
-	ts_up_end(ret == 0 ? "done" : "it does not end");
+	ts_up_end(ret == 0 ? "done" : "it does not stop");
 	return ret ? 1 : 0;
 }
 
@@ -106,7 +106,7 @@ int main(int argc, char **argv)
 	not_logged_out = logout ? log_out(&up, running) : 0;
 	ret = end(&up) || not_logged_out;
 	if (ret == 0)
-		puts(logout ? "Logged out, and down." : "Down; tsproxy up brings it back.");
+		puts(logout ? "Logged out and stopped." : "Stopped. To start it again: tsproxy up");
 out:
 	ts_settings_free(&set);
 	return ts_tool_flush() ? 1 : ret;

@@ -21,9 +21,9 @@ static const char usage[] = "usage: tsproxy env [options] [--shell NAME] [--off 
 			    "Prints commands that make tsproxy active in a shell and all that it starts:\n"
 			    "    eval \"$(tsproxy env)\"          bash, zsh, sh\n"
 			    "    tsproxy env | source           fish\n"
-			    "  --shell NAME          bash, zsh, fish, sh (default: the one that asks)\n"
+			    "  --shell NAME          bash, zsh, fish, sh (default: the calling shell)\n"
 			    "  --off                 print commands that make it inactive again\n"
-			    "  --install             make it active in each new shell, by .bashrc etc.\n"
+			    "  --install             make it active in each new shell (.bashrc etc.)\n"
 			    "  --uninstall           remove that line\n";
 
 #define OBJECT "libtsproxy.so"
@@ -207,16 +207,16 @@ static const char *usable_object(const struct ts_conf *conf)
 	const char *status = getenv("TSPROXY_STATUS"), *object = ts_parts_object(), *name;
 
 	if (status && ts_conf_stream(status) >= 0) {
-		ts_tool_error("--status %s can be read once, for one command, and not for a shell: name a file", status);
+		ts_tool_error("env: --status %s can only be read once, which is not enough for a shell; use a file", status);
 		return NULL;
 	}
 	if (!object) {
-		ts_tool_error(OBJECT " is missing beside tsproxy and in ../lib; install tsproxy again");
+		ts_tool_error(OBJECT " was not found next to tsproxy or in ../lib; install tsproxy again");
 		return NULL;
 	}
 	name = ts_parts_preload(object, conf->map_path);
 	if (!name)
-		ts_tool_error("%s: LD_PRELOAD cannot name a file with a space or a colon in it; move tsproxy elsewhere",
+		ts_tool_error("%s: LD_PRELOAD does not support paths with a space or a colon; move tsproxy elsewhere",
 			      object);
 	return name;
 }
@@ -241,7 +241,7 @@ int main(int argc, char **argv)
 	if (ret)
 		return ret;
 	if (argc > 1) {
-		ts_tool_error("env takes no arguments (a program of that name: tsproxy -- env); see --help");
+		ts_tool_error("env takes no arguments (for the program env: tsproxy -- env); see --help");
 		return 2;
 	}
 	if (off + install + uninstall > 1) {
@@ -251,7 +251,7 @@ int main(int argc, char **argv)
 	shell = shell ? base_name(shell) : asking_shell(parent, sizeof(parent));
 	fish = strcmp(shell, "fish") == 0;
 	if (!fish && !is_posix(shell)) {
-		ts_tool_error("env: no words for the shell %s; there are bash, zsh, fish and sh", shell);
+		ts_tool_error("env: the shell %s is not supported; use bash, zsh, fish or sh", shell);
 		return 2;
 	}
 	if (uninstall)
@@ -261,8 +261,8 @@ int main(int argc, char **argv)
 	if (install)
 		return ts_env_install(shell, settings, LASTING);
 	if (isatty(STDOUT_FILENO))
-		fprintf(stderr, fish ? "tsproxy: for the shell to take it: tsproxy env%s | source\n" :
-				       "tsproxy: for the shell to take it: eval \"$(tsproxy env%s)\"\n",
+		fprintf(stderr, fish ? "tsproxy: to run these commands in this shell: tsproxy env%s | source\n" :
+				       "tsproxy: to run these commands in this shell: eval \"$(tsproxy env%s)\"\n",
 			off ? " --off" : "");
 	if (off)
 		(fish ? fish_off : sh_off)();

@@ -16,10 +16,10 @@
 
 static const char usage[] =
 	"usage: tsproxy explain [options] [--json] [--] COMMAND [ARGUMENT...]\n"
-	"Says what would be done for a command, and why, without running it.\n"
-	"Exit status: 0 it would run with tsproxy, 126 not, 127 there is none, 2 wrong\n"
+	"Shows what would be done for a command, and why, without running it.\n"
+	"Exit status: 0 runs with tsproxy, 126 would not run, 127 not found, 2 wrong\n"
 	"option.\n"
-	"  --json                one object\n";
+	"  --json                print one object\n";
 
 #define TARGETS_MAX 16
 
@@ -108,7 +108,7 @@ static void print_text(struct story *s)
 	ts_tool_printable(s->program.culprit, strlen(s->program.culprit), safe, sizeof(safe));
 	printf("\nverdict  %s%s%s%s%s\n", direct ? "" : safe, direct ? "" : " ",
 	       ts_verdict_text(s->program.verdict), *remedy ? "; " : "", remedy);
-	printf("library  %s\n", ts_options_disabled() ? "not loaded: TSPROXY_DISABLE is set, and it runs as it is" : !object ? "libtsproxy.so is missing: not run" : exit_status(s) ? "not loaded: not run" : object);
+	printf("library  %s\n", ts_options_disabled() ? "not loaded: TSPROXY_DISABLE is set" : !object ? "libtsproxy.so is missing: not run" : exit_status(s) ? "not loaded: not run" : object);
 	if (!s->have_map) {
 		printf("map      No tailnet data available; tailnet addresses fail, other connections go directly\n");
 		return;
@@ -127,7 +127,7 @@ static void print_text(struct story *s)
 		printf(": %s\n", ts_explain_text(&s->map, &t->e, text, sizeof(text)));
 	}
 	if (s->count == 0)
-		printf("target   none of its words names anything in the tailnet\n");
+		printf("target   no argument is a name or an address in the tailnet\n");
 }
 
 static void print_json(struct story *s)
@@ -178,14 +178,14 @@ int main(int argc, char **argv)
 			ret = ts_options_end(&own, argv);
 		at = end + 1;
 		if (ret == 0 && own > 1) {
-			ts_tool_error("explain: the command comes after --");
+			ts_tool_error("explain: the command must be after --");
 			ret = 2;
 		}
 	}
 	if (ret)
 		return ret < 0 ? 0 : ret;
 	if (at >= argc || (end == argc && argv[at][0] == '-')) {
-		ts_tool_error("explain wants a command; see --help");
+		ts_tool_error("explain: no command given; see --help");
 		return 2;
 	}
 	ret = ts_program_find(argv[at], getenv("PATH"), s.file);

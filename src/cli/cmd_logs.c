@@ -11,8 +11,8 @@
 static const char usage[] =
 	"usage: tsproxy logs [options] [-f] [-n LINES]\n"
 	"Shows the log of the daemon that tsproxy up started.\n"
-	"  -f                    go on, and show what is added\n"
-	"  -n LINES              the last LINES (100)\n";
+	"  -f                    keep running, and show new lines\n"
+	"  -n LINES              show the last LINES lines (default: 100)\n";
 
 static int become(char **argv)
 {
@@ -45,7 +45,7 @@ int main(int argc, char **argv)
 	if (ret)
 		return ret;
 	if (argc > 1 || !is_number(lines)) {
-		ts_tool_error(argc > 1 ? "logs takes no arguments; see --help" : "logs: -n wants a number of lines");
+		ts_tool_error(argc > 1 ? "logs takes no arguments; see --help" : "logs: -n needs a number of lines");
 		return 2;
 	}
 	if (ts_up_prepare(&up))
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
 	}
 	snprintf(log, sizeof(log), "%s/tailscaled.log", up.dir);
 	if (access(log, R_OK) != 0) {
-		ts_tool_error("no log: tsproxy up has started no daemon here (the system's writes to journalctl -u tailscaled)");
+		ts_tool_error("no log: tsproxy up has not started a daemon (for the system's daemon: journalctl -u tailscaled)");
 		return 1;
 	}
 	char *words[] = { (char *)"tail", (char *)"-n", (char *)lines, follow ? (char *)"-F" : log, follow ? log : NULL, NULL };

@@ -16,11 +16,11 @@
 
 static const char usage[] =
 	"usage: proxychains4 [-q] [-f FILE] COMMAND [ARGUMENT...]\n"
-	"This is tsproxy: it runs a command so that it reaches the tailnet. The SOCKS5\n"
-	"and HTTP proxies of proxychains' configuration carry it, and localnet stays\n"
-	"direct; so does all that is not the tailnet's.\n"
-	"  -q                    no warnings\n"
-	"  -f FILE               instead of $PROXYCHAINS_CONF_FILE, ./proxychains.conf,\n"
+	"This is tsproxy. It runs a command so that it reaches the tailnet through the\n"
+	"SOCKS5 and HTTP proxies of proxychains' configuration. Connections outside the\n"
+	"tailnet and to localnet are direct.\n"
+	"  -q                    print no warnings\n"
+	"  -f FILE               use FILE instead of $PROXYCHAINS_CONF_FILE, ./proxychains.conf,\n"
 	"                        ~/.proxychains/proxychains.conf,\n"
 	"                        /etc/proxychains4.conf, /etc/proxychains.conf\n";
 
@@ -127,7 +127,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (at >= argc) {
-		ts_tool_error("proxychains4 wants a command; see proxychains4 --help");
+		ts_tool_error("proxychains4: no command given; see proxychains4 --help");
 		return TS_EXIT_USAGE;
 	}
 	ret = apply(file);

@@ -10,9 +10,9 @@
 #include "tsproxy/tool.h"
 
 static const char usage[] = "usage: tsproxy resolve [options] [--json] NAME|ADDRESS...\n"
-			    "Says what a program is answered for a name, or where an address leads, and why.\n"
+			    "Shows what a program gets for a name, or how an address is reached, and why.\n"
 			    "Exit status: 0 all belong to the tailnet, 1 some do not, 2 wrong option.\n"
-			    "  --json                one array of objects\n";
+			    "  --json                print one array of objects\n";
 
 static const char *const keys[] = {
 	[TS_WHY_MAP] = "map",           [TS_WHY_HOSTS] = "hosts",   [TS_WHY_ROUTE] = "route",
@@ -81,12 +81,12 @@ int main(int argc, char **argv)
 	if (ret)
 		return ret < 0 ? 0 : ret;
 	if (argc < 2) {
-		ts_tool_error("resolve wants a name or an address; see --help");
+		ts_tool_error("resolve: no name or address given; see --help");
 		return 2;
 	}
 	for (int i = 1; i < argc; i++)
 		if (!argv[i][0]) {
-			ts_tool_error("resolve '': that is no name");
+			ts_tool_error("resolve: an empty argument is not a name");
 			return 2;
 		}
 	ret = ts_sync_load(&conf, &map);

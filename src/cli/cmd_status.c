@@ -14,7 +14,7 @@
 static const char usage[] =
 	"usage: tsproxy status [options] [--json]\n"
 	"Shows the tailnet's nodes, the proxy, and the age of the map.\n"
-	"  --json                one object\n";
+	"  --json                print one object\n";
 
 #define PLAIN "\033[0m"
 #define NAME_MAX_TEXT (TS_NAME_MAX + 3)
@@ -239,11 +239,11 @@ static void print_rest(const struct ts_map *m, const char *path, uint32_t daemon
 	if (h.endpoints.count == 0)
 		printf("# proxy: %s\n", h.flags & TS_MAP_TUN ? "the kernel (TUN)" : "none");
 	if (h.nodes.count == 0 && h.state == TS_STATE_UNKNOWN && h.endpoints.count)
-		puts("# nodes: not known, as no daemon can be asked: the proxy's far side resolves names under ts.net");
+		puts("# nodes: unknown, because no daemon can be asked; the proxy resolves names under ts.net");
 	printf("# tailnet: %s%s%s\n", ts_walk_state(h.state), h.suffix.len ? ", " : "",
 	       ts_walk_text(m, h.suffix, text, sizeof(text)));
 	if (h.flags & TS_MAP_REFUSES_ROUTES)
-		puts("# subnet routes: not taken by the daemon (to take them: tsproxy tailscale set --accept-routes)");
+		puts("# subnet routes: not accepted by the daemon (to accept them: tsproxy tailscale set --accept-routes)");
 	printf("# map: %s, %.1f s old\n", path, age_s(m));
 }
 
@@ -367,9 +367,9 @@ static int load(const struct ts_conf *conf, struct ts_map *map, bool *old)
 static bool is_up(const struct ts_map *m, bool old, bool json)
 {
 	uint32_t state = ts_map_header(m).state;
-	const char *what = old ? "tailscaled does not answer; below is what it last said" :
+	const char *what = old ? "tailscaled does not answer (its last status is shown)" :
 			   state == TS_STATE_STOPPED ? "tailscaled is stopped" :
-			   state == TS_STATE_NEEDS_LOGIN ? "tailscaled is logged out, or waits for approval" : NULL;
+			   state == TS_STATE_NEEDS_LOGIN ? "tailscaled is logged out or waiting for approval" : NULL;
 
 	if (what && !json)
 		printf("# Not connected: %s. To connect: tsproxy up\n", what);

@@ -5,9 +5,9 @@
 #include "tsproxy/tool.h"
 
 static const char usage[] = "usage: tsproxy sync [options] [--print | --watch]\n"
-			    "Makes the map of the tailnet that names and addresses are looked up in.\n"
-			    "  --print               show what the map holds\n"
-			    "  --watch               go on, and keep it current\n";
+			    "Asks the daemon and makes the map, in which names and addresses are looked up.\n"
+			    "  --print               print the contents of the map\n"
+			    "  --watch               keep running, and update the map at each change\n";
 
 int main(int argc, char **argv)
 {
@@ -29,7 +29,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (watch && print) {
-		ts_tool_error("--watch goes on for ever, so there is nothing to --print at its end");
+		ts_tool_error("sync: --watch and --print exclude each other");
 		return 2;
 	}
 	if (watch)

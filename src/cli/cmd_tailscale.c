@@ -10,9 +10,9 @@
 
 static const char usage[] =
 	"usage: tsproxy tailscale COMMAND [arguments]\n"
-	"Runs the daemon's own program: tsproxy tailscale ping db, ... set, ... logout.\n"
-	"It gets the socket of the daemon that tsproxy uses. Options of tsproxy stand in\n"
-	"front: tsproxy -p work tailscale status.\n";
+	"Runs the program tailscale with the socket of the daemon that tsproxy uses:\n"
+	"tsproxy tailscale ping db. Options of tsproxy go in front:\n"
+	"tsproxy -p work tailscale status.\n";
 
 /* All words are the program's: none is an option of ours. */
 static char **shield(int *argc, char **argv)

@@ -29,7 +29,7 @@ static const char usage[] =
 	"Runs a command and prints a line on standard error for each connection it\n"
 	"makes, and another when it is closed. The options are those of tsproxy.\n"
 	"Exit status: the command's.\n"
-	"  --json                one object a line\n";
+	"  --json                print one object for each line\n";
 
 static char folder[4096], fifo[4200];
 static struct ts_trace_style style;
@@ -55,7 +55,7 @@ static int make_fifo(void)
 		unlink(fifo);
 		rmdir(folder);
 	}
-	ts_tool_error("trace: no folder for its FIFO: %s", strerror(errno));
+	ts_tool_error("trace: cannot create a directory for its FIFO: %s", strerror(errno));
 	return -1;
 }
 
@@ -207,7 +207,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (at >= argc || (strcmp(argv[at], "--") == 0 && at + 1 >= argc)) {
-		ts_tool_error("trace wants a command; see --help");
+		ts_tool_error("trace: no command given; see --help");
 		return TS_EXIT_USAGE;
 	}
 	style.colours = isatty(STDERR_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;

@@ -270,7 +270,7 @@ static int judge(const struct setting *s, const char *value, struct ts_environ *
 		ts_conf_parse_proxy(value, &proxy);
 		if (proxy.bad)
 			return refuse(s, value,
-				      "want [USER:PASSWORD@]HOST:PORT");
+				      "must be [USER:PASSWORD@]HOST:PORT");
 		return 0;
 	case K_STATUS:
 		return strcmp(value, "-") == 0 ? 0 : judge_file(s, value, env);

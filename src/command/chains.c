@@ -58,18 +58,18 @@ static int localnet(struct reader *r, char *net)
 	int len;
 
 	if (!mask)
-		return refuse(r, "localnet", "want ADDRESS/MASK");
+		return refuse(r, "localnet", "must be ADDRESS/MASK");
 	*mask++ = '\0';
 	if (!ts_addr_parse(net, strlen(net), &a) && ts_addr_parse_hostport(net, strlen(net), &a)) {
-		ts_tool_warn("%s:%d: localnet with a port: only whole ranges can be left out; passed over", r->path, r->line);
+		ts_tool_warn("%s:%d: localnet with a port is not supported; ignored", r->path, r->line);
 		return 0;
 	}
 	len = strchr(mask, '.') ? mask_length(mask) : (int)strtol(mask, NULL, 10);
 	snprintf(text, sizeof(text), "%s/%d", net, len);
 	if (len < 0 || !ts_prefix_parse(text, strlen(text), &prefix))
-		return refuse(r, "localnet", "want ADDRESS/MASK");
+		return refuse(r, "localnet", "must be ADDRESS/MASK");
 	if (used + strlen(text) + 2 > sizeof(r->out->exclude))
-		return refuse(r, "localnet", "too many of them");
+		return refuse(r, "localnet", "too many ranges");
 	sprintf(r->out->exclude + used, "%s%s", used ? "," : "", text);
 	return 0;
 }
@@ -84,18 +84,18 @@ static int proxy(struct reader *r, char *const words[], int n)
 	int len;
 
 	if (!http && strcasecmp(words[0], "socks5") != 0)
-		return refuse(r, words[0], "tsproxy speaks SOCKS5 and HTTP to a proxy; make it one of these");
+		return refuse(r, words[0], "tsproxy supports only SOCKS5 and HTTP proxies; use one of these");
 	if (n < 3)
-		return refuse(r, words[0], "want TYPE HOST PORT [USER PASSWORD]");
+		return refuse(r, words[0], "must be TYPE HOST PORT [USER PASSWORD]");
 	v6 = strchr(words[1], ':') && words[1][0] != '[';
 	len = snprintf(text, sizeof(text), "%s%s%s%s%s%s%s:%s", user, *pass ? ":" : "", pass, *user ? "@" : "", v6 ? "[" : "",
 		       words[1], v6 ? "]" : "", words[2]);
 	if (strchr(user, ':'))
-		return refuse(r, words[0], "a user's name cannot have a colon");
+		return refuse(r, words[0], "a user name cannot contain a colon");
 	if (len < (int)sizeof(text))
 		ts_conf_parse_proxy(text, &parsed);
 	if (len >= (int)sizeof(text) || parsed.bad)
-		return refuse(r, words[0], "want TYPE HOST PORT [USER PASSWORD]");
+		return refuse(r, words[0], "must be TYPE HOST PORT [USER PASSWORD]");
 	if (*to)
 		return refuse(r, words[0], http ? "a second HTTP proxy; tsproxy uses one of each kind" :
 						  "a second SOCKS5 proxy; tsproxy uses one of each kind");
@@ -114,9 +114,9 @@ static int keyword(struct reader *r, char *const words[], int n)
 	if (strcmp(words[0], "quiet_mode") == 0)
 		r->out->quiet = true;
 	else if (strcmp(words[0], "localnet") == 0)
-		return n == 2 ? localnet(r, words[1]) : refuse(r, "localnet", "want ADDRESS/MASK");
+		return n == 2 ? localnet(r, words[1]) : refuse(r, "localnet", "must be ADDRESS/MASK");
 	else if (strcmp(words[0], "dnat") == 0)
-		return refuse(r, "dnat", "tsproxy sends no connection elsewhere; remove the line");
+		return refuse(r, "dnat", "tsproxy does not redirect connections; remove the line");
 	else if (strncmp(words[0], "chain_len", 9) == 0)
 		r->chain_len = strtol(words[n - 1] + strspn(words[n - 1], "chain_len="), NULL, 10);
 	return 0;
@@ -159,7 +159,7 @@ int ts_chains_read(FILE *f, const char *path, struct ts_chains *out)
 	}
 	one_of_many = r.mode >= MODE_ROUND_ROBIN && r.chain_len == 1;
 	if (!err && r.proxies > 1 && !one_of_many) {
-		ts_tool_error("%s: %s through %u proxies: tsproxy goes through one; leave one in [ProxyList]", path, modes[r.mode],
+		ts_tool_error("%s: %s with %u proxies: tsproxy uses only one; keep one in [ProxyList]", path, modes[r.mode],
 			      r.proxies);
 		err = -EINVAL;
 	}

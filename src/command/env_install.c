@@ -38,7 +38,7 @@ static bool find_file(const char *shell, char out[PATH_MAX])
 	int n;
 
 	if (!home || home[0] != '/') {
-		ts_tool_error("env: HOME is not set: where are the shell's files?");
+		ts_tool_error("env: HOME is not set, so the shell's start-up file is unknown");
 		return false;
 	}
 	if (strcmp(shell, "bash") == 0)
@@ -50,7 +50,7 @@ static bool find_file(const char *shell, char out[PATH_MAX])
 	else
 		n = snprintf(named, sizeof(named), strcmp(shell, "fish") == 0 ? "%s/.config/fish/config.fish" : "%s/.profile", home);
 	if (n < 0 || (size_t)n >= sizeof(named)) {
-		ts_tool_error("env: HOME is too long a name");
+		ts_tool_error("env: HOME is too long");
 		return false;
 	}
 	if (!realpath(named, out))
@@ -188,7 +188,7 @@ static int change(const char *path, const char *line)
 	else if (*line)
 		printf(strcmp(text, edited) == 0 ? "%s: tsproxy was active already\n" : "%s: tsproxy is active in new shells\n", path);
 	else
-		printf(had ? "%s: tsproxy's line is removed\n" : "%s: there is no line of tsproxy's\n", path);
+		printf(had ? "%s: the line was removed\n" : "%s: has no line of tsproxy\n", path);
 	free(text);
 	free(edited);
 	return ret ? 1 : ts_tool_flush();
@@ -229,7 +229,7 @@ int ts_env_install(const char *shell, const char *const *settings, size_t count)
 	ts_env_put_quoted(f, launcher, fish);
 	fprintf(f, " env --shell %s%s " MARK "\n", shell, fish ? " | source" : ")\"");
 	if (fclose(f) != 0 || strchr(line, '\n') != line + len - 1) {
-		ts_tool_error("env: a setting with a line break in it cannot be put into %s", path);
+		ts_tool_error("env: a setting with a line break cannot be stored in %s", path);
 		free(line);
 		return 1;
 	}

@@ -84,7 +84,7 @@ static void text_line(const struct record *r, bool colours, char *out, size_t ca
 	if (r->proxy)
 		snprintf(by, sizeof(by), " through %s %s in %.1f ms", r->via, r->proxy, (double)r->took_us / 1e3);
 	else if (strcmp(r->via, "direct") == 0)
-		snprintf(by, sizeof(by), " direct, not the tailnet's");
+		snprintf(by, sizeof(by), " direct, not in the tailnet");
 	snprintf(out, cap, "tsproxy: %s.%03d [%ld] %s%s: %s%s%s\n", clock, (int)(r->when_ms % 1000), r->pid, where, by, colour,
 		 result(r), plain);
 }

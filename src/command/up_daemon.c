@@ -58,7 +58,7 @@ int ts_up_prepare(struct ts_up *up)
 
 	if (!ts_own_path("", up->dir, sizeof(up->dir)) ||
 	    !ts_own_path("tailscaled.sock", up->socket, sizeof(up->socket))) {
-		ts_tool_error("no place for a daemon's state: set HOME");
+		ts_tool_error("no directory for the daemon's state: set HOME");
 		return -ENOENT;
 	}
 	if (strlen(up->socket) >= sizeof(un.sun_path)) {

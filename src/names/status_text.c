@@ -195,13 +195,13 @@ static int read_lines(struct ts_tailnet *tn, const char *text, size_t len, char 
 			return got;
 		if (got == 0 && !read_sentence(tn, l)) {
 			snprintf(why, TS_STATUS_WHY_MAX,
-				 "line %u starts with no address: neither JSON nor a status table", number);
+				 "line %u does not start with an address: neither JSON nor a status table", number);
 			return -EBADMSG;
 		}
 		any = true;
 	}
 	if (!any) {
-		snprintf(why, TS_STATUS_WHY_MAX, "it holds nothing but comments");
+		snprintf(why, TS_STATUS_WHY_MAX, "it contains only comments");
 		return -EBADMSG;
 	}
 	return 0;

@@ -59,7 +59,7 @@ static void say_failure(const struct ts_endpoint *e, enum ts_probe_result r, con
 	other.kind = e->kind == TS_PROXY_HTTP ? TS_PROXY_SOCKS5 : TS_PROXY_HTTP;
 	/* An HTTP server that is spoken to in SOCKS5 mostly stays silent. */
 	if (is_local(e) && (r == TS_PROBE_OTHER || r == TS_PROBE_TIMEOUT) && ts_probe(&other) == TS_PROBE_OK) {
-		say("the proxy at %s speaks %s, not %s: name it with %s instead", at,
+		say("the proxy at %s speaks %s, not %s: use %s instead", at,
 		    other.kind == TS_PROXY_HTTP ? "HTTP" : "SOCKS5", what,
 		    other.kind == TS_PROXY_HTTP ? "--http-proxy" : "--socks5");
 		return;
@@ -73,16 +73,16 @@ static void say_failure(const struct ts_endpoint *e, enum ts_probe_result r, con
 			say("no proxy listens at %s: start it, or correct %s", at, option);
 		break;
 	case TS_PROBE_TIMEOUT:
-		say("the proxy at %s does not answer within %d ms: is it %s proxy, and not overloaded?", at,
+		say("the proxy at %s did not answer within %d ms: check that it is %s proxy and not overloaded", at,
 		    is_local(e) ? TS_PROBE_MS : TS_PROBE_FAR_MS, e->kind == TS_PROXY_HTTP ? "an HTTP" : "a SOCKS5");
 		break;
 	case TS_PROBE_AUTH:
 		say(e->user[0] ? "the proxy at %s refuses that user and password: correct %s"
-			       : "the proxy at %s wants a user and password: %s USER:PASSWORD@HOST:PORT",
+			       : "the proxy at %s requires a user and a password: use %s USER:PASSWORD@HOST:PORT",
 		    at, option);
 		break;
 	default:
-		say("what listens at %s is no %s proxy: correct %s", at, what, option);
+		say("the program at %s is not a proxy of type %s: correct %s", at, what, option);
 	}
 }
 
@@ -117,8 +117,7 @@ static int read_configured(const struct ts_map_settings *set, struct configured 
 		if (!text[i] || !*text[i])
 			continue;
 		if (text[i][0] == '/' || strncmp(text[i], "unix:", 5) == 0) {
-			ts_tool_error("%s %s: a proxy on a unix socket cannot carry a program's TCP connection; give "
-				      "it a TCP port",
+			ts_tool_error("%s %s: proxies on unix sockets are not supported; use a TCP port",
 				      option[i], text[i]);
 			return -EINVAL;
 		}
@@ -284,18 +283,18 @@ static void say_none(const struct search *s)
 			continue;
 		ts_addr_format(&s->list[i].addr, at);
 		if (passed)
-			ts_tool_error("%s belongs to %s, so it is not used; if it is your proxy, name it: --socks5 %s", at,
+			ts_tool_error("%s belongs to %s, so it is not used; to use it anyway: --socks5 %s", at,
 				      ts_owner_text(&s->owner[i], who, sizeof(who)), at);
 		else if (s->result[i] == TS_PROBE_AUTH)
-			ts_tool_error("the proxy at %s wants a user and password: --socks5 USER:PASSWORD@%s", at, at);
+			ts_tool_error("the proxy at %s requires a user and a password: use --socks5 USER:PASSWORD@%s", at, at);
 		else
-			ts_tool_error("what listens at %s is neither a SOCKS5 nor an HTTP proxy: start tailscaled with "
-				      "--socks5-server=localhost:1055, or name its port with --socks5",
+			ts_tool_error("the program at %s is neither a SOCKS5 nor an HTTP proxy: start tailscaled with "
+				      "--socks5-server=localhost:1055, or give its port with --socks5",
 				      at);
 		return;
 	}
 	ts_tool_error("no SOCKS5 port found (127.0.0.1:1055, 1080 and 3128 are closed): start tailscaled with "
-		      "--socks5-server=localhost:1055, or name its port with --socks5");
+		      "--socks5-server=localhost:1055, or give its port with --socks5");
 }
 
 int ts_discover(struct ts_map_settings *set, const struct ts_map *old, const char *map_path)

@@ -215,10 +215,10 @@ static void split_text(const struct ts_explained *e, char *out, size_t cap)
 	size_t n;
 
 	if (e->split.count == 0) {
-		snprintf(out, cap, "dns-route (its name servers speak only DNS over HTTPS: it is never resolved)");
+		snprintf(out, cap, "dns-route (not resolved: its name servers support only DNS over HTTPS)");
 		return;
 	}
-	n = (size_t)snprintf(out, cap, "dns-route (asked of ");
+	n = (size_t)snprintf(out, cap, "dns-route (name server ");
 	for (unsigned i = 0; i < e->split.count && n < cap; i++) {
 		ts_addr_format(&e->split.server[i], at);
 		n += (size_t)snprintf(out + n, cap - n, "%s%s", i ? ", then " : "", at);
@@ -242,14 +242,14 @@ static void map_text(const struct ts_explained *e, char *out, size_t cap)
 const char *ts_explain_text(const struct ts_map *m, const struct ts_explained *e, char *out, size_t cap)
 {
 	static const char *const plain[] = {
-		[TS_WHY_HOSTS] = "hosts (/etc/hosts and localhost win, as natively)",
+		[TS_WHY_HOSTS] = "hosts (/etc/hosts and localhost come first)",
 		[TS_WHY_EXCLUDED] = "not in the tailnet (excluded by a setting)",
-		[TS_WHY_REMOTE] = "remote (the far side of the proxy resolves it)",
-		[TS_WHY_NO_SUCH_NAME] = "no such name in the tailnet (and nobody else is asked)",
-		[TS_WHY_SERVICE] = "the daemon's own service address: not reachable through a proxy",
-		[TS_WHY_NO_NODE] = "no known node has this address: refused, not left to the system",
-		[TS_WHY_LOCAL] = "not in the tailnet (this machine or this link)",
-		[TS_WHY_KERNEL] = "not in the tailnet (TUN: the kernel routes the tailnet itself)",
+		[TS_WHY_REMOTE] = "remote (the proxy resolves it)",
+		[TS_WHY_NO_SUCH_NAME] = "no such name in the tailnet (no other resolver is asked)",
+		[TS_WHY_SERVICE] = "the daemon's service address: not reachable through a proxy",
+		[TS_WHY_NO_NODE] = "no node has this address: connections fail",
+		[TS_WHY_LOCAL] = "not in the tailnet (this machine or the local network)",
+		[TS_WHY_KERNEL] = "not through a proxy (TUN: the kernel routes the tailnet)",
 		[TS_WHY_NOT_OURS] = "not in the tailnet",
 	};
 

@@ -56,12 +56,12 @@ static int dial(const char *path, bool explicitly, char why[TS_WHY_MAX])
 	if (connect(fd, (struct sockaddr *)&un, sizeof(un)) != 0) {
 		err = errno == EAGAIN ? -ETIMEDOUT : -errno;
 		snprintf(why, TS_WHY_MAX,
-			 "no tailscaled answers at %s (%s): start it, or name its socket with --socket", path,
+			 "no tailscaled answers at %s (%s): start it, or give its socket with --socket", path,
 			 strerror(-err));
 	} else if (!explicitly && (peer = peer_of(fd)) != 0 && peer != geteuid()) {
 		err = -EPERM;
 		snprintf(why, TS_WHY_MAX,
-			 "the daemon at %s belongs to another user (%u): name it with --socket if you trust it", path, peer);
+			 "the daemon at %s belongs to another user (%u): use --socket if you trust it", path, peer);
 	}
 	if (err) {
 		close(fd);
@@ -107,11 +107,11 @@ static int body(const char *path, char *text, size_t *len, char why[TS_WHY_MAX])
 	int code;
 
 	if (*len == 0) {
-		snprintf(why, TS_WHY_MAX, "tailscaled at %s closed without an answer: is it shutting down?", path);
+		snprintf(why, TS_WHY_MAX, "tailscaled at %s closed the connection without an answer; it may be shutting down", path);
 		return -EPROTO;
 	}
 	if (!end || *len < 12 || memcmp(text, "HTTP/1.", 7) != 0) {
-		snprintf(why, TS_WHY_MAX, "what listens at %s is no tailscaled: it does not answer in HTTP", path);
+		snprintf(why, TS_WHY_MAX, "the program at %s is not tailscaled: its answer is not HTTP", path);
 		return -EPROTO;
 	}
 	head_len = (size_t)(end - text) + 4;
@@ -119,14 +119,14 @@ static int body(const char *path, char *text, size_t *len, char why[TS_WHY_MAX])
 	code = atoi(text + 9);
 	if (code != 200) {
 		ts_tool_printable(text + head_len, *len - head_len < 60 ? *len - head_len : 60, first, sizeof(first));
-		snprintf(why, TS_WHY_MAX, "tailscaled at %s refuses its status (HTTP %d: %s)%s", path, code, first,
-			 code == 403 ? ": root can give this user access: tailscale set --operator=USER" : "");
+		snprintf(why, TS_WHY_MAX, "tailscaled at %s refused to report its status (HTTP %d: %s)%s", path, code, first,
+			 code == 403 ? "; as root, run tailscale set --operator=USER" : "");
 		return code == 403 ? -EPERM : code == 404 ? -ENOSYS : -EPROTO;
 	}
 	*len -= head_len;
 	value = header(text, "Content-Length:");
 	if (value && strtoull(value, NULL, 10) > *len) {
-		snprintf(why, TS_WHY_MAX, "tailscaled at %s broke off in the middle of its status", path);
+		snprintf(why, TS_WHY_MAX, "tailscaled at %s closed the connection before its status was complete", path);
 		return -EPROTO;
 	}
 	memmove(text, text + head_len, *len);
@@ -161,9 +161,9 @@ int ts_source_get(const char *path, bool explicitly, const char *what, char **te
 	err = ts_source_drain(fd, IDLE_MS, TOTAL_MS, text, len);
 	close(fd);
 	if (err == -ETIMEDOUT)
-		snprintf(why, TS_WHY_MAX, "tailscaled at %s does not answer: it hangs; restart it", path);
+		snprintf(why, TS_WHY_MAX, "tailscaled at %s does not answer; restart it", path);
 	else if (err == -EFBIG)
-		snprintf(why, TS_WHY_MAX, "what listens at %s sends more than 256 MiB: that is no status", path);
+		snprintf(why, TS_WHY_MAX, "the program at %s sent more than 256 MiB, which is not a status", path);
 	else if (err)
 		snprintf(why, TS_WHY_MAX, "talking to tailscaled at %s: %s", path, strerror(-err));
 	else

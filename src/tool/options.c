@@ -13,15 +13,15 @@
 
 const char ts_options_help[] =
 	"Settings, as in tsproxy(1):\n"
-	"  --status FILE|-       the tailnet's status from a file or standard input\n"
+	"  --status FILE|-       read the tailnet's status from a file or standard input\n"
 	"  --socket PATH         tailscaled's socket\n"
 	"  -p, --profile NAME    use another profile's settings and map\n"
 	"  --socks5 [USER:PASSWORD@]HOST:PORT   the SOCKS5 proxy\n"
 	"  --http-proxy [USER:PASSWORD@]HOST:PORT   the HTTP proxy\n"
-	"  --map PATH            keep the map there\n"
+	"  --map PATH            use this file as the map\n"
 	"  --route CIDR, --exclude CIDR, --exit-node, --remote-name SUFFIX,\n"
 	"  --dns-route SUFFIX=SERVER\n"
-	"  -q, --quiet           no warnings\n"
+	"  -q, --quiet           print no warnings\n"
 	"  -h, --help   --version\n";
 
 enum kind { VALUE, PATH, PATH_OR_DASH, LIST, SWITCH, QUIET };
@@ -264,22 +264,22 @@ int ts_options_begin(int *argc, char **argv, const char *usage, bool *json, stru
 	disabled = switched && *switched && strcmp(switched, "0") != 0 && strcmp(switched, SHED) != 0;
 	unsetenv("TSPROXY_DISABLE");
 	if (make_absolute("TSPROXY_STATUS") != 0 || make_absolute("TSPROXY_SOCKET") != 0) {
-		ts_tool_error("TSPROXY_STATUS or TSPROXY_SOCKET is relative to a folder that is gone");
+		ts_tool_error("TSPROXY_STATUS or TSPROXY_SOCKET is relative to a directory that no longer exists");
 		return 2;
 	}
 	ts_conf_load(conf, environ);
 	if (conf->bad_list) {
-		ts_tool_error("--route or --exclude (TSPROXY_ROUTE, TSPROXY_EXCLUDE): want ranges such as "
-			      "192.168.7.0/24, %d at most",
+		ts_tool_error("--route or --exclude (TSPROXY_ROUTE, TSPROXY_EXCLUDE): must be ranges such as "
+			      "192.168.7.0/24, at most %d",
 			      TS_CONF_PREFIXES_MAX);
 		return 2;
 	}
 	if (conf->bad_dns_route) {
-		ts_tool_error("--dns-route (TSPROXY_DNS_ROUTE): want SUFFIX=SERVER, an address, such as corp.example=10.0.0.53");
+		ts_tool_error("--dns-route (TSPROXY_DNS_ROUTE): must be SUFFIX=ADDRESS, such as corp.example=10.0.0.53");
 		return 2;
 	}
 	if (getenv("TSPROXY_PROFILE") && *getenv("TSPROXY_PROFILE") && !ts_conf_profile_ok(getenv("TSPROXY_PROFILE"))) {
-		ts_tool_error("--profile %s: want letters, digits, '-', '_' and '.', 64 at most",
+		ts_tool_error("--profile %s: must be at most 64 letters, digits, '-', '_' and '.'",
 			      getenv("TSPROXY_PROFILE"));
 		return 2;
 	}

@@ -252,7 +252,7 @@ const char *ts_owner_text(const struct ts_owner *o, char *out, size_t cap)
 	char user[64], program[64];
 
 	if (o->kind == TS_OWNER_NOBODY || o->kind == TS_OWNER_UNKNOWN) {
-		snprintf(out, cap, "%s", o->kind == TS_OWNER_NOBODY ? "nobody" : "a user that cannot be told");
+		snprintf(out, cap, "%s", o->kind == TS_OWNER_NOBODY ? "nobody" : "an unknown user");
 		return out;
 	}
 	ts_owner_user(o->uid, user, sizeof(user));

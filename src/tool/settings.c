@@ -167,7 +167,7 @@ static int put_environment(struct ts_map_settings *set)
 		const char *value = getenv(keys[i][0]);
 
 		if (value && *value && !ts_settings_put(set, keys[i][1], value, &known)) {
-			ts_tool_error("--%s (%s): cannot read \"%s\"", keys[i][1], keys[i][0], value);
+			ts_tool_error("--%s (%s): invalid value \"%s\"", keys[i][1], keys[i][0], value);
 			return -EINVAL;
 		}
 	}
@@ -199,7 +199,7 @@ int ts_settings_load_noting(struct ts_map_settings *set, const char *const files
 			continue;
 		err = ts_settings_read_file(set, path, getenv("TSPROXY_PROFILE"));
 		if (err && err != -ENOENT && err != -ENOTDIR && err != -ENOMEM)
-			ts_tool_warn("%s: %s; going on without it", path, err == -EINVAL ? "is no file" : strerror(-err));
+			ts_tool_warn("%s: %s; ignored", path, err == -EINVAL ? "not a regular file" : strerror(-err));
 		if (err != -ENOMEM)
 			err = 0;
 	}

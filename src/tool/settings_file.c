@@ -64,8 +64,8 @@ static char *read_line(char *str, int num, void *stream)
 			c = getc(r->f);
 		if (r->speak)
 			ts_tool_warn("%s:%d: %s", r->path, r->line, is_line(str + skip) ?
-				     "line too long, left out (a list may take several lines)" :
-				     "neither [section] nor key = value; left out");
+				     "line too long, ignored (a list can be on several lines)" :
+				     "neither [section] nor key = value; ignored");
 	}
 	return NULL;
 }
@@ -119,11 +119,11 @@ static int take(void *user, const char *section, const char *name, const char *v
 	if (!known)
 		ts_tool_warn("%s:%d: unknown key \"%s\"", r->path, r->line, name);
 	else if (ts_settings_is_launchers(name))
-		ts_tool_warn("%s:%d: %s counts as an option or a variable only; left out", r->path, r->line, name);
+		ts_tool_warn("%s:%d: %s can be set only by an option or a variable; ignored", r->path, r->line, name);
 	else if (!ok)
-		ts_tool_warn("%s:%d: %s: cannot read \"%s\"", r->path, r->line, name, value);
+		ts_tool_warn("%s:%d: %s: invalid value \"%s\"", r->path, r->line, name, value);
 	else if (section[0] && strncmp(section, "profile ", 8) != 0)
-		ts_tool_warn("%s:%d: unknown section [%s], only [profile NAME] means something", r->path, r->line,
+		ts_tool_warn("%s:%d: unknown section [%s]; only [profile NAME] is supported", r->path, r->line,
 			     section);
 	return 1;
 }

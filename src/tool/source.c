@@ -101,9 +101,9 @@ int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_M
 	if (given == 0)
 		path = "on standard input";
 	if (err == -ETIMEDOUT)
-		snprintf(why, TS_WHY_MAX, "nobody writes a status to %s", path);
+		snprintf(why, TS_WHY_MAX, "no status was written to %s", path);
 	else if (err == -EFBIG)
-		snprintf(why, TS_WHY_MAX, "status %s: larger than 256 MiB, that is no status", path);
+		snprintf(why, TS_WHY_MAX, "status %s: larger than 256 MiB, which is not a status", path);
 	else if (err)
 		snprintf(why, TS_WHY_MAX, "cannot read the status %s: %s", path, strerror(-err));
 	return err;
@@ -150,7 +150,7 @@ static int say_no_daemon(const char refused[TS_WHY_MAX], const char *or_else, ch
 	if (*refused)
 		memcpy(why, refused, TS_WHY_MAX);
 	else
-		snprintf(why, TS_WHY_MAX, "no tailscaled found: tsproxy up starts one; else name its socket %s", or_else);
+		snprintf(why, TS_WHY_MAX, "no tailscaled found: start one with tsproxy up, or give its socket %s", or_else);
 	return *refused ? -EPERM : -ENOENT;
 }
 
@@ -267,7 +267,7 @@ int ts_source_read(const struct ts_map_settings *set, struct ts_tailnet *out)
 	}
 	err = ts_status_parse(text, len, out, bad);
 	if (err == -EBADMSG)
-		ts_tool_error("the status from %s is broken: %s", strcmp(from, "-") == 0 ? "standard input" : from,
+		ts_tool_error("the status from %s is invalid: %s", strcmp(from, "-") == 0 ? "standard input" : from,
 			      bad);
 	else if (err)
 		ts_tool_error("reading the status: %s", strerror(-err));

@@ -40,11 +40,11 @@ static void say_place(const char *path, int err)
 
 	if (err == -EPERM)
 		ts_tool_error(
-			"%.*s is not a private directory of yours (another owner, a link, or writable for others): "
-			"no map is kept there; remove it, or name a place with --map",
+			"%.*s is not a private directory (it has another owner, is a link, or others can write to it), "
+			"so the map cannot be stored there; remove it, or use --map",
 			dir_len, path);
 	else
-		ts_tool_error("cannot keep the map at %s: %s", path, strerror(-err));
+		ts_tool_error("cannot store the map at %s: %s", path, strerror(-err));
 }
 
 /* The locked file's descriptor, or -errno (said). */
@@ -78,7 +78,7 @@ static int lock(const char *path)
 	}
 	if (err) {
 		if (err == -ETIMEDOUT)
-			ts_tool_error("another tsproxy-sync does not come to an end with %s: end it", path);
+			ts_tool_error("another tsproxy-sync is still working on %s; stop it", path);
 		else
 			say_place(path, err);
 		if (fd >= 0)
@@ -95,9 +95,9 @@ static int warn_about_old(const char *path, struct ts_map *old)
 	if (err) {
 		memset(old, 0, sizeof(*old));
 		if (err == -EPERM)
-			ts_tool_warn("the map %s has another owner, is writable for others, or is not a file: it is not used", path);
+			ts_tool_warn("the map %s is not used, because it has another owner, others can write to it, or it is not a file", path);
 		else if (err == -EBADMSG || err == -EMSGSIZE)
-			ts_tool_warn("the map %s is %s: it is made anew", path,
+			ts_tool_warn("the map %s is %s and is made again", path,
 				     err == -EBADMSG ? "damaged" : "truncated");
 	}
 	return err;
@@ -108,15 +108,15 @@ static bool wants_proxy(const struct ts_tailnet *tn)
 {
 	if (tn->tun) {
 		ts_tool_warn(
-			"tailscaled routes the tailnet in the kernel (TUN): programs need no tsproxy, it steps aside");
+			"tailscaled has a kernel network interface (TUN): programs reach the tailnet without tsproxy");
 		return false;
 	}
 	if (tn->state == TS_STATE_STOPPED) {
-		ts_tool_warn("tailscaled is stopped: bring it up: tsproxy up");
+		ts_tool_warn("tailscaled is stopped; to start it: tsproxy up");
 		return false;
 	}
 	if (tn->state == TS_STATE_NEEDS_LOGIN) {
-		ts_tool_warn("tailscaled is logged out or waits for approval: log in: tsproxy up");
+		ts_tool_warn("tailscaled is logged out or waiting for approval; to log in: tsproxy up");
 		return false;
 	}
 	return true;
@@ -170,7 +170,7 @@ static bool is_taken(const struct ts_map_settings *set, const struct ts_map *m)
 		if (owner.kind != TS_OWNER_STRANGER)
 			continue;
 		ts_addr_format(&e.addr, at);
-		ts_tool_error("%s belongs to %s, now: nothing goes there any more", at, ts_owner_text(&owner, who, sizeof(who)));
+		ts_tool_error("%s now belongs to %s; it is not used any more", at, ts_owner_text(&owner, who, sizeof(who)));
 		return true;
 	}
 	return false;
@@ -213,7 +213,7 @@ static int make(const struct ts_conf *conf, struct ts_map_settings *set, const s
 	err = ts_source_read(set, &tn);
 	if (err == -ENOENT && ts_settings_proxy_alone(set)) {
 		if (old->base && ts_map_header(old).nodes.count)
-			ts_tool_error("no tailscaled found: the nodes that were known stay");
+			ts_tool_error("no tailscaled found; keeping the nodes that are known");
 		else
 			err = ts_settings_assume_tailnet(set) ? 0 : -ENOMEM;
 	}
@@ -229,7 +229,7 @@ static int make(const struct ts_conf *conf, struct ts_map_settings *set, const s
 	}
 	err = ts_map_build(&tn, set, &data, &len);
 	if (err) {
-		ts_tool_error("making the map: %s", err == -EFBIG ? "the tailnet is too large for it" : strerror(-err));
+		ts_tool_error("cannot make the map: %s", err == -EFBIG ? "the tailnet is too large" : strerror(-err));
 		goto out;
 	}
 	err = ts_credentials_install(conf->map_path, set->endpoints, (unsigned)set->endpoint_count);
@@ -253,7 +253,7 @@ int ts_sync(const struct ts_conf *conf)
 	int err, lock_fd;
 
 	if (!conf->map_path[0]) {
-		ts_tool_error("no place for the map: set XDG_RUNTIME_DIR or HOME, or name one with --map");
+		ts_tool_error("no directory for the map: set XDG_RUNTIME_DIR or HOME, or use --map");
 		return 1;
 	}
 	err = ts_settings_load(&set, NULL);
@@ -297,6 +297,6 @@ int ts_sync_load(const struct ts_conf *conf, struct ts_map *out)
 	if (err)
 		return ret ? ret : 1;
 	if (ret && ts_map_header(out).made_ns < now)
-		ts_tool_warn("going on with a map that is %lld s old", (long long)(age / 1000000000));
+		ts_tool_warn("using a map that is %lld s old", (long long)(age / 1000000000));
 	return 0;
 }

@@ -77,9 +77,9 @@ static int claim(const char *path)
 		close(dir_fd);
 	}
 	if (err == -EAGAIN || err == -EACCES)
-		ts_tool_error("another tsproxy sync --watch keeps %s already", path);
+		ts_tool_error("another tsproxy sync --watch already runs for %s", path);
 	else if (err)
-		ts_tool_error("cannot watch over %s: %s", path, strerror(-err));
+		ts_tool_error("cannot watch %s: %s", path, strerror(-err));
 	return err ? 1 : 0;
 }
 
@@ -131,7 +131,7 @@ static bool read_bus(struct bus *b)
 	}
 	len = b->kept + (size_t)n;
 	if (!b->spoke && memmem(b->text, len, "\r\n\r\n", 4) && !memmem(b->text, len, " 200 ", 5)) {
-		ts_tool_error("tailscaled does not let itself be watched (%.40s)", b->text);
+		ts_tool_error("tailscaled does not report changes (%.40s)", b->text);
 		disconnect(b);
 		return true;
 	}
@@ -149,7 +149,7 @@ static int connect_bus(struct bus *b)
 	int err = ts_settings_load(&set, NULL);
 
 	if (!err && set.status && *set.status) {
-		ts_tool_error("--watch follows a daemon; with --status there is none");
+		ts_tool_error("sync: --watch needs a daemon and cannot be used with --status");
 		ts_settings_free(&set);
 		return -EINVAL;
 	}
@@ -231,7 +231,7 @@ int ts_watch(const struct ts_conf *conf)
 	int err;
 
 	if (!conf->map_path[0]) {
-		ts_tool_error("no place for the map: set XDG_RUNTIME_DIR or HOME, or name one with --map");
+		ts_tool_error("no directory for the map: set XDG_RUNTIME_DIR or HOME, or use --map");
 		return 1;
 	}
 	err = claim(conf->map_path);

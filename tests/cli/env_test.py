@@ -119,16 +119,16 @@ def env_knows_the_shell_that_asks(w):
 @test
 def env_refuses_what_cannot_be(w):
     w.install(f'{w.build}/tsproxy-env', 'bin/tsproxy-env')
-    for args, status, part in ((['env', '--shell', 'csh'], 2, 'no words for the shell csh; there are bash, zsh, fish and sh'), (['env', 'A=1'], 2, 'tsproxy -- env'),
+    for args, status, part in ((['env', '--shell', 'csh'], 2, 'env: the shell csh is not supported; use bash, zsh, fish or sh'), (['env', 'A=1'], 2, 'tsproxy -- env'),
                                (['env', '--shell'], 2, 'needs a value'), (['env', '--nonsense'], 2, '--nonsense'),
-                               (['--status', '-', 'env'], 1, 'name a file')):
+                               (['--status', '-', 'env'], 1, 'use a file')):
         got, out, err = w.run(*args)
         same((args, got, out), (args, status, ''))
         one_line(err, part)
     os.rename(w.object, w.path('gone'))
     got, out, err = w.run('env', '--shell', 'sh')
     same((got, out), (1, ''))
-    one_line(err, 'libtsproxy.so is missing beside tsproxy and in ../lib')
+    one_line(err, 'libtsproxy.so was not found next to tsproxy or in ../lib')
 
 
 @test
@@ -143,7 +143,7 @@ def env_in_a_folder_that_ld_preload_cannot_name(w):
     os.rename(w.run_dir, w.path('a run'))
     got, out, err = w.run('env', '--shell', 'sh', env={'TSPROXY_PLACE': w.path('a run/tsproxy')})
     same((got, out), (1, ''))
-    one_line(err, 'LD_PRELOAD cannot name a file with a space or a colon in it; move tsproxy elsewhere')
+    one_line(err, 'LD_PRELOAD does not support paths with a space or a colon; move tsproxy elsewhere')
 
 
 @in_every_shell
@@ -201,7 +201,7 @@ def install_puts_one_line_into_the_start_up_file(w, name, file):
     assert lines[2].endswith(' # tsproxy env --install'), lines
     same((lines[:2], len(lines), lines[3:], os.stat(file).st_mode & 0o777), (['# mine', 'true'], 4, [''], 0o640))
     same(new_shell(w, name)['LD_PRELOAD'], w.object)
-    same(env_command(w, 'env', '--shell', name, '--uninstall'), (0, f"{file}: tsproxy's line is removed\n", ''))
+    same(env_command(w, 'env', '--shell', name, '--uninstall'), (0, f"{file}: the line was removed\n", ''))
     with open(file) as f:
         same(f.read(), '# mine\ntrue\n')
     assert 'LD_PRELOAD' not in new_shell(w, name)
@@ -258,10 +258,10 @@ def install_leaves_what_it_cannot_use_as_it_is(w):
     one_line(err, '.profile', 'not a text file')
     status, _, err = env_command(w, 'env', '--install', env={'HOME': ''})
     same(status, 1)
-    one_line(err, "HOME is not set: where are the shell's files?")
+    one_line(err, "HOME is not set, so the shell's start-up file is unknown")
     status, _, err = env_command(w, 'env', '--install', env={'HOME': '/' + 'x' * 5000})
     same(status, 1)
-    one_line(err, 'HOME is too long a name')
+    one_line(err, 'env: HOME is too long')
     status, _, err = env_command(w, 'env', '--install', '--uninstall')
     same(status, 2)
     one_line(err, '--off, --install and --uninstall exclude each other')

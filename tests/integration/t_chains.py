@@ -89,17 +89,17 @@ def localnet(t):
 @test("proxychains4: what tsproxy does not do is one line with its place and status 2, and nothing runs")
 def refused(t):
     two = "[ProxyList]\nsocks5 127.0.0.1 1080\nhttp 127.0.0.1 3128\n"
-    for text, *parts in (("strict_chain\n" + two, "strict_chain through 2 proxies"),
-                         (two, "dynamic_chain through 2 proxies"),
-                         ("random_chain\nchain_len = 2\n" + two, "random_chain through 2 proxies"),
-                         ("round_robin_chain\nchain_len=2\n" + two, "round_robin_chain through 2 proxies"),
+    for text, *parts in (("strict_chain\n" + two, "strict_chain with 2 proxies: tsproxy uses only one"),
+                         (two, "dynamic_chain with 2 proxies"),
+                         ("random_chain\nchain_len = 2\n" + two, "random_chain with 2 proxies"),
+                         ("round_robin_chain\nchain_len=2\n" + two, "round_robin_chain with 2 proxies"),
                          ("random_chain\n" + two + "socks5 127.0.0.1 1081\n", ":5", "second SOCKS5"),
-                         ("dnat 1.1.1.1 2.2.2.2\n" + two, ":1", "dnat"),
+                         ("dnat 1.1.1.1 2.2.2.2\n" + two, ":1", "dnat", "does not redirect connections"),
                          ("localnet 10.0.0.0/255.0.255.0\n" + two, ":1", "localnet"),
                          ("localnet 10.0.0.0\n" + two, ":1", "localnet"), ("localnet\n" + two, ":1", "localnet"),
                          ("[ProxyList]\nraw 127.0.0.1 80\n", ":2", "raw"), ("[ProxyList]\nsocks5 127.0.0.1\n", ":2"),
                          ("[ProxyList]\nsocks5 127.0.0.1 none\n", ":2"),
-                         ("[ProxyList]\nsocks5 127.0.0.1 1080 a:b c\n", ":2", "colon")):
+                         ("[ProxyList]\nsocks5 127.0.0.1 1080 a:b c\n", ":2", "user name cannot contain a colon")):
         path = t.file("r.conf", text)
         done = proxychains(t, "-f", path, "echo", "ran")
         one_line(done, path, *parts)

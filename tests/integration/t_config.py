@@ -62,7 +62,7 @@ def explain(t):
     assert "example.org" not in out and not done.err, done
     told = json.loads(t.launcher("--dry-run", "--json", "--", "curl", f"[{NODE1}]").good())
     assert told["supported"] and told["targets"][0]["target"] == NODE1, told
-    t.launcher("explain", "ls").good("none of its words")
+    t.launcher("explain", "ls").good("no argument is a name")
     t.launcher("explain", "ls", env={"TSPROXY_DISABLE": "1"}).good("TSPROXY_DISABLE is set")
     assert "TSPROXY_DISABLE" not in t.launcher("explain", "ls", env={"LD_PRELOAD": t.build("libtsproxy.so")}).good()
 
@@ -89,7 +89,7 @@ def odd_lines(t):
     found, err = settings(t)
     assert found["socks5"] == [("127.0.0.1:1080", f"{path}:1")] and found["route"] == [("10.0.0.0/8", f"{path}:3")], found
     assert found["exclude"] == [("10.1.0.0/16", f"{path}:5"), ("10.2.0.0/16", f"{path}:6")], found
-    assert found["socket"] == [("/run/a b.sock", f"{path}:11")] and found["http-proxy"] == [("looked for", "default")], found
+    assert found["socket"] == [("/run/a b.sock", f"{path}:11")] and found["http-proxy"] == [("automatic", "default")], found
     told = [line.removeprefix(f"tsproxy: warning: {path}:").split(":")[0] for line in err.splitlines()]
     assert told == ["7", "8", "9", "10", "12", "13", "14", "17"], err
 
@@ -111,10 +111,10 @@ def no_file(t):
     told("directory")
     os.rmdir(path)
     os.mkfifo(path)
-    told("no file")
+    told("not a regular file")
     os.unlink(path)
     os.symlink("/dev/zero", path)
-    told("no file")
+    told("not a regular file")
     os.unlink(path)
     with open(path, "w") as f:
         f.truncate(1 << 30)

@@ -188,7 +188,7 @@ def nodes(t):
     for text in "", ":22", f"{NAME1}:", f"{NAME1}:0", f"{NAME1}:65536", f"{NAME1}:ssh", "[::1", "[::1]x", "a:b:c", "x" * 300:
         done = t.launcher("doctor", text).bad("is not NODE", status=2)
         assert done.err.count("\n") == 1 and not done.out, done
-    t.launcher("--status", "-", "doctor", stdin="{}").bad("only be read once", status=2)
+    t.launcher("--status", "-", "doctor", stdin="{}").bad("but is needed twice", status=2)
 
 
 # Refuses one system call of the programs below with EPERM, as a container's seccomp profile does (seccomp(2), classic BPF).

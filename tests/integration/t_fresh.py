@@ -152,7 +152,7 @@ def watch_twice(t):
     process.kill()
     process.wait()
     watch(t)
-    t.launcher("--status", t.status_file(), "sync", "--watch").bad("--status there is none", status=2)
+    t.launcher("--status", t.status_file(), "sync", "--watch").bad("--watch needs a daemon", status=2)
     t.launcher("sync", "--watch", "--print").bad(status=2)
 
 
@@ -253,11 +253,11 @@ def accept_routes(t):
         t.tsproxy("curl", "-sS", f"http://{host}:3000/").good("a page")
     change(t, "accept-routes", "no")
     # The IPv6 range is Tailscale's alone: what no node has there is refused.
-    for address, said in ("10.20.1.1", "not in the tailnet"), ("fd7a:115c:a1e0:b1a:0:7:a14:101", "refused, not left to the system"):
+    for address, said in ("10.20.1.1", "not in the tailnet"), ("fd7a:115c:a1e0:b1a:0:7:a14:101", "no node has this address: connections fail"):
         until(lambda address=address, said=said: said in t.launcher("resolve", address).out, "a map without routes", 2)
     # Nothing else has a route there.
     t.tsproxy("curl", "-sS", "http://10.20.1.1:3000/").bad(status=7)
-    assert "not taken" in t.launcher("status").good() and '"accept-routes": false' in t.launcher("status", "--json").good()
+    assert "not accepted" in t.launcher("status").good() and '"accept-routes": false' in t.launcher("status", "--json").good()
 
 
 @test("make install makes the user units, with the programs' folder in them, and puts them where systemd looks")

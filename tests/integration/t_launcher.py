@@ -71,7 +71,7 @@ def states(t):
     program = ("import errno, socket, sys\n"
                "print(errno.errorcode.get(socket.socket().connect_ex((sys.argv[1], 3000))))")
     for options, text in ((["--state", "Stopped"], "tsproxy up"), (["--state", "NeedsLogin"], "tsproxy up"),
-                          (["--tun"], "steps aside")):
+                          (["--tun"], "without tsproxy")):
         shutil.rmtree("/run/tsproxy", ignore_errors=True)
         sim = t.tailnet(*options)
         done = t.tsproxy(sys.executable, "-c", program, NODE1)

@@ -185,7 +185,7 @@ def taken_from_daemon(t):
     assert proxies(t), "a proxy that is nobody's stays"
     met = stranger(t, theirs, "--socks5", "1055")
     done = t.launcher("sync").bad("no tailscaled", status=1)
-    assert f"127.0.0.1:1055 belongs to user {MALLORY}, another user, now" in done.err, done
+    assert f"127.0.0.1:1055 now belongs to user {MALLORY}, another user; it is not used any more" in done.err, done
     t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/").bad(status=7)
     assert not proxies(t) and "100.90.56.90" in t.launcher("resolve", NAME1).good()
     assert t.launcher("sync").bad(status=1).err.count("belongs to") == 0
@@ -251,7 +251,7 @@ def outside(t):
     t.sim("--socks5", "1055")
     sync = as_user(["unshare", "--user", f"--map-user={MALLORY}", f"{place}/tsproxy-sync", "--status", t.status_file(),
                     "--map", f"{place}/map"])
-    t.run(sync).bad("127.0.0.1:1055 belongs to a user that cannot be told", "--socks5 127.0.0.1:1055", status=1)
+    t.run(sync).bad("127.0.0.1:1055 belongs to an unknown user", "--socks5 127.0.0.1:1055", status=1)
     done = t.run([*sync, "--socks5", "127.0.0.1:1055"])
     assert done.good() == "" and not done.err, done
 

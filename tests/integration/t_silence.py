@@ -18,12 +18,12 @@ def nothing(t):
     t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
     for _ in 1, 2:
         done = t.tsproxy("echo", "ran")
-        said(done, "tsproxy up starts one")
+        said(done, "start one with tsproxy up")
         assert done.out == "ran\n" and done.seconds < 1, done
     for options, env in (["--require"], {}), ([], {"TSPROXY_REQUIRE": "1"}):
         done = t.launcher(*options, "--", "echo", "ran", env=env).bad("the tailnet cannot be reached", status=126)
         assert not done.out, done
-    said(t.launcher("--", "true", env={"TSPROXY_REQUIRE": "0"}), "tsproxy up starts one")
+    said(t.launcher("--", "true", env={"TSPROXY_REQUIRE": "0"}), "start one with tsproxy up")
     for words, status in (["status"], 1), (["down"], 0), (["doctor"], 3), (["up"], 1):
         done = t.launcher(*words, env={"PATH": f"{t.dir}/bin:/usr/bin:/bin"})
         assert done.status == status and done.seconds < 1, done
@@ -39,7 +39,7 @@ def gone(t):
     sim.process.wait()
     for _ in 1, 2:
         age(MAP, 20)
-        said(t.tsproxy("true"), "tsproxy up starts one")
+        said(t.tsproxy("true"), "start one with tsproxy up")
     t.tsproxy("true", options=["--require"]).bad("no proxy listens at 127.0.0.1:1080", status=126)
     shutil.rmtree(FOLDER)
     t.sim("--socks5", "0", api=API)

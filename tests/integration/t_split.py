@@ -165,19 +165,19 @@ def told_to_people(t):
     t.tailnet(*WORLD, "--dns-route", "doh.example=https://dns.example/query")
     options = [*ROUTE, "--dns-route", "lan.example=10.1.1.1", "--dns-route", "lan.example=10.1.1.2"]
     out = t.launcher(*options, "resolve", "db.corp.example", "db.lan.example").out
-    assert f"db.corp.example\t-\tdns-route (asked of {SERVER}:53, through the proxy)" in out, out
-    assert "db.lan.example\t-\tdns-route (asked of 10.1.1.1:53, then 10.1.1.2:53, directly)" in out, out
+    assert f"db.corp.example\t-\tdns-route (name server {SERVER}:53, through the proxy)" in out, out
+    assert "db.lan.example\t-\tdns-route (name server 10.1.1.1:53, then 10.1.1.2:53, directly)" in out, out
     found = json.loads(t.launcher(*options, "resolve", "--json", "db.corp.example").good())[0]
     assert found["why"] == "dns-route" and found["servers"] == [f"{SERVER}:53"] and found["tailnet"], found
     t.launcher(*options, "explain", "--", "curl", "http://db.corp.example/").good("dns-route")
     t.launcher(*options, "resolve", "a.doh.example").out.index("DNS over HTTPS")
     done = t.launcher(*options, "doctor")
-    for text in f"corp.example: dns-route (asked of {SERVER}:53, through the proxy)", "doh.example: its name servers speak only":
+    for text in f"corp.example: dns-route (name server {SERVER}:53, through the proxy)", "doh.example: its name servers support only":
         assert text in done.out, done
     assert "/etc/resolv.conf" not in done.out, done
     with open("/etc/resolv.conf", "w") as f:
         f.write("nameserver 100.100.100.100\n")
-    t.launcher("doctor").out.index("/etc/resolv.conf names 100.100.100.100")
+    t.launcher("doctor").out.index("/etc/resolv.conf lists 100.100.100.100")
 
 
 @test("the daemon's own DNS address is not to be had by a program itself: TCP, UDP, IPv4, IPv6")

@@ -115,4 +115,4 @@ def mistyped(t):
         err = t.launcher(word).bad("command not found", status=127).err
         assert ("did you mean the sub-command " + str(meant) in err) == bool(meant), (word, err)
     assert NODE1 in t.launcher("--status", t.status_file(), "resolve", NODE1).out
-    t.launcher("--status", t.status_file(), "resolve", NODE1, "").bad("no name", status=2)
+    t.launcher("--status", t.status_file(), "resolve", NODE1, "").bad("not a name", status=2)

@@ -50,7 +50,7 @@ def fifo(t):
     t.tsproxy("getent", "ahostsv4", "elsewhere", options=["--status", path]).good("100.64.0.9")
     writer.join()
     begun = time.monotonic()
-    t.tsproxy("true", options=["--status", path]).bad("nobody writes", status=2)
+    t.tsproxy("true", options=["--status", path]).bad("no status was written", status=2)
     assert 4 < time.monotonic() - begun < 15
 
 

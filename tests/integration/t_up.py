@@ -59,7 +59,7 @@ def up_and_down(t):
     pid = supervisor(t)
     again = t.launcher("up")
     assert not again.err and again.good() and supervisor(t) == pid, again
-    assert t.launcher("down").good() == "Down; tsproxy up brings it back.\n"
+    assert t.launcher("down").good() == "Stopped. To start it again: tsproxy up\n"
     assert not alive(pid) and not os.path.exists(own(t, "tailscaled.sock")) and not os.path.exists(own(t, "ports"))
     assert t.launcher("down").good() == "Not running.\n"
     assert open(own(t, "tailscaled.log")).read().startswith("a line for the log")
@@ -96,7 +96,7 @@ def beside(t):
     sim = t.tailnet()
     done = t.launcher("up")
     assert "by the tailscaled at" in done.good() and not done.err, done
-    assert "left alone" in t.launcher("down").good()
+    assert "was not started by tsproxy" in t.launcher("down").good()
     done = t.launcher("up", "--own")
     # 1055 is free; the other daemon has 3128.
     assert "127.0.0.1:1055" in done.good(), done
@@ -172,7 +172,7 @@ def refused_before(t):
     t.file("home/later")
     done = t.launcher("up", "--own").bad("tailscale: no control server", "logging in: failed", status=1)
     assert open(f"{t.home}/words").read().count("\n") == 2 and "authkey" not in done.err, done
-    t.launcher("down").good("Down;")
+    t.launcher("down").good("Stopped.")
 
 
 # Logs in with the key from its flags, which are to name a file, and looks for that key where other processes can read.
@@ -221,7 +221,7 @@ def logs_in(t, words, env=None, stdin=None):
     assert open(f"{t.home}/got").read().strip() == KEY, done
     assert open(f"{t.home}/seen").read() == "0\n", done
     assert not exposed(KEY) and not kept(t, KEY) and KEY not in done.out + done.err, (exposed(KEY), kept(t, KEY), done)
-    t.launcher("down").good("Down;")
+    t.launcher("down").good("Stopped.")
 
 
 @test("up with an auth key: on no command line and in no environment, neither during the login nor after it; from a file and a pipe too")
@@ -245,7 +245,7 @@ def key_unseen(t):
         bad = t.file("bad", text) if text is not None else f"{t.dir}/none"
         done = t.run([*up, f"--authkey=file:{bad}"]).bad("logging in: failed", f"{bad}: ", why, status=1)
         assert "x" * 100 not in done.err, done
-        t.launcher("down").good("Down;")
+        t.launcher("down").good("Stopped.")
 
 
 @test("up with an auth key in the foreground and under systemd: the process that stays does not show it")
@@ -287,7 +287,7 @@ def pairs(t):
         for _ in range(10):
             for done in list(together.map(lambda _: t.launcher("up", "--own", "--no-login", timeout=60), range(4))):
                 done.good()
-            t.launcher("down").good("Down;")
+            t.launcher("down").good("Stopped.")
 
 
 @test("up and down: what cannot be is refused in a line, and leaves nothing behind")
@@ -398,9 +398,9 @@ def logout(t):
     t.file("home/status", "0")
     assert t.launcher("down", "--logout").good() == "Not running, and not logged in.\n"
     t.launcher("up").good()
-    assert t.launcher("down", "--logout").good() == "Logged out, and down.\n"
+    assert t.launcher("down", "--logout").good() == "Logged out and stopped.\n"
     t.file("home/.local/share/tsproxy/tailscaled.state", "{}")
-    assert t.launcher("down", "--logout").good() == "Logged out, and down.\n"
+    assert t.launcher("down", "--logout").good() == "Logged out and stopped.\n"
     assert open(f"{t.home}/words").read().count("logout\n") == 2
     t.file("home/status", "1")
     t.launcher("down", "--logout").bad("the node stays logged in", status=1)

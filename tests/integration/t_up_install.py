@@ -154,7 +154,7 @@ def installs(t):
             st = os.stat(f"{place}/{name}")
             assert st.st_mode & 0o777 == 0o755 and st.st_uid == os.getuid(), st
         assert "installing" not in site.up(way).err and len(site.asked) == 3, site.asked
-        t.launcher("down").good("Down;")
+        t.launcher("down").good("Stopped.")
         shutil.rmtree(place)
 
 

@@ -277,7 +277,7 @@ def other_daemon(w):
     done = w.run("tsproxy", "up", env={"PATH": f"{w.product}:{w.build}/tailnet:/usr/bin:/bin"})
     assert "by the tailscaled at" in good(done) and not done.stderr, done
     done = w.run("tsproxy", "down")
-    assert "left alone" in good(done) and w.node2.daemon.poll() is None and w.node2.daemon.pid == running, done
+    assert "was not started by tsproxy" in good(done) and w.node2.daemon.poll() is None and w.node2.daemon.pid == running, done
 
 
 @check("door: up stays in the foreground for an entry point, and ends its daemon when it is told to end")
@@ -500,7 +500,7 @@ def logout(w):
             assert "pong" in good(place.run("tsproxy", "tailscale", "ping", "-c", "9", "--until-direct=false", NODE1))
             if not running:
                 good(place.run("tsproxy", "down"))
-            assert "Logged out, and down." in good(place.run("tsproxy", "down", "--logout"))
+            assert "Logged out and stopped." in good(place.run("tsproxy", "down", "--logout"))
             good(place.run("tsproxy", "up", "--no-login"))
             until("it is logged out", lambda: place.state()["BackendState"] == "NeedsLogin")
             assert "NeedsLogin" in good(place.run("tsproxy", "logs"))

@@ -108,10 +108,10 @@ static const struct {
 	const char *says; /* in the one line that comes */
 } bad_config[] = {
 	{ "socks5 = 127.0.0.1:1\n\nsokcs5 = 127.0.0.1:1\n", "tsproxy.conf:3: unknown key \"sokcs5\"" },
-	{ "route = 10.0.0.0/99\n", "tsproxy.conf:1: route: cannot read" },
-	{ "exit-node = maybe\n", "tsproxy.conf:1: exit-node: cannot read" },
-	{ "remote-name = a b!c\n", "tsproxy.conf:1: remote-name: cannot read" },
-	{ "dns-route = nonsense\n", "tsproxy.conf:1: dns-route: cannot read" },
+	{ "route = 10.0.0.0/99\n", "tsproxy.conf:1: route: invalid value" },
+	{ "exit-node = maybe\n", "tsproxy.conf:1: exit-node: invalid value" },
+	{ "remote-name = a b!c\n", "tsproxy.conf:1: remote-name: invalid value" },
+	{ "dns-route = nonsense\n", "tsproxy.conf:1: dns-route: invalid value" },
 	{ "just words\n", "tsproxy.conf:1: neither [section] nor key = value" },
 	{ "[profile other]\nnonsense = 1\n", "tsproxy.conf:2: unknown key" },
 	{ "[other]\nsocks5 = 127.0.0.1:1\n", "tsproxy.conf:2: unknown section [other]" },

@@ -360,8 +360,8 @@ static const struct {
 	{ { HTTP, 0, 0 }, 1055, TS_PROXY_HTTP, "" },
 	{ { GARBAGE, WEB, HTTP }, 3128, TS_PROXY_HTTP, "" },
 	{ { 0, 0, 0 }, 0, 0, "no SOCKS5 port found" },
-	{ { 0, GARBAGE, 0 }, 0, 0, "what listens at 127.0.0.1:1080 is neither a SOCKS5 nor an HTTP proxy" },
-	{ { 0, SOCKS | AUTH, 0 }, 0, 0, "the proxy at 127.0.0.1:1080 wants a user and password" },
+	{ { 0, GARBAGE, 0 }, 0, 0, "the program at 127.0.0.1:1080 is neither a SOCKS5 nor an HTTP proxy" },
+	{ { 0, SOCKS | AUTH, 0 }, 0, 0, "the proxy at 127.0.0.1:1080 requires a user and a password" },
 };
 
 START_TEST(usual_ports)
@@ -493,14 +493,14 @@ static const struct {
 	{ "TSPROXY_SOCKS5", "127.0.0.1:9", 0, 1,
 	  "no proxy listens at 127.0.0.1:9: start tailscaled with --socks5-server" },
 	{ "TSPROXY_HTTP_PROXY", "127.0.0.1:9", 0, 1, "start tailscaled with --outbound-http-proxy-listen=127.0.0.1:9" },
-	{ "TSPROXY_SOCKS5", "127.0.0.1:%u", HTTP, 1, "speaks HTTP, not SOCKS5: name it with --http-proxy" },
-	{ "TSPROXY_HTTP_PROXY", "127.0.0.1:%u", SOCKS, 1, "speaks SOCKS5, not HTTP: name it with --socks5" },
-	{ "TSPROXY_SOCKS5", "127.0.0.1:%u", GARBAGE, 1, "is no SOCKS5 proxy" },
-	{ "TSPROXY_HTTP_PROXY", "127.0.0.1:%u", WEB, 1, "is no HTTP proxy" },
-	{ "TSPROXY_SOCKS5", "127.0.0.1:%u", SILENT, 1, "does not answer within 200 ms" },
-	{ "TSPROXY_SOCKS5", "127.0.0.1:%u", SOCKS | AUTH, 1, "wants a user and password" },
+	{ "TSPROXY_SOCKS5", "127.0.0.1:%u", HTTP, 1, "speaks HTTP, not SOCKS5: use --http-proxy" },
+	{ "TSPROXY_HTTP_PROXY", "127.0.0.1:%u", SOCKS, 1, "speaks SOCKS5, not HTTP: use --socks5" },
+	{ "TSPROXY_SOCKS5", "127.0.0.1:%u", GARBAGE, 1, "is not a proxy of type SOCKS5" },
+	{ "TSPROXY_HTTP_PROXY", "127.0.0.1:%u", WEB, 1, "is not a proxy of type HTTP" },
+	{ "TSPROXY_SOCKS5", "127.0.0.1:%u", SILENT, 1, "did not answer within 200 ms" },
+	{ "TSPROXY_SOCKS5", "127.0.0.1:%u", SOCKS | AUTH, 1, "requires a user and a password" },
 	{ "TSPROXY_SOCKS5", "user:bad@127.0.0.1:%u", SOCKS | AUTH, 1, "refuses that user and password" },
-	{ "TSPROXY_SOCKS5", "/run/proxy.sock", 0, 2, "a proxy on a unix socket cannot carry" },
+	{ "TSPROXY_SOCKS5", "/run/proxy.sock", 0, 2, "proxies on unix sockets are not supported" },
 	{ "TSPROXY_SOCKS5", "127.0.0.1", 0, 2, "not of the form" },
 };
 
@@ -560,7 +560,7 @@ START_TEST(failing_source_keeps_the_old_map)
 	before = generation();
 	unit_file("status.json", status, sizeof(status) - 10);
 	ck_assert_int_eq(sync_now(&said), 1);
-	ck_assert(strstr(said, "status.json is broken: line 1") != NULL);
+	ck_assert(strstr(said, "status.json is invalid: line 1") != NULL);
 	ck_assert_uint_eq(generation(), before);
 	ck_assert_int_eq(unlink(path), 0);
 	ck_assert_int_eq(sync_now(&said), 1);
@@ -578,12 +578,12 @@ static const struct {
 	const char *says;
 } daemons[] = {
 	{ "{\"BackendState\":\"Stopped\"}", TS_STATE_STOPPED, 0,
-	  "tailscaled is stopped: bring it up: tsproxy up" },
+	  "tailscaled is stopped; to start it: tsproxy up" },
 	{ "{\"BackendState\":\"NeedsLogin\"}", TS_STATE_NEEDS_LOGIN, 0,
-	  "logged out or waits for approval: log in: tsproxy up" },
+	  "logged out or waiting for approval; to log in: tsproxy up" },
 	{ "Logged out.\n", TS_STATE_NEEDS_LOGIN, 0, "logged out" },
 	{ "{\"BackendState\":\"Running\",\"TUN\":true}", TS_STATE_RUNNING, TS_MAP_TUN,
-	  "routes the tailnet in the kernel (TUN)" },
+	  "has a kernel network interface (TUN)" },
 };
 
 START_TEST(daemon_states)
@@ -613,23 +613,23 @@ START_TEST(places_that_are_refused)
 	ck_assert_int_eq(mkdir(unit_path("tsproxy"), 0700), 0);
 	ck_assert_int_eq(chmod(unit_path("tsproxy"), 0777), 0);
 	ck_assert_int_eq(sync_now(&said), 1);
-	ck_assert_msg(strstr(said, "is not a private directory of yours") != NULL, "%s", said);
+	ck_assert_msg(strstr(said, "is not a private directory") != NULL, "%s", said);
 	ck_assert_uint_eq(unit_lines(said), 1);
 	ck_assert_int_eq(rmdir(unit_path("tsproxy")), 0);
 	if (geteuid() == 0) {
 		ck_assert_int_eq(mkdir(unit_path("tsproxy"), 0700), 0);
 		ck_assert_int_eq(chown(unit_path("tsproxy"), 65534, 65534), 0);
 		ck_assert_int_eq(sync_now(&said), 1);
-		ck_assert(strstr(said, "is not a private directory of yours") != NULL);
+		ck_assert(strstr(said, "is not a private directory") != NULL);
 		ck_assert_int_eq(rmdir(unit_path("tsproxy")), 0);
 	}
 	ck_assert_int_eq(symlink("/tmp", unit_path("tsproxy")), 0);
 	ck_assert_int_eq(sync_now(&said), 1);
-	ck_assert(strstr(said, "is not a private directory of yours") != NULL);
+	ck_assert(strstr(said, "is not a private directory") != NULL);
 	unsetenv("TSPROXY_PLACE");
 	setenv("TSPROXY_STATUS", "relative", 1);
 	ck_assert_int_eq(sync_now(&said), 1);
-	ck_assert_msg(strstr(said, "no place for the map") != NULL, "%s", said);
+	ck_assert_msg(strstr(said, "no directory for the map") != NULL, "%s", said);
 }
 END_TEST
 
@@ -642,7 +642,7 @@ START_TEST(foreign_or_damaged_maps_are_replaced)
 	ck_assert_int_eq(sync_now(&said), 0);
 	ck_assert_int_eq(chmod(conf.map_path, 0666), 0);
 	ck_assert_int_eq(sync_now(&said), 0);
-	ck_assert_msg(strstr(said, "has another owner, is writable for others") != NULL, "%s", said);
+	ck_assert_msg(strstr(said, "has another owner, others can write to it") != NULL, "%s", said);
 	ck_assert_int_eq(truncate(conf.map_path, 300), 0);
 	ck_assert_int_eq(sync_now(&said), 0);
 	ck_assert_msg(strstr(said, "truncated") != NULL, "%s", said);
@@ -697,7 +697,7 @@ START_TEST(loading_makes_what_is_missing_or_old)
 	ck_assert_int_eq(ts_map_install(conf.map_path, data, len), 0);
 	unit_err_begin();
 	ck_assert_int_eq(ts_sync_load(&conf, &m), 0);
-	ck_assert(strstr(unit_err_end(), "going on with a map that is") != NULL);
+	ck_assert(strstr(unit_err_end(), "using a map that is") != NULL);
 	ts_map_unload(&m);
 	free(data);
 	ck_assert_int_eq(unlink(conf.map_path), 0);
