@@ -8,7 +8,7 @@ pkgs.stdenv.mkDerivation {
   src = pkgs.lib.cleanSource ../..;
 
   nativeBuildInputs = [ pkgs.pkg-config pkgs.python3 ];
-  buildInputs = [ pkgs.glibc.static pkgs.inih pkgs.jansson pkgs.qrencode pkgs.uthash ];
+  buildInputs = [ pkgs.glibc.static pkgs.inih pkgs.jansson pkgs.qrencode ];
 
   # The object is freestanding: flags for programs of a libc must not reach it.
   hardeningDisable = [ "all" ];
