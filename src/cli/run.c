@@ -18,7 +18,7 @@
 #include "parts.h"
 #include "place.h"
 #include "program.h"
-#include "refresh.h"
+#include "start_map.h"
 #include "way.h"
 #include "tsproxy/conf.h"
 

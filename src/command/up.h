@@ -23,6 +23,7 @@ struct ts_up {
 	char tailscaled[TS_UP_PATH_MAX], tailscale[TS_UP_PATH_MAX]; /* "" where not found */
 };
 
+/* up_say.c */
 /* A step that takes time: "tsproxy: WHAT ...", then how it ended. On a terminal a dot for each second. */
 void ts_up_step(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void ts_up_tick(void);
@@ -50,7 +51,7 @@ int ts_up_start(const struct ts_up *up);
 /* Ends it and waits for it. */
 int ts_up_stop(const struct ts_up *up);
 
-/* up_login.c */
+/* up_state.c */
 struct ts_up_state {
 	char backend[32];	/* "Running", "NeedsLogin"...; "" where nobody answers */
 	char name[TS_NAME_MAX + 2], ip[TS_ADDR_TEXT_MAX];
@@ -65,6 +66,8 @@ bool ts_up_wait_state(const struct ts_up *up, bool running, struct ts_up_state *
 void ts_up_say_what_misses(const struct ts_up *up);
 /* Its settings, ipn.Prefs as JSON; an empty object where it does not tell. The caller's. */
 struct json_t *ts_up_prefs(const struct ts_up *up);
+
+/* up_login.c */
 /* `tailscale VERB --socket=...` with these flags, "up" for a login: shows the link, and waits for it. 0 or an exit status (said). */
 int ts_up_login(const struct ts_up *up, char **flags);
 int ts_up_set(const struct ts_up *up, char **flags);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* socket, bind and connect. */
+/* socket, bind, listen, connect and shutdown. */
 #include "hook.h"
 
 #include <errno.h>
@@ -99,4 +99,11 @@ int listen(int fd, int backlog)
 	if (r == 0)
 		ts_tcp_fd_listens(fd);
 	return r;
+}
+
+int shutdown(int fd, int how)
+{
+	if (ts_fd_has_flow(fd) && how >= SHUT_RD && how <= SHUT_RDWR && ts_tcp_abort(fd, ECONNRESET))
+		return 0;
+	return ts_real()->shutdown(fd, how);
 }

@@ -4,7 +4,7 @@
 #include <netdb.h>
 #include <string.h>
 
-#include "split.h"
+#include "split_host.h"
 #include "tsproxy/answer.h"
 #include "tsproxy/dns_ask.h"
 #include "tsproxy/dns_message.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The less known ways to a socket: libc's other names for its functions, calls with flags, and what does things inside libc. */
-#include "udp.h"
+#include "udp_case.h"
 
 #include <dlfcn.h>
 #include <sched.h>

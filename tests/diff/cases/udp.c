@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Datagrams of a socket that is not connected. */
-#include "udp.h"
+#include "udp_case.h"
 
 CASE_FAMILIES(echo)
 {

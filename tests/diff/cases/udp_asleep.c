@@ -3,7 +3,7 @@
  * A thread is asleep on a UDP socket when another one sends its first datagram without blocking, and does nothing more that concerns
  * sockets. The proxy is a round trip away: nothing but the sleeper can go on with the association.
  */
-#include "udp.h"
+#include "udp_case.h"
 
 #include <sys/ioctl.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a socket is bound to, and what it says of itself on the way. */
-#include "udp.h"
+#include "udp_case.h"
 
 static struct sockaddr_storage name;
 

@@ -3,7 +3,7 @@
  * How many calls to the kernel a batch takes, and that these are given the program's own memory: a child says when to begin and to end by
  * getppid, and is traced.
  */
-#include "udp.h"
+#include "udp_case.h"
 
 #include <stddef.h>
 #include <sys/ptrace.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Datagrams of a connected socket. */
-#include "udp.h"
+#include "udp_case.h"
 
 static int joined(int flags, int port)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Control messages, both ways, and the options that ask for them. */
-#include "udp.h"
+#include "udp_case.h"
 
 #include <linux/errqueue.h>
 #include <linux/filter.h>

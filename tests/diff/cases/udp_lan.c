@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A neighbouring network that is neither loopback nor the tailnet: a socket with a peer in the tailnet may send there, too. */
-#include "udp.h"
+#include "udp_case.h"
 
 #include <linux/if.h>
 #include <linux/if_tun.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Many datagrams a call, segments, pieces put together, control messages. */
-#include "udp.h"
+#include "udp_case.h"
 
 #define MANY 150
 

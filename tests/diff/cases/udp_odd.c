@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Addresses, pieces and options that are out of the ordinary. */
-#include "udp.h"
+#include "udp_case.h"
 
 #include <linux/filter.h>
 #include <sys/sendfile.h>

@@ -3,7 +3,7 @@
  * Datagrams that have nothing to do with the tailnet, in a program with threads: there every call that waits is made as if the socket
  * might turn to it meanwhile.
  */
-#include "udp.h"
+#include "udp_case.h"
 
 
 static int a, b;

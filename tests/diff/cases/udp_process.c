@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets that go through fork, vfork, exec and spawn, and processes that close what they do not know. */
-#include "udp.h"
+#include "udp_case.h"
 
 #include <dirent.h>
 #include <spawn.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One UDP socket, several processes. */
-#include "udp.h"
+#include "udp_case.h"
 
 static void wait_for(pid_t child)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The proxy is a round trip away, and the socket does not block: a datagram can be sent all the same, at once. */
-#include "udp.h"
+#include "udp_case.h"
 
 #include <sys/ioctl.h>
 

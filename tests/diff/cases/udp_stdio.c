@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Streams (FILE) of datagram sockets: libc reads and writes by itself. */
-#include "udp.h"
+#include "udp_case.h"
 
 #include <wchar.h>
 

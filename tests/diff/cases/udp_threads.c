@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One thread waits on a socket while another, a handler or a child makes something of it. */
-#include "udp.h"
+#include "udp_case.h"
 
 #include <sched.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the parts of datagrams are to each other: sleepers, pieces, streams, processes. */
-#include "udp.h"
+#include "udp_case.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiting for datagrams. */
-#include "udp.h"
+#include "udp_case.h"
 
 CASE_FAMILIES(poll)
 {

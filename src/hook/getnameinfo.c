@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-#include "names.h"
-#include "split.h"
+#include "getaddrinfo.h"
+#include "split_host.h"
 #include "tsproxy/answer.h"
 #include "tsproxy/cancel.h"
 #include "tsproxy/guard.h"

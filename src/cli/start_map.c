@@ -11,7 +11,7 @@
  * A map made from a stream is a file of its own, stdin-PID.map beside the usual one: the command has our PID,
  * and so has the file for as long as it runs. Later ones remove those whose process is gone for a day.
  */
-#include "refresh.h"
+#include "start_map.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the hooks of the resolver calls and split.c, which answers them for names of split DNS (TS_ASK_SPLIT). */
-#ifndef TSPROXY_HOOK_SPLIT_H
-#define TSPROXY_HOOK_SPLIT_H
+#ifndef TSPROXY_HOOK_SPLIT_HOST_H
+#define TSPROXY_HOOK_SPLIT_HOST_H
 
 #include <netdb.h>
 #include <stdbool.h>

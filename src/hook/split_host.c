@@ -3,7 +3,7 @@
  * What the calls of netdb.h say of names in split DNS. flow/dns/dns_lookup.c asks; here the answer takes libc's form. Nobody else is asked,
  * whatever comes: a failure is one for the program too.
  */
-#include "split.h"
+#include "split_host.h"
 
 #include <errno.h>
 #include <string.h>

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "names.h"
+#include "getaddrinfo.h"
 #include "tsproxy/answer.h"
 #include "tsproxy/cancel.h"
 #include "tsproxy/clock.h"

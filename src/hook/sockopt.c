@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Who a socket is connected to and what its options say. */
-#include "hook.h"
+/* What a socket's options and ioctl(2) say: a connect under way is SYN_SENT, and what we keep in a socket is not the program's. */
+#include "may_be_carried.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -9,152 +9,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "tsproxy/cross.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/identity.h"
-#include "tsproxy/names.h"
 #include "tsproxy/note.h"
 #include "tsproxy/sys.h"
 #include "tsproxy/tcp.h"
 #include "tsproxy/udp.h"
-
-/*
- * Whether the socket may be one of which the kernel does not know all. Of any other the kernel's word is the truth, and nothing need be
- * asked beside what the program asks.
- */
-static bool may_be_carried(int fd)
-{
-	unsigned flags = ts_fd_get_flags(fd);
-
-	if (__builtin_expect(!(flags & (TS_FD_CARRIED | TS_FD_ARRIVED | TS_FD_FLOW | TS_FD_SUSPECT | TS_FD_UDP | TS_FD_SHARED)), 1))
-		return false;
-	if (ts_sandboxed())
-		return flags & TS_FD_UDP;
-	ts_cross_look(fd);
-	return ts_fd_get_flags(fd) & TS_FD_CARRIED || ts_fd_has_flow(fd) || ts_fd_is_udp(fd);
-}
-
-static bool pending(int fd)
-{
-	return ts_fd_has_flow(fd) && ts_tcp_check(fd) == TS_TCP_PENDING;
-}
-
-/* The kernel's answer, whole: it is asked once more where the caller's buffer was too short for it. */
-static bool kernel_answer(int fd, long call, const struct sockaddr *got, socklen_t room, socklen_t got_len, struct ts_addr *out,
-			  int *family)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-
-	if (got_len <= room && ts_addr_from_sockaddr(out, got, got_len)) {
-		*family = got->sa_family;
-		return true;
-	}
-	if (ts_sys(call, fd, &sa, &len) != 0 || !ts_addr_from_sockaddr(out, (struct sockaddr *)&sa, len))
-		return false;
-	*family = sa.ss_family;
-	return true;
-}
-
-static bool is_inet(const struct sockaddr *addr, socklen_t room)
-{
-	return room < sizeof(addr->sa_family) || addr->sa_family == AF_INET || addr->sa_family == AF_INET6;
-}
-
-static void answer(const struct ts_addr *a, int family, struct sockaddr *addr, socklen_t room, socklen_t *len)
-{
-	struct sockaddr_storage sa;
-	socklen_t sa_len = ts_addr_to_sockaddr(a, family, &sa);
-
-	if (!sa_len)
-		return;
-	*len = room;
-	ts_sockaddr_copy_out(&sa, sa_len, addr, len);
-}
-
-int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
-{
-	socklen_t room = ts_plausible(len) ? *len : 0;
-	struct ts_identity id;
-	struct ts_addr kernel;
-	int family, has, r;
-
-	if (pending(fd))
-		return ts_result(-ENOTCONN);
-	r = ts_real()->getpeername(fd, addr, len);
-	if (r != 0 || !addr || !is_inet(addr, room) || !may_be_carried(fd))
-		return r;
-	if (ts_fd_is_udp(fd)) {
-		if (ts_udp_peer(fd, &kernel, &family))
-			answer(&kernel, family, addr, room, len);
-		return r;
-	}
-	if (!kernel_answer(fd, SYS_getpeername, addr, room, *len, &kernel, &family) || !ts_route_is_proxy(&kernel))
-		return r;
-	has = ts_identity_read(fd, &id);
-	if (has < 0)
-		return ts_result(has);
-	if (has)
-		answer(&id.peer, family, addr, room, len);
-	return r;
-}
-
-/*
- * The local address of a carried connection: what the far side sees; where that is not known, our tailnet address, and the kernel's port.
- * A configured route may lead to a loopback peer: its like is our address there.
- */
-static void local_of(const struct ts_identity *id, struct ts_addr *kernel)
-{
-	int family = ts_addr_is4(&id->peer) ? AF_INET : AF_INET6;
-	uint16_t port = id->local.port ? id->local.port : kernel->port;
-	static const uint8_t loopback4[16] = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 }, loopback6[16] = { [15] = 1 };
-	struct ts_addr own;
-
-	if (id->failed && ts_ip_is_any(kernel->ip))
-		;	/* the kernel took the address back */
-	else if (id->local_known && ts_addr_is4(&id->local) == ts_addr_is4(&id->peer))
-		*kernel = id->local;
-	else if (ts_ip_is_loopback(id->peer.ip))
-		memcpy(kernel->ip, family == AF_INET ? loopback4 : loopback6, 16);
-	else if (ts_live_own_addr(family, &own) == 1)
-		*kernel = own;
-	kernel->port = port;
-}
-
-/* A TCP socket whose last connection failed, as far as its flags tell. */
-static bool may_have_failed(int fd)
-{
-	return (ts_fd_get_flags(fd) & (TS_FD_NEW | TS_FD_TRACKED)) == TS_FD_TRACKED;
-}
-
-int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
-{
-	socklen_t room = ts_plausible(len) ? *len : 0;
-	struct ts_identity id;
-	struct ts_addr kernel;
-	int family, has = 1, r = ts_real()->getsockname(fd, addr, len);
-
-	if (r != 0 || !addr || !is_inet(addr, room) || !may_be_carried(fd))
-		return r;
-	if (!kernel_answer(fd, SYS_getsockname, addr, room, *len, &kernel, &family) ||
-	    (!ts_route_may_meet_proxy(kernel.ip) && !may_have_failed(fd)))
-		return r;
-	if (ts_fd_is_udp(fd)) {
-		if (ts_udp_local(fd, &kernel, &kernel, &family))
-			answer(&kernel, family, addr, room, len);
-		return r;
-	}
-	memset(&id, 0, sizeof(id));
-	if (!(pending(fd) && ts_tcp_names(fd, &id)))
-		has = ts_identity_read_any(fd, &id);
-	if (has < 0)
-		return ts_result(has);
-	if (!has)
-		return r;
-	local_of(&id, &kernel);
-	answer(&kernel, family, addr, room, len);
-	return r;
-}
 
 /* Answers an integer option as the kernel does. It tells another one first, which is refused for the same reasons. */
 static int answer_int(int fd, int value, void *out, socklen_t *len)
@@ -172,8 +32,8 @@ static int v6only(int fd, void *value, socklen_t *len)
 	struct ts_identity id;
 	int r = ts_real()->getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, value, len);
 
-	if (r == 0 && may_be_carried(fd) && *len == sizeof(int) &&
-	    ((pending(fd) && ts_tcp_names(fd, &id) && id.v6only) || (ts_identity_read_any(fd, &id) == 1 && id.v6only)))
+	if (r == 0 && ts_may_be_carried(fd) && *len == sizeof(int) &&
+	    ((ts_is_pending(fd) && ts_tcp_names(fd, &id) && id.v6only) || (ts_identity_read_any(fd, &id) == 1 && id.v6only)))
 		*(int *)value = 1;
 	return r;
 }
@@ -183,7 +43,7 @@ static bool has_none(int fd, int level, int name)
 {
 	if (!(level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY) && !(level == SOL_SOCKET && name == SO_GET_FILTER))
 		return false;
-	if (!may_be_carried(fd))
+	if (!ts_may_be_carried(fd))
 		return false;
 	return level == IPPROTO_TCP ? ts_note_is_key(fd) : ts_fd_is_udp(fd) || ts_note_is_filter(fd);
 }
@@ -214,7 +74,7 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 		return v6only(fd, value, len);
 	if (__builtin_expect(!(ts_fd_has_flow(fd) || ts_fd_get_flags(fd) & TS_FD_ARRIVED), 1) || !ts_plausible(value) || !ts_plausible(len))
 		return ts_real()->getsockopt(fd, level, name, value, len);
-	is_pending = pending(fd);
+	is_pending = ts_is_pending(fd);
 	if (level == SOL_SOCKET && name == SO_RCVLOWAT && ts_tcp_get_lowat(fd, &lowat))
 		return answer_int(fd, lowat, value, len);
 	if (level == SOL_SOCKET && name == SO_ERROR && is_pending)
@@ -250,13 +110,13 @@ static bool is_filter(int level, int name)
 static int set_noted(int fd, int level, int name, const void *value, socklen_t len)
 {
 	if (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY) {
-		bool left = !may_be_carried(fd) || ts_note_leave_key(fd);
+		bool left = !ts_may_be_carried(fd) || ts_note_leave_key(fd);
 
 		if (ts_fd_get_flags(fd))
 			ts_fd_set_flags(fd, TS_FD_KEYED, 0);
 		return !left && ts_plausible(value) && (len == TS_NOTE_SIZE || len == TS_NOTE_SIZE / 2);
 	}
-	if (!is_filter(level, name) || !may_be_carried(fd))
+	if (!is_filter(level, name) || !ts_may_be_carried(fd))
 		return 0;
 	if (ts_fd_is_udp(fd))
 		return set_filter_of_udp(fd, name, value, len);
@@ -296,19 +156,12 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 	return ts_real()->setsockopt(fd, level, name, value, len);
 }
 
-int shutdown(int fd, int how)
-{
-	if (ts_fd_has_flow(fd) && how >= SHUT_RD && how <= SHUT_RDWR && ts_tcp_abort(fd, ECONNRESET))
-		return 0;
-	return ts_real()->shutdown(fd, how);
-}
-
 /* What is there to read or unsent, where the kernel counts what is ours. In SYN_SENT nothing is (tcp(7), SIOCINQ, SIOCOUTQ). */
 static bool counts(int fd, uint32_t request, int *n)
 {
 	*n = 0;
 	if (ts_fd_has_flow(fd) && (request == FIONREAD || request == TIOCOUTQ))
-		return pending(fd);
+		return ts_is_pending(fd);
 	return ts_fd_is_udp(fd) && request == FIONREAD && ts_udp_unread(fd, n);
 }
 

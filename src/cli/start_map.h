@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The map before the command starts: made where it is missing, brought up to date where it is old. */
-#ifndef TSPROXY_CLI_REFRESH_H
-#define TSPROXY_CLI_REFRESH_H
+#ifndef TSPROXY_CLI_START_MAP_H
+#define TSPROXY_CLI_START_MAP_H
 
 #include "environ.h"
 #include "tsproxy/conf.h"

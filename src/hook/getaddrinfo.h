@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Between the files of the resolver hooks. */
-#ifndef TSPROXY_HOOK_NAMES_H
-#define TSPROXY_HOOK_NAMES_H
+/* What the hooks of getaddrinfo, getaddrinfo_a, gethostbyname and getnameinfo share. */
+#ifndef TSPROXY_HOOK_GETADDRINFO_H
+#define TSPROXY_HOOK_GETADDRINFO_H
 
 #include <netdb.h>
 #include <stdbool.h>
+#include <sys/socket.h>
+
+static inline bool ts_is_inet_family(int family)
+{
+	return family == AF_INET || family == AF_INET6;
+}
 
 #define TS_NAMES_LIBC 1	/* no EAI_* of any libc */
 

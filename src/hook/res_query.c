@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "search.h"
-#include "split.h"
+#include "split_host.h"
 #include "tsproxy/answer.h"
 #include "tsproxy/cancel.h"
 #include "tsproxy/dns_message.h"
