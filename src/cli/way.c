@@ -89,7 +89,7 @@ void ts_way_say(const struct ts_way *way)
 		ts_say("the tailnet cannot be reached: no proxy listens at ", at, "; start tailscaled with tsproxy up");
 		break;
 	case TS_WAY_NO_ANSWER:
-		ts_say("nothing leads to the tailnet: the proxy at ", at, " does not work; see tsproxy doctor");
+		ts_say("the tailnet cannot be reached: the proxy at ", at, " does not work; run tsproxy doctor");
 		break;
 	case TS_WAY_PROXY:
 		ts_say("connections to the tailnet go through ", way->e.kind == TS_PROXY_HTTP ? "http " : "socks5 ", at, " (",

@@ -115,7 +115,7 @@ def without_the_object_nothing_runs(w):
     os.unlink(w.object)
     status, out, err = w.run('echo', 'ran')
     same((status, out), (126, ''))
-    one_line(err, 'libtsproxy.so was not found next to tsproxy or in ../lib')
+    one_line(err, 'libtsproxy.so was not found next to tsproxy or in ../lib; install tsproxy again')
 
 
 @test

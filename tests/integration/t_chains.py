@@ -93,7 +93,8 @@ def refused(t):
                          (two, "dynamic_chain with 2 proxies"),
                          ("random_chain\nchain_len = 2\n" + two, "random_chain with 2 proxies"),
                          ("round_robin_chain\nchain_len=2\n" + two, "round_robin_chain with 2 proxies"),
-                         ("random_chain\n" + two + "socks5 127.0.0.1 1081\n", ":5", "second SOCKS5"),
+                         ("random_chain\n" + two + "socks5 127.0.0.1 1081\n", ":5", "a second SOCKS5 proxy; tsproxy uses one of each kind"),
+                         ("random_chain\n" + two + "http 127.0.0.1 1081\n", ":5", "a second HTTP proxy; tsproxy uses one of each kind"),
                          ("dnat 1.1.1.1 2.2.2.2\n" + two, ":1", "dnat", "does not redirect connections"),
                          ("localnet 10.0.0.0/255.0.255.0\n" + two, ":1", "localnet"),
                          ("localnet 10.0.0.0\n" + two, ":1", "localnet"), ("localnet\n" + two, ":1", "localnet"),
@@ -110,8 +111,9 @@ def refused(t):
             "127.0.0.1:1080 127.0.0.1:3128\n"
     for path, word in ("/dev/zero", "no text"), (t.dir, "directory"), (t.file("long", "x" * 5000), "too long"):
         one_line(proxychains(t, "-f", path, "echo", "ran"), path, word)
-    for words in ([], ["-q"], ["--nonsense", "true"], ["-f"]):
-        one_line(proxychains(t, *words), "proxychains4 --help")
+    for words, why in (([], "proxychains4: no command given; see"), (["-q"], "no command given"), (["--nonsense", "true"], "unknown option; see proxychains4 --help"),
+                       (["-f"], "needs a file; see")):
+        one_line(proxychains(t, *words), "proxychains4", why)
     assert proxychains(t, "--help").good().startswith("usage: proxychains4")
     one_line(proxychains(t, "-f", "/dev/null", "no-such-command"), "not found", status=127)
 

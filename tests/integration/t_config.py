@@ -26,6 +26,7 @@ def origins(t):
     assert not err, err
     assert found["socks5"] == [("me:***@127.0.0.1:1080", f"{path}:2")], found
     assert found["exit-node"] == [("yes", f"{path}:4")] and found["short-names"] == [("no", f"{path}:5")], found
+    assert found["status"] == [("from the daemon", "default")], found
     assert found["profile"] == [("default", "default")] and found["exclude"] == [("none", "default")], found
     found, _ = settings(t, "-p", "work", "--route", "192.0.2.0/24", "--http-proxy", "u:p@127.0.0.1:3128")
     assert found["socks5"] == [("127.0.0.1:1081", f"{path}:9")], found
@@ -46,7 +47,7 @@ def wrong_lines(t):
         assert any(f"{path}:{line}:" in text and word in text for text in err.splitlines()), (line, err)
     assert err.count("\n") == 6, err
     assert found["exit-node"] == [("no", "default")] and found["route"] == [("10.0.0.0/8, x", f"{path}:2")], found
-    t.launcher("config", "x").bad("no arguments", status=2)
+    t.launcher("config", "x").bad("config takes no arguments; see --help", status=2)
     t.launcher("config", env={"TSPROXY_DNS_ROUTE": "", "TSPROXY_ROUTE": "x"}).bad(status=2)
 
 
@@ -63,7 +64,7 @@ def explain(t):
     told = json.loads(t.launcher("--dry-run", "--json", "--", "curl", f"[{NODE1}]").good())
     assert told["supported"] and told["targets"][0]["target"] == NODE1, told
     t.launcher("explain", "ls").good("no argument is a name")
-    t.launcher("explain", "ls", env={"TSPROXY_DISABLE": "1"}).good("TSPROXY_DISABLE is set")
+    t.launcher("explain", "ls", env={"TSPROXY_DISABLE": "1"}).good("not loaded: TSPROXY_DISABLE is set")
     assert "TSPROXY_DISABLE" not in t.launcher("explain", "ls", env={"LD_PRELOAD": t.build("libtsproxy.so")}).good()
 
 
@@ -72,12 +73,13 @@ def explain_errors(t):
     t.need("gcc")
     t.tailnet()
     t.run(["gcc", "-static", "-o", "static", t.file("static.c", "int main(void) { return 0; }\n")]).good()
-    done = t.launcher("explain", "--", "./static").bad("static program", "does not start it", "not run", status=126)
+    done = t.launcher("explain", "--", "./static").bad("static program", "does not start it", "not loaded: not run", status=126)
     assert not done.err, done
     done = t.launcher("--dry-run", "no-such-program").bad("not found", status=127)
     assert done.err.count("\n") == 1, done
-    for words in (["explain"], ["explain", "--"], ["explain", "--nonsense"], ["explain", "a", "--", "b"]):
-        done = t.launcher(*words).bad(status=2)
+    for words, why in ((["explain"], "explain: no command given; see --help"), (["explain", "--"], "no command given"),
+                       (["explain", "--nonsense"], ""), (["explain", "a", "--", "b"], "the command must be after --")):
+        done = t.launcher(*words).bad(why, status=2)
         assert done.err.startswith("tsproxy: ") and done.err.count("\n") == 1, done
 
 
@@ -179,3 +181,13 @@ def hostile_name(t):
     assert "program  ./tr?[31mue?" in t.run([t.build("tsproxy"), "explain", f"./{name}"]).good()
     assert json.loads(t.run([t.build("tsproxy"), "explain", "--json", f"./{name}"]).good())["program"] == "./tr?[31mue?"
     assert "\033" not in t.run([t.build("tsproxy"), "--", f"./{name}no"]).bad("not found", status=127).err
+
+
+@test("explain: without a map, with a daemon that is stopped, with one that has no proxy")
+def explain_without(t):
+    t.launcher("explain", "ls").good("No tailnet data available; tailnet addresses fail, other connections go directly")
+    for options, says in (["--socks5", "1080", "--state", "Stopped"], "none: the daemon is stopped"), (["--socks5", "0"], "none: no proxy was found"):
+        sim = t.sim(*options, api="/run/tailscale/tailscaled.sock")
+        t.launcher("explain", "ls").good(says)
+        sim.process.terminate()
+        sim.process.wait()

@@ -51,11 +51,14 @@ def status_files(t):
     t.sim("--socks5", "1080")
     whole = t.run([t.build("tsproxy-sim"), "--status-json"]).out
     os.mkdir(f"{t.dir}/folder")
-    for name, text in (("missing", None), ("broken", whole[:500]), ("empty", ""), ("words", "hello, world\n"),
-                       ("list", "[1, 2]\n"), ("folder", None), ("page", "<html></html>\n"), ("bytes", "\0\1\2\n")):
+    for name, text, why in (("missing", None, "No such file"), ("broken", whole[:500], "line "), ("empty", "", "it is empty"),
+                            ("words", "hello, world\n", "neither JSON nor a status table"),
+                            ("comments", "# a\n\n", "it contains only comments"), ("list", "[1, 2]\n", ""),
+                            ("other", "{\"a\": 1}\n", "JSON, but not a tailnet's status (no BackendState, Self or Peer)"), ("folder", None, ""),
+                            ("page", "<html></html>\n", ""), ("bytes", "\0\1\2\n", "")):
         path = f"{t.dir}/{name}" if text is None else t.file(name, text)
         done = t.tsproxy("touch", "ran", options=["--status", path])
-        one_line(done, name, status=None)
+        one_line(done, name, why, status=None)
         assert not os.path.exists(f"{t.dir}/ran"), "the command ran all the same"
 
 

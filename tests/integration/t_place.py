@@ -164,7 +164,7 @@ def planted(t):
     give(os.path.join(run, "tsproxy"))
     os.chmod(os.path.join(run, "tsproxy"), 0o777)
     alone(t, memory, XDG_RUNTIME_DIR=run)
-    works_as_user(t, memory, "is not private to this user", XDG_RUNTIME_DIR=run)
+    works_as_user(t, memory, f"the directory of {run}/tsproxy/default.map is not private to this user", XDG_RUNTIME_DIR=run)
     assert os.listdir(os.path.join(run, "tsproxy")) == []
     # One that only its owner may write to, but the owner is somebody else.
     os.chmod(os.path.join(run, "tsproxy"), 0o700)

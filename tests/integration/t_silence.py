@@ -40,7 +40,7 @@ def gone(t):
     for _ in 1, 2:
         age(MAP, 20)
         said(t.tsproxy("true"), "start one with tsproxy up")
-    t.tsproxy("true", options=["--require"]).bad("no proxy listens at 127.0.0.1:1080", status=126)
+    t.tsproxy("true", options=["--require"]).bad("the tailnet cannot be reached: no proxy listens at 127.0.0.1:1080; start tailscaled with tsproxy up", status=126)
     shutil.rmtree(FOLDER)
     t.sim("--socks5", "0", api=API)
     for _ in 1, 2:
@@ -51,7 +51,7 @@ def gone(t):
 
 @test("a daemon that is stopped: --require says so and does not run; where the kernel routes it runs")
 def states(t):
-    for options, text, status in ((["--state", "Stopped"], "stopped or logged out", 126), (["--tun"], "the kernel routes", 0)):
+    for options, text, status in ((["--state", "Stopped"], "stopped or logged out", 126), (["--tun"], "the kernel routes the tailnet (TUN): connections need no proxy", 0)):
         sim = t.tailnet(*options)
         done = t.tsproxy("true", options=["--require", "-v"])
         assert done.status == status and text in done.err, done
@@ -62,7 +62,8 @@ def states(t):
 
 @test("status is of now: a daemon that went away, is stopped or logged out is said in the first line, and by status 1; nodes are sorted")
 def status(t):
-    for options, text in ([], ""), (["--state", "Stopped"], "is stopped"), (["--state", "NeedsLogin"], "is logged out"):
+    for options, text in ([], ""), (["--state", "Stopped"], "is stopped"), \
+            (["--state", "NeedsLogin"], "# Not connected: tailscaled is logged out or waiting for approval. To connect: tsproxy up"):
         sim = t.tailnet(*options, "--node", "zulu,100.64.0.7", "--node", "alpha,100.64.0.8")
         done = t.launcher("status")
         first = done.out.splitlines()[0]
@@ -82,7 +83,7 @@ def elsewhere(t):
     t.sim("--socks5", "0", api=API)
     t.listen(1056, lambda connection: None)
     for named, text in (("127.0.0.1:1055", "no proxy listens at 127.0.0.1:1055: start"), ("192.0.2.1:1055", "no proxy listens at 192.0.2.1:1055: start"),
-                        ("127.0.0.1:1056", "the proxy at 127.0.0.1:1056 does not answer"), ("sidecar.invalid:1055", "does not resolve")):
+                        ("127.0.0.1:1056", "the proxy at 127.0.0.1:1056 did not answer"), ("sidecar.invalid:1055", "does not resolve")):
         for options, env in (["--socks5", named], {}), ([], {"TSPROXY_SOCKS5": named}):
             # Whether there is no map yet, one that was made just now, or an old one.
             shutil.rmtree(FOLDER, ignore_errors=True)
@@ -91,7 +92,8 @@ def elsewhere(t):
                     age(path, seconds)
                 said(t.tsproxy("true", options=options, env=env), text)
         done = t.tsproxy("true", options=["--require", "--socks5", named])
-        assert done.status == 126 and "nothing leads to the tailnet" in done.err, done
+        why = f"the proxy at {named} does not work; run tsproxy doctor" if "invalid" not in named else "no tailscaled was found; start one with tsproxy up"
+        assert done.status == 126 and f"tsproxy: the tailnet cannot be reached: {why}\n" in done.err, done
     for seconds in 0, 1, 20:
         for path in glob.glob(f"{FOLDER}/*.map"):
             age(path, seconds)

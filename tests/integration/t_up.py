@@ -57,6 +57,7 @@ def up_and_down(t):
     assert "LD_PRELOAD" not in open(f"{t.home}/environment").read()
     t.tsproxy("curl", "-sS", f"http://{NAME1}:3000/").good("a page")
     pid = supervisor(t)
+    assert done.out.endswith("Next: tsproxy -- ssh NODE; eval \"$(tsproxy env)\" for a whole shell; tsproxy down to stop\n"), done
     again = t.launcher("up")
     assert not again.err and again.good() and supervisor(t) == pid, again
     assert t.launcher("down").good() == "Stopped. To start it again: tsproxy up\n"
@@ -81,6 +82,7 @@ def supervised(t):
     first, = daemon()
     os.kill(first, signal.SIGKILL)
     until(lambda: daemon() not in ([], [first]), "another daemon")
+    assert "tsproxy: tailscaled ended (signal 9); it is started again\n" in open(own(t, "tailscaled.log")).read()
     until(lambda: t.launcher("up").status == 0, "a daemon that answers")
     second, = daemon()
     os.kill(supervisor(t), signal.SIGKILL)
@@ -137,6 +139,7 @@ def systemd(t):
     use_systemctl(t)
     t.launcher("up", "--systemd").good("Connected as")
     unit = open(f"{t.home}/.config/systemd/user/tsproxy.service").read()
+    assert unit.startswith("# Made by tsproxy up --systemd.\n[Unit]\nDescription=tailscaled without root, for tsproxy\n\n[Service]\nExecStart="), unit
     assert f'ExecStart="{t.build("tsproxy")}" up --own --foreground --no-login\n' in unit, unit
     t.launcher("down").good()
     assert open(f"{t.home}/systemctl").read().split("\n")[:3] == [
@@ -295,11 +298,16 @@ def errors(t):
     t.launcher("up", env={"PATH": "/nonexistent"}).bad("no tailscaled", "tsproxy up --install", "\n\tmkdir -p ~/.local/bin\n",
                                                           "pkgs.tailscale.com/stable/tailscale_latest_", status=1)
     t.launcher("up", "--foreground", env={"PATH": "/nonexistent"}).bad("no tailscaled", status=1)
-    t.launcher("up", env={"HOME": None}).bad("set HOME", status=1)
+    t.launcher("up", env={"HOME": None}).bad("no directory for the daemon's state: set HOME", status=1)
     t.launcher("up", env={"HOME": "/tmp/" + "x" * 120}).bad("too long", status=1)
-    t.launcher("up", "--systemd", "--foreground").bad("exclude", status=2)
+    for words, why in ((["--systemd", "--foreground"], "--systemd and --foreground exclude each other"),
+                       (["--timeout", "x"], "--timeout x: want seconds, or such as 90s or 2m"), (["now"], "now is no option; see tsproxy help up"),
+                       (["--hostname"], "--hostname needs a value; see tsproxy help up"),
+                       (["--login-server=headscale"], "--login-server headscale: want a URL, such as https://headscale.example")):
+        assert t.launcher("up", *words).bad(why, status=2).err.count("\n") == 1
+    t.launcher("up", *["--authkey=x"] * 17).bad("the auth key cannot be hidden: ", status=1)
     t.launcher("up", "--status", t.file("s", "{}")).bad("no daemon is asked", status=2)
-    t.launcher("down", "now").bad("no arguments", status=2)
+    t.launcher("down", "now").bad("down takes no arguments; see --help", status=2)
     t.file("bin/tailscaled", "#!/bin/sh\necho broken >&2\nexit 3\n", 0o755)
     t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
     done = t.launcher("up", timeout=60).bad("does not come up", "status 3", "tailscaled.log", status=1)
@@ -309,7 +317,7 @@ def errors(t):
     assert t.launcher("down").good() == "Not running.\n"
     # A daemon that is logged out, and no tailscale command.
     t.sim("--socks5", "1080", "--state", "NeedsLogin", api=API)
-    t.launcher("up", env={"PATH": "/nonexistent"}).bad("tailscale command is missing", status=1)
+    t.launcher("up", env={"PATH": "/nonexistent"}).bad("the tailscale command is missing; install Tailscale", status=1)
 
 
 @test("up: a folder that is a link is used and left as it is, unless others may write there; a full disk is told by its name")
@@ -345,7 +353,7 @@ def link(t):
            "printf 'not\\033[31m now' >&2; [ ! -e \"$HOME/wait\" ] || exec sleep 100\nexit 1\n", 0o755)
     t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
     t.sim("--socks5", "1080", "--state", "NeedsLogin", api=API)
-    done = t.launcher("up").bad("\n\thttps://login.example/a/1?[31m\n", "tailscale: not?[31m now", "waiting for the login: failed", status=1)
+    done = t.launcher("up").bad("to log in, open\n\n\thttps://login.example/a/1?[31m\n", "tailscale: not?[31m now", "waiting for the login: failed", status=1)
     assert "\033" not in done.err and "█" not in done.err and done.err.count("https://") == 1, done
     status, out = t.on_terminal([t.build("tsproxy"), "up"], size=(60, 100))
     assert status == 1 and "\thttps://login.example/a/1?[31m\n" in out and "\033[31m" not in out, out
@@ -373,13 +381,14 @@ def tailscale(t):
         done = t.launcher("tailscale", *words, env={"LD_PRELOAD": t.build("libtsproxy.so")})
         assert done.status == 7 and done.out == "".join(f"{w}." for w in (f"--socket=/var{API}", *words, "")), done
     assert "usage: tsproxy tailscale" in t.launcher("tailscale", "--help").good()
-    t.launcher("tailscale", "ping", env={"PATH": "/nonexistent"}).bad("the tailscale command is missing", status=127)
+    t.launcher("tailscale", "ping", env={"PATH": "/nonexistent"}).bad("the tailscale command is missing (PATH, /usr/bin, ~/.local/bin); install Tailscale", status=127)
 
 
 @test("logs shows the end of the daemon's log, systemd's where that has it; without one it says so")
 def logs(t):
     t.launcher("logs").bad("no log", "journalctl", status=1)
     t.launcher("logs", "-n", "x").bad("number", status=2)
+    t.launcher("logs", "x").bad("logs takes no arguments; see --help", status=2)
     install(t)
     t.launcher("up").good()
     assert "a line for the log" in t.launcher("logs").good() and not t.launcher("logs", "-n", "0").good()
@@ -403,7 +412,7 @@ def logout(t):
     assert t.launcher("down", "--logout").good() == "Logged out and stopped.\n"
     assert open(f"{t.home}/words").read().count("logout\n") == 2
     t.file("home/status", "1")
-    t.launcher("down", "--logout").bad("the node stays logged in", status=1)
+    t.launcher("down", "--logout").bad("the node stays logged in: remove it in the admin console, or try again", status=1)
     os.unlink(f"{t.dir}/bin/tailscaled")
     t.launcher("down", "--logout", env={"PATH": "/nonexistent"}).bad("tailscaled can log it out, and it is not installed", status=1)
     os.unlink(own(t, "tailscaled.state"))

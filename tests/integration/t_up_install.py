@@ -29,8 +29,9 @@ def archive(files):
     with tarfile.open(fileobj=data, mode="w:gz") as tar:
         for name, text in files.items():
             entry = tarfile.TarInfo(f"{NAME}/{name}")
-            entry.size, entry.mode, entry.uid = len(text), 0o755, 4242
-            tar.addfile(entry, io.BytesIO(text.encode()))
+            entry.size, entry.mode, entry.uid = len(text or ""), 0o755, 4242
+            entry.type = tarfile.DIRTYPE if text is None else tarfile.REGTYPE
+            tar.addfile(entry, io.BytesIO((text or "").encode()))
     return data.getvalue()
 
 
@@ -87,6 +88,7 @@ def broken(site):
         ({ARCHIVE: cut}, f"{ARCHIVE}: ", both),
         ({ARCHIVE: to_http}, f"{ARCHIVE}: ", both),
         ({ARCHIVE: good[ARCHIVE][:-100]}, "the checksum of", both),
+        (pages({"tailscale": "x", "tailscaled": None}), f"{NAME}.tgz holds no program {NAME}/tailscaled", both[:1]),
         (without, f"tar: {NAME}/tailscaled: Not found in archive", both[:1]),
         ({INDEX: None}, "404", both),
         ({INDEX: to_http}, f"{INDEX}: ", both),
@@ -187,6 +189,10 @@ def missing(t):
         os.rename(f"{t.dir}/curl/{tool}", f"{t.dir}/curl/hidden")
         site.refused(f"{tool}: command not found")
         os.rename(f"{t.dir}/curl/hidden", f"{t.dir}/curl/{tool}")
+    t.file("failing/curl", "#!/bin/sh\nexit 7\n", 0o755)
+    for tool in TOOLS:
+        os.symlink(shutil.which(tool), f"{t.dir}/failing/{tool}")
+    site.refused("curl ended with status 7", way="failing")
     t.file("home/.local/bin")
     done = site.up().bad("/.local/bin: Not a directory", status=1)
     assert done.err.count("\n") == 1, done
