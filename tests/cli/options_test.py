@@ -44,7 +44,7 @@ def relative_variables_become_absolute(w):
 @test
 def wrong_words_are_one_line_and_2(w):
     for args, *parts in (
-            ([], 'no command'), (['--'], 'no command'), (['run'], 'no command'), (['--nope', 'true'], 'unknown option --nope; see tsproxy --help'),
+            ([], 'no command given; see tsproxy --help'), (['--'], 'no command'), (['run'], 'no command'), (['--nope', 'true'], 'unknown option --nope; see tsproxy --help'),
             (['-x', 'true'], '-x'), (['--socks5'], '--socks5 needs a value; see tsproxy --help'), (['--exit-node=1', 'true'], '--exit-node takes no value'),
             (['--socks5', 'db:', 'true'], '--socks5 db:', 'HOST:PORT'), (['--socks5', '1.2.3:80', 'true'], '1.2.3:80'),
             (['--socks5', 'db:65536', 'true'], 'db:65536'),
@@ -53,7 +53,7 @@ def wrong_words_are_one_line_and_2(w):
             (['--route', '', 'true'], '--route', 'empty'), (['-p', '../x', 'true'], '--profile ../x', "must be at most 64 letters, digits, '-', '_' and '.'"),
             (['--status', 'none', 'true'], 'none', 'No such file'), (['--mode', 'x', 'true'], 'auto'),
             (['--mode', 'supervise', 'true'], 'not supported yet'), (['--inbound', 'true'], '--inbound', 'not supported yet'),
-            (['--dns-route', 'a=db', 'true'], '--dns-route a=db', 'must be SUFFIX=ADDRESS, such as'), (['--dns-route', '', 'true'], 'empty'),
+            (['--dns-route', 'a=db', 'true'], '--dns-route a=db', 'must be SUFFIX=ADDRESS, such as corp.example=10.0.0.53 or corp.example=[fd00::53]:5353'), (['--dns-route', '', 'true'], 'empty'),
             (['--dns-route', 'corp.example', 'true'], 'SUFFIX=ADDRESS'), (['--dns-route', '=10.0.0.1', 'true'], 'SUFFIX=ADDRESS'),
             (['--dns-route', 'a..b=10.0.0.1', 'true'], 'SUFFIX=ADDRESS'), (['--dns-route', 'a=10.0.0.1:0', 'true'], 'SUFFIX=ADDRESS'),
             (['--dns-route', 'a=[fd00::1]:99999', 'true'], 'SUFFIX=ADDRESS'),

@@ -131,6 +131,10 @@ def programs(t):
     cli = os.path.join(ROOT, "tests", "cli")
     t.run(["gcc", "-DGO_NOTE", "-o", f"{place}/go", f"{cli}/empty.c", f"{cli}/go-mark.S"]).good()
     user = {"XDG_RUNTIME_DIR": None, "HOME": place}
+    shutil.copy("/bin/true", f"{place}/closed")
+    os.chmod(f"{place}/closed", 0o711)
+    t.run(t.unprivileged([t.build("tsproxy-doctor"), "--", f"{place}/closed"]), env=user).bad(
+        "cannot be read, so whether it is supported is not known")
     for name, word, why in (("privileged", "set-user-ID", "the loader leaves every preloaded library out"),
                             ("go", "is a Go program", "whose system calls pass by every library")):
         done = t.run(t.unprivileged([t.build("tsproxy"), "doctor", "--json", "--", f"{place}/{name}"]), env=user)
