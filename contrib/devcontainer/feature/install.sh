@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The feature's options come as variables: ARCHIVE and TAILSCALE, each a URL or a file. Runs as root while the image is made.
-# The container's user (_REMOTE_USER, with the home _REMOTE_USER_HOME) gets tsproxy in each new shell.
+# The feature's options are in the variables ARCHIVE and TAILSCALE, each a URL or a file. Runs as root while the image is built.
+# tsproxy is made active in each new shell of the container's user (_REMOTE_USER, with the home directory _REMOTE_USER_HOME).
 set -eu
 
 get() { # URL|FILE
