@@ -272,6 +272,8 @@ def no_library(t):
     for name in "tsproxy", "tsproxy-doctor", "tsproxy-sync":
         shutil.copy(t.build(name), f"{t.dir}/parts/{name}")
     t.file("parts/libtsproxy.so", "no library")
-    done = t.run([f"{t.dir}/parts/tsproxy", "doctor"]).bad("parts/libtsproxy.so cannot be loaded into programs", status=3)
-    done = t.run(t.unprivileged([t.build("tsproxy-doctor")]), env={"HOME": None, "XDG_RUNTIME_DIR": None, "XDG_CACHE_HOME": None})
-    done.bad("there is no directory for the map", "set XDG_RUNTIME_DIR or HOME", status=3)
+    table = t.file("table", "100.64.0.1  me  me@  linux  -\n")
+    assert f"status read from {table}, in table form" in t.launcher("--status", table, "doctor").out
+    t.run([f"{t.dir}/parts/tsproxy", "doctor"]).bad("parts/libtsproxy.so cannot be loaded into programs", status=3)
+    t.run(t.unprivileged([t.build("tsproxy-doctor")]), env={"HOME": None, "XDG_RUNTIME_DIR": None, "XDG_CACHE_HOME": None}).bad(
+        "there is no directory for the map", "set XDG_RUNTIME_DIR or HOME", status=3)

@@ -25,9 +25,9 @@ def by_itself(t):
     one_line(t.launcher("sync", "--watch", "--print"), "sync: --watch and --print exclude each other", status=2)
     gone = os.path.join(t.dir, "gone")
     os.mkdir(gone)
-    for words in [t.build("tsproxy"), "--status", "x", "true"], [t.build("tsproxy"), "--log", "info:x", "true"]:
+    for words in [t.build("tsproxy"), "--status", "x", "true"], [t.build("tsproxy"), "--log", "info:x", "true"], [t.build("tsproxy-status"), "--socket", "x"]:
         done = t.run(["sh", "-c", 'mkdir -p "$1"; cd "$1"; rmdir "$1"; shift; exec "$@"', "-", gone, *words])
-        one_line(done, "the current directory no longer exists", status=2)
+        one_line(done, "--socket x: cannot be used here" if "--socket" in words else "the current directory no longer exists", status=2)
 
 
 @test("parts of tsproxy that are missing are named")

@@ -73,6 +73,7 @@ def failures(t):
     assert (one["via"], one["proxy"], one["result"]) == ("none", None, "No route to host"), one
     (one,) = events(t, *python(blocking, "127.0.0.1", "9"))
     assert (one["via"], one["proxy"], one["result"]) == ("direct", None, "Connection refused"), one
+    assert " direct, not in the tailnet: " in t.launcher("trace", *python(blocking, "127.0.0.1", "9")).err
     mute = t.listen(4000)
     (one,) = events(t, *python(
         f"s = socket.socket(); s.setblocking(False); s.connect_ex(('{NODE1}', 80)); s.close()"),

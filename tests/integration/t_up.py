@@ -2,8 +2,10 @@
 """tsproxy up and down over a stand-in for tailscaled: the supervisor, ports, what is already there, every error."""
 import concurrent.futures
 import contextlib
+import fcntl
 import os
 import pty
+import shutil
 import signal
 
 from harness import API, NAME1, rest_of_terminal, test, until
@@ -418,3 +420,52 @@ def logout(t):
     os.unlink(own(t, "tailscaled.state"))
     t.sim("--socks5", "1080", api=API)
     t.launcher("down", "--logout").bad("to log it out: tsproxy tailscale logout", status=1)
+
+
+@test("up: a node that waits for approval, a login server that does not answer, a kernel that routes, a daemon without proxies")
+def other_ends(t):
+    t.file("bin/tailscale", "#!/bin/sh\n", 0o755)
+    t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
+    for options, words, status, says in (
+            (["--state", "NeedsMachineAuth"], [], 1, "an admin has to approve this node"),
+            (["--state", "NoState"], ["--timeout", "1"], 1, "the login server does not answer; tsproxy up tries again"),
+            (["--state", "Starting"], ["--timeout", "1"], 1, "connecting ... the login server does not answer; tsproxy up tries again"),
+            (["--tun"], [], 0, "The kernel routes the tailnet (TUN): programs need no tsproxy."),
+            (["--socks5", "0"], [], 1, "tsproxy up --own starts a daemon that has proxies")):
+        sim = t.sim(*(["--socks5", "1080"] if "--socks5" not in options else []), *options, api=API)
+        done = t.launcher("up", *words)
+        assert done.status == status and says in done.out + done.err, done
+        sim.process.terminate()
+        sim.process.wait()
+
+
+@test("up beside another: one that logs in is waited for, one in the background or in another container is told")
+def beside_another(t):
+    t.need("curl")
+    t.file("bin/tailscaled", TAILSCALED.format(sim=t.build("tsproxy-sim") + " --state NeedsLogin"), 0o755)
+    t.file("bin/tailscale", TAILSCALE, 0o755)
+    t.file("home/key", KEY)
+    t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
+    t.launcher("up", "--own", "--no-login").good()
+    t.launcher("up", "--own", "--foreground").bad("a daemon runs already in the background: tsproxy down ends it", status=1)
+    said = os.path.join(t.dir, f"{len(t.started)}-tsproxy.log")
+    with open(own(t, "login.lock"), "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        p = t.spawn([t.build("tsproxy"), "up", "--own"], lambda: "another tsproxy up logs in; waiting for it" in open(said).read())
+    assert p.wait(15) == 0, open(said).read()
+    t.launcher("down").good("Stopped.")
+    # The kernel has no number for who holds a lock in another PID namespace.
+    with open(own(t, "daemon.lock"), "w") as f:
+        fcntl.lockf(f, fcntl.LOCK_EX)
+        t.run(["unshare", "--pid", "--fork", "--mount-proc", t.build("tsproxy"), "up", "--own", "--no-login"]).bad(
+            "/daemon.lock: another tsproxy up is at work", status=1)
+
+
+@test("up --systemd: a unit that starts nothing, and a folder for it that cannot be had")
+def no_unit(t):
+    install(t)
+    t.file("bin/systemctl", "#!/bin/sh\n", 0o755)
+    t.launcher("up", "--systemd").bad(f"tailscaled does not come up; its log: {own(t, 'tailscaled.log')}", status=1)
+    shutil.rmtree(f"{t.home}/.config")
+    t.file("home/.config")
+    t.launcher("up", "--systemd").bad("the unit for systemd cannot be written: Not a directory", status=1)
