@@ -18,15 +18,15 @@
 
 static const char usage[] =
 	"usage: tsproxy up [options] [--] [flags of tailscale up]\n"
-	"Starts a tailscaled without root where none runs, logs in, and makes the map.\n"
+	"Starts a tailscaled without root if none runs, logs in, and makes the map.\n"
 	"Safe to run repeatedly: a node that is up stays as it is.\n"
-	"  --authkey KEY|file:FILE   log in without being asked (or TS_AUTHKEY)\n"
-	"  --hostname, --login-server and so on, and all after --, go to tailscale up\n"
-	"  --own                 start a daemon of your own, even if another runs\n"
-	"  --ephemeral           keep no state: the node goes with the daemon\n"
-	"  --systemd             under systemd's user manager, from each login on\n"
-	"  --foreground          do not return: for a container's entry point\n"
-	"  --timeout TIME        give up after that (90s, 2m)\n"
+	"  --authkey KEY|file:FILE   log in with this key (or TS_AUTHKEY)\n"
+	"  --hostname, --login-server etc., and all after --, are passed to tailscale\n"
+	"  --own                 start a separate daemon, even if another runs\n"
+	"  --ephemeral           store no state: the node disappears with the daemon\n"
+	"  --systemd             run the daemon as a unit of systemd's user manager\n"
+	"  --foreground          do not return, for a container's entry point\n"
+	"  --timeout TIME        give up a login after this time (90s, 2m)\n"
 	"  --install             fetch a missing tailscaled;  --no-login  log in later\n";
 
 struct words {
@@ -56,9 +56,9 @@ static void say_log(const struct ts_up *up)
 	char how[64];
 
 	if (ts_up_has_ended(up, how))
-		ts_tool_error("tailscaled does not come up: it ended with %s; its log: %s/tailscaled.log", how, up->dir);
+		ts_tool_error("tailscaled did not start: it exited with %s; see its log: %s/tailscaled.log", how, up->dir);
 	else
-		ts_tool_error("tailscaled does not come up; its log: %s/tailscaled.log", up->dir);
+		ts_tool_error("tailscaled did not start; see its log: %s/tailscaled.log", up->dir);
 }
 
 /* Tailscale's archive of static programs needs no root. Always 1. */
@@ -83,7 +83,7 @@ static const char *find_site(void)
 		return "https://pkgs.tailscale.com/stable";
 	len = strlen(mirror);
 	if (strncmp(mirror, "https://", 8) != 0 || !mirror[8] || mirror[8] == '/' || len >= sizeof(site) || strpbrk(mirror, " \t\n?#")) {
-		ts_tool_error("up: TSPROXY_MIRROR=%s: want a URL that begins with https://", mirror);
+		ts_tool_error("up: TSPROXY_MIRROR=%s: must be a URL that begins with https://", mirror);
 		return NULL;
 	}
 	snprintf(site, sizeof(site), "%s", mirror);
@@ -107,7 +107,7 @@ static int start_own(struct ts_up *up, const struct words *w, struct ts_up_state
 			return 1;
 		}
 	} else if (up->ephemeral && ts_own_ports(&ports) && !ports.ephemeral) {
-		ts_tool_error("up: --ephemeral: a daemon that keeps its state runs already; end it first: tsproxy down");
+		ts_tool_error("up: --ephemeral: a daemon that stores its state already runs; stop it first: tsproxy down");
 		return 1;
 	}
 	if (ts_up_wait_answer(up, state)) {
@@ -132,7 +132,7 @@ static void one_at_a_time(const struct ts_up *up, struct ts_up_state *state)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
 		return;
-	ts_up_step("another tsproxy up logs in; waiting for it");
+	ts_up_step("waiting for another tsproxy up to log in");
 	while (flock(fd, LOCK_EX) != 0 && errno == EINTR)
 		;
 	ts_up_end(ts_up_ask(up, state) ? "done" : "failed");
@@ -141,7 +141,7 @@ static void one_at_a_time(const struct ts_up *up, struct ts_up_state *state)
 static int say_refused(const struct ts_up *up, int ret)
 {
 	if (ret && !up->own && up->tailscale[0])
-		ts_tool_error("the daemon at %s is not tsproxy's: sudo tailscale up, or tsproxy up --own for one of your own",
+		ts_tool_error("the daemon at %s was not started by tsproxy: run sudo tailscale up, or tsproxy up --own to start a separate one",
 			      up->socket);
 	return ret;
 }
@@ -152,9 +152,9 @@ static int wait_running(const struct ts_up *up, struct ts_up_state *state)
 		ts_up_end("done");
 		return 0;
 	}
-	ts_up_end("%s", strcmp(state->backend, "NeedsMachineAuth") == 0 ? "an admin has to approve this node" :
+	ts_up_end("%s", strcmp(state->backend, "NeedsMachineAuth") == 0 ? "an admin must approve this node" :
 			strcmp(state->backend, "NeedsLogin") == 0 ? "failed" :
-			"the login server does not answer; tsproxy up tries again");
+			"the login server does not answer; to try again: tsproxy up");
 	return 1;
 }
 
@@ -165,7 +165,7 @@ static int change_settings(const struct ts_up *up, char **flags)
 
 	if (!flags[0])
 		return 0;
-	ts_up_step("changing its settings");
+	ts_up_step("changing settings");
 	ret = ts_up_set(up, flags);
 	ts_up_end(ret ? "failed" : "done");
 	return say_refused(up, ret);
@@ -203,7 +203,7 @@ static int resume(const struct ts_up *up, struct ts_up_state *state)
 	if (strcmp(state->backend, "Running") == 0)
 		return 0;
 	if (strcmp(state->backend, "Stopped") == 0) {
-		ts_up_step("it is stopped; bringing it up as it was");
+		ts_up_step("it is stopped; bringing it up with its settings");
 		ret = ts_up_resume(up);
 		if (ret) {
 			ts_up_end("failed");
@@ -225,7 +225,7 @@ static int settle(struct ts_up *up, char **flags, struct ts_up_state *state)
 	if (!out)
 		return 1;
 	if (!ts_up_wait_state(up, false, state)) {
-		ts_tool_error("the login server does not answer; tsproxy up tries again");
+		ts_tool_error("the login server does not answer; to try again: tsproxy up");
 		goto out;
 	}
 	prefs = ts_up_prefs(up);
@@ -256,7 +256,7 @@ static void say_what_next(const struct ts_up *up, const struct ts_conf *conf, co
 	char text[TS_ADDR_TEXT_MAX + 16], names[256];
 
 	printf("Connected as %s (%s)%s%s.\n", *state->name ? state->name : "a node without a name", state->ip,
-	       up->own ? "" : ", by the tailscaled at ", up->own ? "" : up->socket);
+	       up->own ? "" : " through the tailscaled at ", up->own ? "" : up->socket);
 	if (state->tun) {
 		printf("The kernel routes the tailnet (TUN): programs need no tsproxy.\n");
 		return;
@@ -291,7 +291,7 @@ static int bring_up(struct ts_up *up, const struct ts_conf *conf, const struct w
 	ret = ts_sync(conf);
 	if (ret && !state.tun) {
 		if (!up->own)
-			ts_tool_error("tsproxy up --own starts a daemon that has proxies");
+			ts_tool_error("to start a daemon with proxies: tsproxy up --own");
 		return ret;
 	}
 	say_what_next(up, conf, &state);
@@ -306,7 +306,7 @@ static int stay(struct ts_up *up, const struct ts_conf *conf, const struct words
 	if (!up->tailscaled[0])
 		return say_not_installed();
 	if (ts_up_supervisor(up)) {
-		ts_tool_error("a daemon runs already in the background: tsproxy down ends it");
+		ts_tool_error("a daemon already runs in the background; to stop it: tsproxy down");
 		return 1;
 	}
 	if (w->no_login)
@@ -349,7 +349,7 @@ static bool read_timeout(const char *s, int *out)
 		long unit = *end == 'h' ? 3600 : *end == 'm' ? 60 : 1;
 
 		if (end == p || n < 0 || n > 100000 || (*end && !strchr("hms", *end))) {
-			ts_tool_error("up: --timeout %s: want seconds, or such as 90s or 2m", s);
+			ts_tool_error("up: --timeout %s: must be a number of seconds, or a time such as 90s or 2m", s);
 			return false;
 		}
 		total += n * unit;
@@ -409,7 +409,7 @@ int main(int argc, char **argv)
 	if (ts_settings_load(&set, NULL))
 		return 2;
 	if (set.status && *set.status) {
-		ts_tool_error("up: with --status names come from %s, and no daemon is asked", set.status);
+		ts_tool_error("up: with --status %s no daemon is asked, so none can be started", set.status);
 		ret = 2;
 	} else if (w.systemd && w.foreground) {
 		ts_tool_error("up: --systemd and --foreground exclude each other");

@@ -62,13 +62,13 @@ int ts_up_prepare(struct ts_up *up)
 		return -ENOENT;
 	}
 	if (strlen(up->socket) >= sizeof(un.sun_path)) {
-		ts_tool_error("%s is too long a name for a socket (%zu bytes at most): set HOME to a shorter one",
+		ts_tool_error("%s is too long for the path of a socket (at most %zu bytes): set HOME to a shorter path",
 			      up->socket, sizeof(un.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
 	err = make_folders(up->dir);
 	if (err)
-		ts_tool_error("%s: %s", up->dir, err == -EPERM ? "belongs to somebody else, or others may write there" : strerror(-err));
+		ts_tool_error("%s: %s", up->dir, err == -EPERM ? "belongs to another user, or others can write to it" : strerror(-err));
 	return err;
 }
 
@@ -205,7 +205,7 @@ static void note_end(const struct ts_up *up, int lock_fd, int status)
 
 	snprintf(how, sizeof(how), "%s %d", WIFSIGNALED(status) ? "signal" : "status",
 		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	fprintf(stderr, "tsproxy: tailscaled ended (%s); it is started again\n", how);
+	fprintf(stderr, "tsproxy: tailscaled exited (%s); starting it again\n", how);
 	/* Over what is there, in one write: whoever reads it meanwhile finds our number. */
 	n = snprintf(note, sizeof(note), "%d\n%-12s\n", (int)getpid(), how);
 	if (pwrite(lock_fd, note, (size_t)n, 0) != n)
@@ -287,7 +287,7 @@ int ts_up_supervise(const struct ts_up *up, int ready_fd)
 	ts_up_forget_secrets();
 	if (err) {
 		say_why(ready_fd, "/daemon.lock: ", up->dir,
-			err == -EAGAIN || err == -EACCES ? "another tsproxy up is at work" : strerror(-err));
+			err == -EAGAIN || err == -EACCES ? "another tsproxy up is running" : strerror(-err));
 		goto out;
 	}
 	err = ts_up_choose_ports(&ports) ? ts_own_ports_write(&ports) : -EADDRINUSE;

@@ -112,7 +112,7 @@ int ts_up_flags_join(char **words)
 		char *joined;
 
 		if (words[i][0] != '-' || !words[i][strspn(words[i], "-")]) {
-			ts_tool_error("up: %s is no option; see tsproxy help up", words[i]);
+			ts_tool_error("up: unknown option %s; see tsproxy help up", words[i]);
 			return 2;
 		}
 		if (!value && takes_value(f, words[i + 1])) {
@@ -127,7 +127,7 @@ int ts_up_flags_join(char **words)
 			i++;
 		}
 		if (f == &flags[0] && !is_url(value)) {
-			ts_tool_error("up: --login-server %s: want a URL, such as https://headscale.example", value);
+			ts_tool_error("up: --login-server %s: must be a URL, such as https://headscale.example", value);
 			return 2;
 		}
 		kept = drop(words, kept, words[i]);

@@ -188,8 +188,8 @@ static int spawn(const struct ts_up *up, char **argv, int out_fd, int err_fd, co
 /* Ends by the signal that came, once it is clear how things stand. */
 static void end_by(const struct ts_up *up, int number, const sigset_t *before)
 {
-	ts_up_say(up->own ? "not logged in; the daemon goes on: tsproxy up tries again, tsproxy down ends it" :
-			    "not logged in; tsproxy up tries again");
+	ts_up_say(up->own ? "not logged in; the daemon keeps running. To try again: tsproxy up. To stop it: tsproxy down" :
+			    "not logged in; to try again: tsproxy up");
 	signal(number, SIG_DFL);
 	sigprocmask(SIG_SETMASK, before, NULL);
 	raise(number);
@@ -232,7 +232,7 @@ static int run(struct follow *f, char **argv, int signals, const sigset_t *befor
 	if (f->said[0] && !(f->refused && *f->refused))
 		ts_up_say("%s", f->said);
 	if (number)
-		ts_up_say("not logged in after %u seconds; tsproxy up tries again", f->ticks);
+		ts_up_say("not logged in after %u seconds; to try again: tsproxy up", f->ticks);
 	return 1;
 }
 

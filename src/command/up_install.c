@@ -153,7 +153,7 @@ static bool choose_tool(struct install *in)
 	if (ts_program_find("curl", getenv("PATH"), path) == 0)
 		return true;
 	in->wget = run(in, "/dev/null", version) && strncmp(in->line, "GNU Wget", 8) == 0;
-	return in->wget || fail(in, "it takes curl or GNU wget, and neither is installed");
+	return in->wget || fail(in, "curl or GNU wget is needed, and neither is installed");
 }
 
 static bool fetch(struct install *in, const char *what, const char *to)
@@ -200,7 +200,7 @@ static bool find_archive(struct install *in)
 	if (ok)
 		snprintf(in->name, sizeof(in->name), "%s", name);
 	json_decref(root);
-	return ok || fail(in, "%s/?mode=json names no archive for " TS_UP_MACHINE, in->site);
+	return ok || fail(in, "%s/?mode=json has no archive for " TS_UP_MACHINE, in->site);
 }
 
 /* The digits at the start of a text, in small letters. */
@@ -231,11 +231,11 @@ static bool verify(struct install *in)
 	if (f)
 		fclose(f);
 	if (!ok)
-		return fail(in, "%s/%s is no SHA-256 checksum", in->site, what);
+		return fail(in, "%s/%s is not a SHA-256 checksum", in->site, what);
 	if (!run(in, file(in, "archive", path), sha256sum))
 		return fail(in, "%s", in->line);
 	return (take_digits(in->line, got) && strcmp(want, got) == 0) ||
-	       fail(in, "the checksum of %s is not that of %s", in->name, what);
+	       fail(in, "the checksum of %s does not match %s", in->name, what);
 }
 
 /* Of a program in the archive: its path there, from the folder that it is unpacked in. */
@@ -260,7 +260,7 @@ static bool unpack(struct install *in)
 		return fail(in, "%s", in->line);
 	for (int i = 0; i < 2; i++)
 		if (lstat(file(in, inside[i], path), &st) != 0 || !S_ISREG(st.st_mode) || chmod(path, 0755) != 0)
-			return fail(in, "%s holds no program %s", in->name, inside[i]);
+			return fail(in, "%s does not contain the program %s", in->name, inside[i]);
 	for (int i = 0; i < 2; i++) {
 		snprintf(to[i], sizeof(to[i]), "%s/%s", in->dir, programs[i]);
 		if (rename(file(in, inside[i], path), to[i]) != 0) {

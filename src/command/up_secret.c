@@ -88,7 +88,7 @@ static char *pass(const char *name, char *value)
 	if (fd >= 0)
 		close(fd);
 	if (!err && (len == sizeof(text) || strspn(text, " \t\r\n") >= len))
-		ts_up_say("%s: holds no key", path);
+		ts_up_say("%s: contains no key", path);
 	else if (!err && (flag = store(name, text, len)) != NULL)
 		fcntl(held[held_count - 1], F_SETFD, 0);
 	else

@@ -114,12 +114,12 @@ int ts_up_unit_start(const struct ts_up *up)
 	char path[TS_UP_PATH_MAX], name[128];
 
 	if (!launcher || !unit_path(path, true) || !write_unit(up, path, launcher)) {
-		ts_tool_error("the unit for systemd cannot be written: %s", launcher ? strerror(errno) :
-			      "tsproxy itself is missing beside its parts");
+		ts_tool_error("cannot write the systemd unit: %s", launcher ? strerror(errno) :
+			      "the program tsproxy was not found");
 		return 1;
 	}
 	if (systemctl("daemon-reload", NULL, NULL) != 0 || systemctl("enable", "--now", ts_up_unit_name(name)) != 0) {
-		ts_tool_error("systemd's user manager cannot start %s: without --systemd the daemon runs in the background",
+		ts_tool_error("systemd's user manager cannot start %s; without --systemd, the daemon runs in the background",
 			      path);
 		unlink(path);
 		return 1;

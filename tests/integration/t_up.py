@@ -84,7 +84,7 @@ def supervised(t):
     first, = daemon()
     os.kill(first, signal.SIGKILL)
     until(lambda: daemon() not in ([], [first]), "another daemon")
-    assert "tsproxy: tailscaled ended (signal 9); it is started again\n" in open(own(t, "tailscaled.log")).read()
+    assert "tsproxy: tailscaled exited (signal 9); starting it again\n" in open(own(t, "tailscaled.log")).read()
     until(lambda: t.launcher("up").status == 0, "a daemon that answers")
     second, = daemon()
     os.kill(supervisor(t), signal.SIGKILL)
@@ -99,7 +99,7 @@ def beside(t):
     install(t)
     sim = t.tailnet()
     done = t.launcher("up")
-    assert "by the tailscaled at" in done.good() and not done.err, done
+    assert "through the tailscaled at" in done.good() and not done.err, done
     assert "was not started by tsproxy" in t.launcher("down").good()
     done = t.launcher("up", "--own")
     # 1055 is free; the other daemon has 3128.
@@ -158,7 +158,7 @@ def stopped(t):
     t.file("bin/tailscale", '#!/bin/sh\necho "$@" > "$HOME/words"\necho refused >&2\nexit 1\n', 0o755)
     t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
     t.sim("--socks5", "1080", "--state", "Stopped", api=API)
-    done = t.launcher("up", env={"TS_AUTHKEY": "tskey-auth-x"}).bad("bringing it up as it was", "refused", status=1)
+    done = t.launcher("up", env={"TS_AUTHKEY": "tskey-auth-x"}).bad("bringing it up with its settings", "refused", status=1)
     assert open(f"{t.home}/words").read().endswith("/tailscaled.sock up\n"), done
     t.launcher("up", "--hostname=x").bad(status=1)
     assert open(f"{t.home}/words").read().endswith("/tailscaled.sock set --hostname=x\n")
@@ -246,7 +246,7 @@ def key_unseen(t):
     logs_in(t, [*up, "--authkey", "file:/dev/stdin"], stdin=KEY)
     logs_in(t, ["bash", "-c", '"$@" --authkey file:<(cat "$HOME/key")', "-", *up])
     logs_in(t, up, env={"TS_AUTHKEY": "file:home/key"})
-    for text, why in ("", "holds no key"), ("x" * 70000, "holds no key"), (None, "No such file"):
+    for text, why in ("", "contains no key"), ("x" * 70000, "contains no key"), (None, "No such file"):
         bad = t.file("bad", text) if text is not None else f"{t.dir}/none"
         done = t.run([*up, f"--authkey=file:{bad}"]).bad("logging in: failed", f"{bad}: ", why, status=1)
         assert "x" * 100 not in done.err, done
@@ -303,7 +303,7 @@ def errors(t):
     t.launcher("up", env={"HOME": None}).bad("no directory for the daemon's state: set HOME", status=1)
     t.launcher("up", env={"HOME": "/tmp/" + "x" * 120}).bad("too long", status=1)
     for words, why in ((["--systemd", "--foreground"], "--systemd and --foreground exclude each other"),
-                       (["--timeout", "x"], "--timeout x: want seconds, or such as 90s or 2m"), (["now"], "now is no option; see tsproxy help up"),
+                       (["--timeout", "x"], "--timeout x: must be a number of seconds, or a time such as 90s or 2m"), (["now"], "unknown option now; see tsproxy help up"),
                        (["--hostname"], "--hostname needs a value; see tsproxy help up"),
                        (["--login-server=headscale"], "--login-server headscale: want a URL, such as https://headscale.example")):
         assert t.launcher("up", *words).bad(why, status=2).err.count("\n") == 1
@@ -312,7 +312,7 @@ def errors(t):
     t.launcher("down", "now").bad("down takes no arguments; see --help", status=2)
     t.file("bin/tailscaled", "#!/bin/sh\necho broken >&2\nexit 3\n", 0o755)
     t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
-    done = t.launcher("up", timeout=60).bad("does not come up", "status 3", "tailscaled.log", status=1)
+    done = t.launcher("up", timeout=60).bad("did not start", "status 3", "tailscaled.log", status=1)
     assert "broken" in open(own(t, "tailscaled.log")).read(), done
     # As soon as its process has died, not when no answer came for long.
     assert done.seconds < 5 and done.err.count("\n") == 2, done
@@ -333,7 +333,7 @@ def places(t):
     assert os.stat(elsewhere).st_mode & 0o777 == 0o755 and os.path.exists(f"{elsewhere}/tailscaled.log")
     t.launcher("down").good()
     os.chmod(elsewhere, 0o777)
-    done = t.launcher("up").bad("others may write", status=1)
+    done = t.launcher("up").bad("others can write", status=1)
     assert done.err.count("\n") == 1 and os.stat(elsewhere).st_mode & 0o777 == 0o777, done
     os.unlink(own(t).rstrip("/"))
     os.mkdir(own(t), 0o777)
@@ -370,7 +370,7 @@ def link(t):
     os.write(fd, b"\x03")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGINT
     out += rest_of_terminal(fd)
-    assert b"not logged in; tsproxy up tries again" in out, out
+    assert b"not logged in; to try again: tsproxy up" in out, out
 
 
 @test("tailscale: the program gets the daemon's socket and all the words as they are; without one it says what is missing")
@@ -427,11 +427,11 @@ def other_ends(t):
     t.file("bin/tailscale", "#!/bin/sh\n", 0o755)
     t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
     for options, words, status, says in (
-            (["--state", "NeedsMachineAuth"], [], 1, "an admin has to approve this node"),
-            (["--state", "NoState"], ["--timeout", "1"], 1, "the login server does not answer; tsproxy up tries again"),
-            (["--state", "Starting"], ["--timeout", "1"], 1, "connecting ... the login server does not answer; tsproxy up tries again"),
+            (["--state", "NeedsMachineAuth"], [], 1, "an admin must approve this node"),
+            (["--state", "NoState"], ["--timeout", "1"], 1, "the login server does not answer; to try again: tsproxy up"),
+            (["--state", "Starting"], ["--timeout", "1"], 1, "connecting ... the login server does not answer; to try again: tsproxy up"),
             (["--tun"], [], 0, "The kernel routes the tailnet (TUN): programs need no tsproxy."),
-            (["--socks5", "0"], [], 1, "tsproxy up --own starts a daemon that has proxies")):
+            (["--socks5", "0"], [], 1, "to start a daemon with proxies: tsproxy up --own")):
         sim = t.sim(*(["--socks5", "1080"] if "--socks5" not in options else []), *options, api=API)
         done = t.launcher("up", *words)
         assert done.status == status and says in done.out + done.err, done
@@ -447,25 +447,25 @@ def beside_another(t):
     t.file("home/key", KEY)
     t.env["PATH"] = f"{t.dir}/bin:{t.env['PATH']}"
     t.launcher("up", "--own", "--no-login").good()
-    t.launcher("up", "--own", "--foreground").bad("a daemon runs already in the background: tsproxy down ends it", status=1)
+    t.launcher("up", "--own", "--foreground").bad("a daemon already runs in the background; to stop it: tsproxy down", status=1)
     said = os.path.join(t.dir, f"{len(t.started)}-tsproxy.log")
     with open(own(t, "login.lock"), "w") as f:
         fcntl.flock(f, fcntl.LOCK_EX)
-        p = t.spawn([t.build("tsproxy"), "up", "--own"], lambda: "another tsproxy up logs in; waiting for it" in open(said).read())
+        p = t.spawn([t.build("tsproxy"), "up", "--own"], lambda: "waiting for another tsproxy up to log in" in open(said).read())
     assert p.wait(15) == 0, open(said).read()
     t.launcher("down").good("Stopped.")
     # The kernel has no number for who holds a lock in another PID namespace.
     with open(own(t, "daemon.lock"), "w") as f:
         fcntl.lockf(f, fcntl.LOCK_EX)
         t.run(["unshare", "--pid", "--fork", "--mount-proc", t.build("tsproxy"), "up", "--own", "--no-login"]).bad(
-            "/daemon.lock: another tsproxy up is at work", status=1)
+            "/daemon.lock: another tsproxy up is running", status=1)
 
 
 @test("up --systemd: a unit that starts nothing, and a folder for it that cannot be had")
 def no_unit(t):
     install(t)
     t.file("bin/systemctl", "#!/bin/sh\n", 0o755)
-    t.launcher("up", "--systemd").bad(f"tailscaled does not come up; its log: {own(t, 'tailscaled.log')}", status=1)
+    t.launcher("up", "--systemd").bad(f"tailscaled did not start; see its log: {own(t, 'tailscaled.log')}", status=1)
     shutil.rmtree(f"{t.home}/.config")
     t.file("home/.config")
-    t.launcher("up", "--systemd").bad("the unit for systemd cannot be written: Not a directory", status=1)
+    t.launcher("up", "--systemd").bad("cannot write the systemd unit: Not a directory", status=1)

@@ -79,21 +79,21 @@ def broken(site):
     other = hashlib.sha256(b"another").hexdigest().encode()
     without = pages({"tailscale": "x"})
     return (
-        ({f"{ARCHIVE}.sha256": other}, f"the checksum of {NAME}.tgz is not that of {NAME}.tgz.sha256", both),
-        ({f"{ARCHIVE}.sha256": other + b"0"}, f"{NAME}.tgz.sha256 is no SHA-256 checksum", both[:1]),
-        ({f"{ARCHIVE}.sha256": b"<html>"}, "is no SHA-256 checksum", both[:1]),
+        ({f"{ARCHIVE}.sha256": other}, f"the checksum of {NAME}.tgz does not match {NAME}.tgz.sha256", both),
+        ({f"{ARCHIVE}.sha256": other + b"0"}, f"{NAME}.tgz.sha256 is not a SHA-256 checksum", both[:1]),
+        ({f"{ARCHIVE}.sha256": b"<html>"}, "is not a SHA-256 checksum", both[:1]),
         ({f"{ARCHIVE}.sha256": None}, f"https://127.0.0.1:8443{ARCHIVE}.sha256: ", both),
         ({f"{ARCHIVE}.sha256": to_http}, ".sha256: ", both),
         ({ARCHIVE: None}, "404", both),
         ({ARCHIVE: cut}, f"{ARCHIVE}: ", both),
         ({ARCHIVE: to_http}, f"{ARCHIVE}: ", both),
         ({ARCHIVE: good[ARCHIVE][:-100]}, "the checksum of", both),
-        (pages({"tailscale": "x", "tailscaled": None}), f"{NAME}.tgz holds no program {NAME}/tailscaled", both[:1]),
+        (pages({"tailscale": "x", "tailscaled": None}), f"{NAME}.tgz does not contain the program {NAME}/tailscaled", both[:1]),
         (without, f"tar: {NAME}/tailscaled: Not found in archive", both[:1]),
         ({INDEX: None}, "404", both),
         ({INDEX: to_http}, f"{INDEX}: ", both),
-        ({INDEX: b"<html></html>"}, f"https://127.0.0.1:8443{INDEX} names no archive for {MACHINE}", both[:1]),
-        *((pages({}, Tarballs={MACHINE: name}), "names no archive for", both[:1])
+        ({INDEX: b"<html></html>"}, f"https://127.0.0.1:8443{INDEX} has no archive for {MACHINE}", both[:1]),
+        *((pages({}, Tarballs={MACHINE: name}), "has no archive for", both[:1])
           for name in (None, 5, "", f"tailscale__{MACHINE}.tgz"[1:], f"tailscale_../../x_{MACHINE}.tgz", f"tailscale_1 2_{MACHINE}.tgz",
                        f"tailscale_{'1' * 200}_{MACHINE}.tgz", f"tailscale_1.2_{MACHINE}.deb", "tailscale_1.2_riscv64.tgz")),
     )
@@ -180,11 +180,11 @@ def missing(t):
     site.refused("certificate", env={"CURL_CA_BUNDLE": "/dev/null"})
     t.file("home/.wgetrc", "")
     site.refused("certificate", way="wget")
-    site.refused("it takes curl or GNU wget, and neither is installed", way="neither")
+    site.refused("curl or GNU wget is needed, and neither is installed", way="neither")
     t.file("neither/wget", "#!/bin/sh\necho BusyBox\n", 0o755)
-    site.refused("it takes curl or GNU wget, and neither is installed", way="neither")
+    site.refused("curl or GNU wget is needed, and neither is installed", way="neither")
     for mirror in "http://127.0.0.1:8080/stable", "127.0.0.1:8443", "https://", "https:///x", "https://x/?y", "https://x y/", "https://" + "x" * 600:
-        site.refused("TSPROXY_MIRROR", "want a URL that begins with https://", env={"TSPROXY_MIRROR": mirror}, status=2)
+        site.refused("TSPROXY_MIRROR", "must be a URL that begins with https://", env={"TSPROXY_MIRROR": mirror}, status=2)
     for tool in "sha256sum", "tar":
         os.rename(f"{t.dir}/curl/{tool}", f"{t.dir}/curl/hidden")
         site.refused(f"{tool}: command not found")
