@@ -305,7 +305,7 @@ def errors(t):
     for words, why in ((["--systemd", "--foreground"], "--systemd and --foreground exclude each other"),
                        (["--timeout", "x"], "--timeout x: must be a number of seconds, or a time such as 90s or 2m"), (["now"], "unknown option now; see tsproxy help up"),
                        (["--hostname"], "--hostname needs a value; see tsproxy help up"),
-                       (["--login-server=headscale"], "--login-server headscale: want a URL, such as https://headscale.example")):
+                       (["--login-server=headscale"], "--login-server headscale: must be a URL, such as https://headscale.example")):
         assert t.launcher("up", *words).bad(why, status=2).err.count("\n") == 1
     t.launcher("up", *["--authkey=x"] * 17).bad("the auth key cannot be hidden: ", status=1)
     t.launcher("up", "--status", t.file("s", "{}")).bad("no daemon is asked", status=2)
