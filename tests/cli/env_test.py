@@ -121,7 +121,7 @@ def env_refuses_what_cannot_be(w):
     w.install(f'{w.build}/tsproxy-env', 'bin/tsproxy-env')
     for args, status, part in ((['env', '--shell', 'csh'], 2, 'env: the shell csh is not supported; use bash, zsh, fish or sh'), (['env', 'A=1'], 2, 'tsproxy -- env'),
                                (['env', '--shell'], 2, 'needs a value'), (['env', '--nonsense'], 2, '--nonsense'),
-                               (['--status', '-', 'env'], 1, 'use a file')):
+                               (['--status', '-', 'env'], 1, 'env: --status - can only be read once, which is not enough for a shell; use a file')):
         got, out, err = w.run(*args)
         same((args, got, out), (args, status, ''))
         one_line(err, part)
@@ -266,5 +266,9 @@ def install_leaves_what_it_cannot_use_as_it_is(w):
     same(status, 2)
     one_line(err, '--off, --install and --uninstall exclude each other')
     status, out, err = env_command(w, 'env', '--shell', 'fish', '--uninstall')
-    same((status, err, 'no line' in out), (0, '', True))
-    same(sorted(os.listdir(w.path('.'))), sorted(['.bashrc', '.zshrc', '.profile', 'bin', 'run']))
+    same((status, err, 'has no line of tsproxy' in out), (0, '', True))
+    os.unlink(w.path('.profile'))
+    status, _, err = env_command(w, '--remote-name', 'x', 'env', '--shell', 'sh', '--install', env={'TSPROXY_SOCKET': '/a\nb'})
+    same(status, 1)
+    one_line(err, 'env: a setting with a line break cannot be stored in ')
+    same(sorted(os.listdir(w.path('.'))), sorted(['.bashrc', '.zshrc', 'bin', 'run']))

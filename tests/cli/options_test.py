@@ -46,7 +46,7 @@ def wrong_words_are_one_line_and_2(w):
     for args, *parts in (
             ([], 'no command given; see tsproxy --help'), (['--'], 'no command'), (['run'], 'no command'), (['--nope', 'true'], 'unknown option --nope; see tsproxy --help'),
             (['-x', 'true'], '-x'), (['--socks5'], '--socks5 needs a value; see tsproxy --help'), (['--exit-node=1', 'true'], '--exit-node takes no value'),
-            (['--socks5', 'db:', 'true'], '--socks5 db:', 'HOST:PORT'), (['--socks5', '1.2.3:80', 'true'], '1.2.3:80'),
+            (['--socks5', 'db:', 'true'], '--socks5 db:', 'must be [USER:PASSWORD@]HOST:PORT'), (['--socks5', '1.2.3:80', 'true'], '1.2.3:80'),
             (['--socks5', 'db:65536', 'true'], 'db:65536'),
             (['--socks5', '127.0.0.1', 'true'], 'HOST:PORT'), (['--http-proxy', '1.2.3.4:99999', 'true'], '99999'),
             (['--route', '10.0.0.0/33', 'true'], '10.0.0.0/33', 'must be a range of addresses, such as'), (['--exclude=x', 'true'], '--exclude x'),

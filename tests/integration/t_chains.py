@@ -81,7 +81,7 @@ def localnet(t):
         assert proxychains(t, "-f", path, "curl", "-sS", "-m", "5", URL).bad().status == 7
     path = t.file("l.conf", conf.format("100.64.0.0:80/255.192.0.0"))
     done = proxychains(t, "-f", path, "curl", "-sS", URL)
-    assert done.good() == "a page\n" and f"{path}:1" in done.err, done
+    assert done.good() == "a page\n" and f"{path}:1: localnet with a port is not supported; ignored" in done.err, done
     assert not proxychains(t, "-q", "-f", path, "curl", "-sS", URL).err
     assert not proxychains(t, "-f", path, "true", env={"PROXYCHAINS_QUIET_MODE": "1"}).err
 
@@ -96,9 +96,9 @@ def refused(t):
                          ("random_chain\n" + two + "socks5 127.0.0.1 1081\n", ":5", "a second SOCKS5 proxy; tsproxy uses one of each kind"),
                          ("random_chain\n" + two + "http 127.0.0.1 1081\n", ":5", "a second HTTP proxy; tsproxy uses one of each kind"),
                          ("dnat 1.1.1.1 2.2.2.2\n" + two, ":1", "dnat", "does not redirect connections"),
-                         ("localnet 10.0.0.0/255.0.255.0\n" + two, ":1", "localnet"),
-                         ("localnet 10.0.0.0\n" + two, ":1", "localnet"), ("localnet\n" + two, ":1", "localnet"),
-                         ("[ProxyList]\nraw 127.0.0.1 80\n", ":2", "raw"), ("[ProxyList]\nsocks5 127.0.0.1\n", ":2"),
+                         ("localnet 10.0.0.0/255.0.255.0\n" + two, ":1", "localnet", "must be ADDRESS/MASK"),
+                         ("localnet 10.0.0.0\n" + two, ":1", "localnet", "must be ADDRESS/MASK"), ("localnet\n" + two, ":1", "localnet", "must be ADDRESS/MASK"),
+                         ("[ProxyList]\nraw 127.0.0.1 80\n", ":2", "raw", "tsproxy supports only SOCKS5 and HTTP proxies; use one of these"), ("[ProxyList]\nsocks5 127.0.0.1\n", ":2", "must be TYPE HOST PORT [USER PASSWORD]"),
                          ("[ProxyList]\nsocks5 127.0.0.1 none\n", ":2"),
                          ("[ProxyList]\nsocks5 127.0.0.1 1080 a:b c\n", ":2", "user name cannot contain a colon")):
         path = t.file("r.conf", text)
@@ -109,7 +109,7 @@ def refused(t):
         path = t.file("r.conf", text)
         assert proxychains(t, "-q", "-f", path, "sh", "-c", "echo $TSPROXY_SOCKS5 $TSPROXY_HTTP_PROXY").out == \
             "127.0.0.1:1080 127.0.0.1:3128\n"
-    for path, word in ("/dev/zero", "no text"), (t.dir, "directory"), (t.file("long", "x" * 5000), "too long"):
+    for path, word in ("/dev/zero", "too long, or no text"), (t.dir, "directory"), (t.file("long", "x" * 5000), "too long"):
         one_line(proxychains(t, "-f", path, "echo", "ran"), path, word)
     for words, why in (([], "proxychains4: no command given; see"), (["-q"], "no command given"), (["--nonsense", "true"], "unknown option; see proxychains4 --help"),
                        (["-f"], "needs a file; see")):

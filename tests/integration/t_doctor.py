@@ -32,13 +32,13 @@ def healthy(t):
     t.page(3000)
     found = findings(t, f"{NAME1}:3000", status=0)
     for check, *parts in (("versions", "tsproxy", "Linux"), ("library", "libtsproxy.so", "can be loaded"),
-                          ("daemon", "1.102.5", "tailscaled.sock"), ("login", "logged in as "), ("mode", "userspace networking: programs need a proxy, or tsproxy"),
+                          ("daemon", "tailscaled 1.102.5 (status from ", "tailscaled.sock"), ("login", "logged in as "), ("mode", "userspace networking: programs need a proxy, or tsproxy"),
                           ("map", "default.map", "nodes"), ("port", "127.0.0.1:1080", "SOCKS5"),
-                          ("port", "127.0.0.1:3128", "HTTP"), ("proxy", "socks5 127.0.0.1:1080"),
-                          ("name", NAME1), ("connect", f"{NAME1} port 3000", "ms")):
+                          ("port", "127.0.0.1:3128 is an HTTP proxy, run by root"), ("proxy", "socks5 127.0.0.1:1080"),
+                          ("name", f"programs resolve {NAME1} to "), ("connect", f"{NAME1} port 3000", "ms")):
         one(found, check, "ok", *parts)
-    one(found, "ping", "note", "tailscale ping")
-    one(found, "dig", "note", "getent hosts")
+    one(found, "ping", "note", "ping NODE cannot work: proxies do not support ICMP", "tailscale ping")
+    one(found, "dig", "note", "dig and nslookup query DNS servers directly and find no tailnet names", "getent hosts")
     one(found, "shell", "note", "tsproxy env")
     assert "supervisor" in found, found
 
@@ -46,7 +46,7 @@ def healthy(t):
 @test("doctor without a node takes one that is online; a preloaded shell changes nothing but that line")
 def own_choice(t):
     t.tailnet()
-    one(findings(t, status=0), "connect", "ok", FQDN1, "refused")
+    one(findings(t, status=0), "connect", "ok", FQDN1, "refused, because nothing listens there")
     found = findings(t, status=0, env={"LD_PRELOAD": t.build("libtsproxy.so")})
     one(found, "shell", "ok", "tsproxy is active in this shell")
     one(found, "port", "ok", "127.0.0.1:1080")
@@ -81,7 +81,7 @@ def unreachable(t):
     t.page(1055)
     found = findings(t, f"{NAME1}:3999", status=3)
     one(found, "connect", "fail", "3999", "refused", "a server listens")
-    one(found, "port", "note", "127.0.0.1:1055", "not a proxy")
+    one(found, "port", "note", "127.0.0.1:1055 is open, but not a proxy, run by root")
     found = findings(t, "nobody:3000", status=3)
     one(found, "name", "fail", "programs cannot resolve nobody: ", "tsproxy resolve")
     t.page(3000)
@@ -100,7 +100,8 @@ def environment(t):
     one(found, "environment", "warn", "http_proxy", "192.0.2.1:8080", "programs that use it send requests for the tailnet to that proxy", "NO_PROXY")
     assert "secret" not in json.dumps(found)
     one(findings(t, status=0, env={**other, "NO_PROXY": ".ts.net"}), "environment", "ok", "and NO_PROXY excludes the tailnet")
-    one(findings(t, status=1, env={"ALL_PROXY": "ftp://x"}), "environment", "warn", "ALL_PROXY")
+    one(findings(t, status=1, env={"ALL_PROXY": "ftp://x"}), "environment", "warn",
+        "ALL_PROXY is not a URL of a proxy that tsproxy supports, or its host does not resolve", "correct or unset it")
 
 
 @test("doctor judges programs: dynamic, script, static, missing, set-user-ID, Go")
@@ -111,7 +112,9 @@ def programs(t):
     t.run(["gcc", "-static", "-o", "static", source]).good()
     t.file("script", "#!/usr/bin/env bash\n", 0o755)
     found = findings(t, "--", "ls", "./script", status=0)
-    assert [f[0] for f in found["program"]] == ["ok", "ok"], found
+    assert [f[0] for f in found["program"]] == ["ok", "ok"] and found["program"][1][1].endswith(" is supported"), found
+    t.file("without", "#!/no/such\n", 0o755)
+    one(findings(t, "--", "./without", status=3), "program", "fail", "/no/such", "install it, or correct the first line of the script")
     found = findings(t, "--", "./static", "nowhere", status=3)
     one(found, "program", "fail", "is a static program, which loads no library", "does not start it")
     one(found, "program", "fail", "nowhere: command not found")
@@ -147,8 +150,8 @@ def programs(t):
 @test("doctor refuses what it does not know; colours on a terminal only, none with NO_COLOR")
 def output(t):
     t.tailnet()
-    for words in (["a", "b"], ["--nonsense"]):
-        done = t.launcher("doctor", *words).bad(status=2)
+    for words, why in (["a", "b"], "doctor: only one node can be given; programs go after --"), (["--nonsense"], "--nonsense"):
+        done = t.launcher("doctor", *words).bad(why, status=2)
         assert done.err.startswith("tsproxy: ") and done.err.count("\n") == 1, done
     for command in "doctor", "status":
         assert "\033" not in t.launcher(command).good()
@@ -165,7 +168,7 @@ def proxies(t):
                       ("http-proxy = 127.0.0.1:1080\n", "not a proxy of this kind")):
         t.file(conf, text)
         found = findings(t, status=3)
-        one(found, "proxy", "warn", why, "tsproxy config")
+        one(found, "proxy", "warn", why, "tsproxy config shows which setting names it")
         one(found, "proxy", "fail", "tsproxy up")
         assert "connect" not in found, found
     # The other one takes over.
@@ -213,7 +216,7 @@ def machine(t):
     t.tailnet()
     seccomp, getfd = {"x86_64": (317, 438), "aarch64": (277, 438)}[os.uname().machine]
     fork = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
-    for number, level, *parts in ((None, "ok", "would allow"), (seccomp, "note", "user notification is not available", "container"),
+    for number, level, *parts in ((None, "ok", "this machine would allow a supervisor for static programs"), (seccomp, "note", "user notification is not available", "container"),
                                   (getfd, "note", "pidfd_getfd does not", "SYS_PTRACE"),
                                   (fork, "note", "no process could be started to test seccomp")):
         refuse = [sys.executable, "-c", REFUSE, number] if number else []
@@ -262,7 +265,8 @@ def kinds(t):
     one(found, "proxy", "ok", "http 127.0.0.1:1055 is the fallback")
     found = findings(t, "--socks5", "10.77.0.1:1055", status=3)
     one(found, "proxy", "ok", "10.77.0.1:1055, which answers slowly")
-    one(found, "connect", "fail", "no result in time")
+    one(found, "connect", "fail", "no result in time", "run it with TSPROXY_LOG=debug to see what the library does")
+    one(findings(t, "--socks5", "me:wrong@127.0.0.1:1080", status=3), "proxy", "warn", "refuses the user and password")
 
 
 @test("doctor: a library that the loader refuses, and no directory for a map")
@@ -277,3 +281,26 @@ def no_library(t):
     t.run([f"{t.dir}/parts/tsproxy", "doctor"]).bad("parts/libtsproxy.so cannot be loaded into programs", status=3)
     t.run(t.unprivileged([t.build("tsproxy-doctor")]), env={"HOME": None, "XDG_RUNTIME_DIR": None, "XDG_CACHE_HOME": None}).bad(
         "there is no directory for the map", "set XDG_RUNTIME_DIR or HOME", status=3)
+
+
+@test("doctor: a name that /etc/hosts has too, name servers that cannot be asked, a state that nobody knows, nobody online, a map that cannot be")
+def oddities(t):
+    sim = t.tailnet("--dns-route", "doh.example=https://dns.example/query")
+    t.run(["mount", "--bind", t.file("hosts", f"127.0.0.1 localhost {NAME1}\n"), "/etc/hosts"]).good()
+    found = findings(t, NAME1, status=1)
+    one(found, "name", "warn", f"programs resolve {NAME1} to 127.0.0.1, but its tailnet address is ", "look for it in /etc/hosts, which comes first")
+    one(found, "dns", "warn", "doh.example: its name servers support only DNS over HTTPS, so its names are not resolved", "--dns-route doh.example=ADDRESS")
+    assert "\n\nIt works, with a warning (" in t.launcher("doctor", NAME1).out
+    one(findings(t, "--map", "/proc/none/map", status=3), "map", "fail", "/proc/none/map could not be made: ")
+    t.run(["umount", "/etc/hosts"]).good()
+    t.launcher("sync", "--map", "/proc/none/map").bad("cannot store the map at /proc/none/map: ", status=1)
+    t.launcher("sync", "--watch", "--map", "/proc/none/map").bad("cannot watch /proc/none/map: ", status=1)
+    t.launcher("sync", "--print", "--map", "/proc/none/map").bad("there is no map to print", status=1)
+    sim.process.terminate()
+    sim.process.wait()
+    for options, check, level, says in ((["--state", ""], "login", "fail", "the daemon is in an unknown state"),
+                                        (["--node", "me,100.64.0.9,self"], "connect", "note", "no other node is online, so no connection was tested")):
+        sim = t.tailnet(*options)
+        one(findings(t, status=3 if level == "fail" else 0), check, level, says)
+        sim.process.terminate()
+        sim.process.wait()

@@ -388,8 +388,8 @@ def tailscale(t):
 
 @test("logs shows the end of the daemon's log, systemd's where that has it; without one it says so")
 def logs(t):
-    t.launcher("logs").bad("no log", "journalctl", status=1)
-    t.launcher("logs", "-n", "x").bad("number", status=2)
+    t.launcher("logs").bad("no log: tsproxy up has not started a daemon", "journalctl", status=1)
+    t.launcher("logs", "-n", "x").bad("logs: -n needs a number of lines", status=2)
     t.launcher("logs", "x").bad("logs takes no arguments; see --help", status=2)
     install(t)
     t.launcher("up").good()
