@@ -151,7 +151,7 @@ int ts_chains_read(FILE *f, const char *path, struct ts_chains *out)
 	while (!err && fgets(line, sizeof(line), f)) {
 		r.line++;
 		err = strlen(line) < sizeof(line) - 1 && (strchr(line, '\n') || feof(f)) ? take_line(&r, line) :
-			      refuse(&r, "line", "too long, or no text");
+			      refuse(&r, "line", "too long, or not text");
 	}
 	if (!err && ferror(f)) {
 		ts_tool_error("%s: %s", path, strerror(errno));

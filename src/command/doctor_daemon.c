@@ -61,7 +61,7 @@ static void judge_state(struct ts_doctor *d, json_t *root)
 			      *state ? state : "in an unknown state");
 	if (json_is_true(json_object_get(root, "TUN"))) {
 		ts_doctor_add(d, TS_NOTE, "mode", "the daemon has a network interface (TUN): programs reach the tailnet"
-						  " without tsproxy, which does nothing\n");
+						  " without tsproxy\n");
 		return;
 	}
 	if (json_is_false(json_object_get(root, "TUN")))

@@ -188,7 +188,7 @@ static int change(const char *path, const char *line)
 	else if (*line)
 		printf(strcmp(text, edited) == 0 ? "%s: tsproxy was active already\n" : "%s: tsproxy is active in new shells\n", path);
 	else
-		printf(had ? "%s: the line was removed\n" : "%s: has no line of tsproxy\n", path);
+		printf(had ? "%s: the line was removed\n" : "%s: no line of tsproxy was found\n", path);
 	free(text);
 	free(edited);
 	return ret ? 1 : ts_tool_flush();

@@ -62,7 +62,7 @@ static const char *result(const struct record *r)
 		return "connected";
 	if (r->err == EINPROGRESS)
 		return "begun";
-	return r->err == ECONNABORTED ? "given up" : strerror(r->err);
+	return r->err == ECONNABORTED ? "cancelled" : strerror(r->err);
 }
 
 static void text_line(const struct record *r, bool colours, char *out, size_t cap)

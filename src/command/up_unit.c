@@ -115,7 +115,7 @@ int ts_up_unit_start(const struct ts_up *up)
 
 	if (!launcher || !unit_path(path, true) || !write_unit(up, path, launcher)) {
 		ts_tool_error("cannot write the systemd unit: %s", launcher ? strerror(errno) :
-			      "the program tsproxy was not found");
+			      "the program tsproxy is missing");
 		return 1;
 	}
 	if (systemctl("daemon-reload", NULL, NULL) != 0 || systemctl("enable", "--now", ts_up_unit_name(name)) != 0) {

@@ -7,16 +7,16 @@
 static const char *const why[][2] = {
 	[TS_PROGRAM_OK] = { "is supported", "" },
 	[TS_PROGRAM_BROKEN] = { "cannot be executed by this kernel", "" },
-	[TS_PROGRAM_NO_INTERPRETER] = { "is the interpreter that the script names, and is not there", "install it, or correct"
+	[TS_PROGRAM_NO_INTERPRETER] = { "is the interpreter of the script, and was not found", "install it, or correct"
 					" the first line of the script" },
-	[TS_PROGRAM_FOREIGN] = { "is for another kind of processor than libtsproxy.so", "install tsproxy for it too" },
-	[TS_PROGRAM_STATIC] = { "is a static program, which loads no library: tsproxy cannot reach it yet, and does"
+	[TS_PROGRAM_FOREIGN] = { "is for a different processor than libtsproxy.so", "install tsproxy for that processor as well" },
+	[TS_PROGRAM_STATIC] = { "is a static program, which loads no libraries: tsproxy does not support it yet, and does"
 				" not start it", "" },
-	[TS_PROGRAM_GO] = { "is a Go program, whose system calls pass by every library: tsproxy cannot reach it yet,"
+	[TS_PROGRAM_GO] = { "is a Go program, which does not use the C library: tsproxy does not support it yet,"
 			    " and does not start it", "" },
-	[TS_PROGRAM_PRIVILEGED] = { "is set-user-ID, set-group-ID or has capabilities: the loader leaves every"
-				    " preloaded library out", "start tsproxy from inside it (sudo tsproxy -- ...)" },
-	[TS_PROGRAM_UNREADABLE] = { "cannot be read, so whether it is supported is not known", "" },
+	[TS_PROGRAM_PRIVILEGED] = { "is set-user-ID, set-group-ID or has capabilities: the loader ignores"
+				    " preloaded libraries", "start tsproxy from inside it (sudo tsproxy -- ...)" },
+	[TS_PROGRAM_UNREADABLE] = { "cannot be read, so it is not known whether it is supported", "" },
 };
 
 const char *ts_verdict_text(enum ts_verdict v)

@@ -109,7 +109,7 @@ def refused(t):
         path = t.file("r.conf", text)
         assert proxychains(t, "-q", "-f", path, "sh", "-c", "echo $TSPROXY_SOCKS5 $TSPROXY_HTTP_PROXY").out == \
             "127.0.0.1:1080 127.0.0.1:3128\n"
-    for path, word in ("/dev/zero", "too long, or no text"), (t.dir, "directory"), (t.file("long", "x" * 5000), "too long"):
+    for path, word in ("/dev/zero", "too long, or not text"), (t.dir, "directory"), (t.file("long", "x" * 5000), "too long"):
         one_line(proxychains(t, "-f", path, "echo", "ran"), path, word)
     for words, why in (([], "proxychains4: no command given; see"), (["-q"], "no command given"), (["--nonsense", "true"], "unknown option; see proxychains4 --help"),
                        (["-f"], "needs a file; see")):

@@ -116,7 +116,7 @@ def programs(t):
     t.file("without", "#!/no/such\n", 0o755)
     one(findings(t, "--", "./without", status=3), "program", "fail", "/no/such", "install it, or correct the first line of the script")
     found = findings(t, "--", "./static", "nowhere", status=3)
-    one(found, "program", "fail", "is a static program, which loads no library", "does not start it")
+    one(found, "program", "fail", "is a static program, which loads no libraries", "does not start it")
     one(found, "program", "fail", "nowhere: command not found")
     with open("/bin/true", "rb") as f:
         elf = bytearray(f.read())
@@ -124,9 +124,11 @@ def programs(t):
     elf[18] = 0xf3
     with open(t.file("foreign", mode=0o755), "wb") as f:
         f.write(elf)
-    found = findings(t, "--", "./broken", "./foreign", status=3)
+    t.file("lost", "#!/no/such\n", 0o755)
+    found = findings(t, "--", "./broken", "./foreign", "./lost", status=3)
+    one(found, "program", "fail", "is the interpreter of the script, and was not found")
     one(found, "program", "fail", "cannot be executed by this kernel")
-    one(found, "program", "fail", "is for another kind of processor than libtsproxy.so", "install tsproxy for it too")
+    one(found, "program", "fail", "is for a different processor than libtsproxy.so", "install tsproxy for that processor as well")
     # As a user: what root owns and sets the user ID.
     place = t.unprivileged_dir("programs")
     shutil.copy("/bin/true", f"{place}/privileged")
@@ -137,9 +139,9 @@ def programs(t):
     shutil.copy("/bin/true", f"{place}/closed")
     os.chmod(f"{place}/closed", 0o711)
     t.run(t.unprivileged([t.build("tsproxy-doctor"), "--", f"{place}/closed"]), env=user).bad(
-        "cannot be read, so whether it is supported is not known")
-    for name, word, why in (("privileged", "set-user-ID", "the loader leaves every preloaded library out"),
-                            ("go", "is a Go program", "whose system calls pass by every library")):
+        "cannot be read, so it is not known whether it is supported")
+    for name, word, why in (("privileged", "set-user-ID", "the loader ignores preloaded libraries"),
+                            ("go", "is a Go program", "which does not use the C library")):
         done = t.run(t.unprivileged([t.build("tsproxy"), "doctor", "--json", "--", f"{place}/{name}"]), env=user)
         one({"program": [(c["level"], c["text"], c["fix"] or "") for c in json.loads(done.out)["checks"] if c["check"] == "program"]},
             "program", "fail", word, why)

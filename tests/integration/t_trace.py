@@ -78,7 +78,7 @@ def failures(t):
     (one,) = events(t, *python(
         f"s = socket.socket(); s.setblocking(False); s.connect_ex(('{NODE1}', 80)); s.close()"),
         options=("--socks5", "127.0.0.1:4000"), warned=True)
-    assert (one["via"], one["result"]) == ("socks5", "given up"), one
+    assert (one["via"], one["result"]) == ("socks5", "cancelled"), one
     mute.close()
     (one,) = events(t, *python(blocking, NODE1, "80"), options=("--socks5", "127.0.0.1:4000"), warned=True)
     assert (one["proxy"], one["result"]) == ("127.0.0.1:4000", "Connection refused"), one
