@@ -37,13 +37,13 @@ int ts_source_file(const char *path, char **text, size_t *len, char why[TS_WHY_M
 	if (fd >= 0)
 		close(fd);
 	if (given == 0)
-		path = "on standard input";
+		path = "standard input";
 	if (err == -ETIMEDOUT)
 		snprintf(why, TS_WHY_MAX, "no status was written to %s", path);
 	else if (err == -EFBIG)
-		snprintf(why, TS_WHY_MAX, "status %s: larger than 256 MiB, which is not a status", path);
+		snprintf(why, TS_WHY_MAX, "the status from %s is larger than 256 MiB, which is not a status", path);
 	else if (err)
-		snprintf(why, TS_WHY_MAX, "cannot read the status %s: %s", path, strerror(-err));
+		snprintf(why, TS_WHY_MAX, "cannot read the status from %s: %s", path, strerror(-err));
 	return err;
 }
 

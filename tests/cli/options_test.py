@@ -159,7 +159,7 @@ def output_that_is_full_is_told(w):
         with open('/dev/full', 'w') as full:
             p = subprocess.run([w.launcher, word], env=w.env, stdout=full, stderr=subprocess.PIPE, text=True)
         same((word, p.returncode), (word, 1))
-        one_line(p.stderr, 'No space')
+        one_line(p.stderr, 'standard output: No space')
 
 
 @test

@@ -182,7 +182,7 @@ def watch_early(t):
     t.sim("--socks5", "1080")
     until(is_current, "a map with a proxy")
     said = open(os.path.join(t.dir, "0-tsproxy.log")).read().splitlines()
-    assert len([line for line in said if "no tailscaled" in line and "; waiting for it" in line]) == 1, said
+    assert len([line for line in said if "no tailscaled" in line and "give its socket with --socket; waiting for it" in line]) == 1, said
 
 
 @test("the daemon is stopped, starts again, logs out, gets a TUN device: running programs follow")

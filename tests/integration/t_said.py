@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the sub-commands say: each message by the input that leads to it (scripts/check-messages says which have no test)."""
 import os
+import re
 import shutil
 import socket
 import threading
@@ -25,9 +26,17 @@ def by_itself(t):
     one_line(t.launcher("sync", "--watch", "--print"), "sync: --watch and --print exclude each other", status=2)
     gone = os.path.join(t.dir, "gone")
     os.mkdir(gone)
-    for words in [t.build("tsproxy"), "--status", "x", "true"], [t.build("tsproxy"), "--log", "info:x", "true"], [t.build("tsproxy-status"), "--socket", "x"]:
+    for words in [t.build("tsproxy"), "--status", "x", "true"], [t.build("tsproxy"), "--log", "info:x", "true"], [t.build("tsproxy-status"), "--socket", "x"], \
+            ["env", "TSPROXY_STATUS=x", t.build("tsproxy-status")]:
         done = t.run(["sh", "-c", 'mkdir -p "$1"; cd "$1"; rmdir "$1"; shift; exec "$@"', "-", gone, *words])
-        one_line(done, "--socket x: cannot be used here" if "--socket" in words else "the current directory no longer exists", status=2)
+        one_line(done, "--socket x: cannot be used here" if "--socket" in words else
+                 "TSPROXY_STATUS or TSPROXY_SOCKET is relative to a directory that no longer exists" if words[0] == "env" else
+                 "the current directory no longer exists", status=2)
+    one_line(t.run([t.build("tsproxy-sync"), "--remote-name", "a!b"]), '--remote-name (TSPROXY_REMOTE_NAME): invalid value "a!b"', status=2)
+    # Where all the places for its FIFO are read-only.
+    done = t.run(["unshare", "-m", "sh", "-c", f"mount --bind {os.path.dirname(t.build('tsproxy'))} /mnt && for d in /tmp /dev/shm; do "
+                  "mount -t tmpfs -o ro none $d || exit; done; cd /; exec /mnt/tsproxy trace -- true"], env={"XDG_RUNTIME_DIR": None})
+    one_line(done, "trace: cannot create a directory for its FIFO: ", status=None)
 
 
 @test("parts of tsproxy that are missing are named")
@@ -52,13 +61,22 @@ def resolve(t, word, **more):
 @test("resolve says why: of each kind of name and address")
 def reasons(t):
     t.file("home/.config/tsproxy/tsproxy.conf", "route = 192.168.7.0/24\nremote-name = corp.example\n")
-    sim = t.tailnet("--dns-route", "doh.example=https://dns.example/query")
-    for word, says in (("192.168.7.1", "route 192.168.7.0/24 from the config file"), ("localhost", "hosts (/etc/hosts and localhost come first)"),
+    sim = t.tailnet("--dns-route", "doh.example=https://dns.example/query", "--dns-route", "own.example=", "--no-magicdns", "--accept-routes", "no",
+                    "--node", "me,100.64.0.1,self", "--node", "there,100.64.0.2", "--node", "way-out,100.64.0.50,exit")
+    for word, says in (("8.8.8.8", "not in the tailnet (exit node way-out.tail5e2b.ts.net: only with --exit-node, never private addresses)"),
+                       ("192.168.7.1", "route 192.168.7.0/24 from the config file"), ("localhost", "hosts (/etc/hosts and localhost come first)"),
                        ("db.corp.example", "remote (the proxy resolves it)"), ("127.0.0.1", "not in the tailnet (this machine or the local network)"),
                        ("100.100.100.100", "the daemon's service address: not reachable through a proxy"),
                        ("a.doh.example", "dns-route (not resolved: its name servers support only DNS over HTTPS)")):
         assert says in resolve(t, word).out, resolve(t, word)
-    assert " by the tailnet" in t.launcher("sync", "--print").good()
+    assert "not in the tailnet (excluded by a setting)" in resolve(t, "100.64.0.2", env={"TSPROXY_EXCLUDE": "100.64.0.2"}).out
+    printed = t.launcher("sync", "--print").good()
+    for says in "map      /run/tsproxy/default.map, ", ", MagicDNS off", "dns      own.example no server by the tailnet", "doh.example DNS over HTTPS only by the":
+        assert says in printed, printed
+    assert re.search(r"default.map, \d+ bytes, made 20", printed), printed
+    said = t.launcher("status").good()
+    for says in "# subnet routes: not accepted by the daemon (to accept them: ", "# map: /run/tsproxy/default.map, ":
+        assert says in said, said
     sim.process.terminate()
     sim.process.wait()
     shutil.rmtree("/run/tsproxy")
@@ -86,13 +104,13 @@ def sockets(t):
     one_line(t.launcher("sync", "--socket", "/" + "x" * 200), "the socket's path is too long: /xxx", status=1)
     one_line(t.launcher("sync"), "no tailscaled found: start one with tsproxy up, or give its socket (--socket) or a status file (--status)", status=1)
     status = t.run([t.build("tsproxy-sim"), "--status-json"]).good().encode()
-    refuse = []
+    refuse, forbid = [], []
 
     def answer(connection):
         if refuse:
             return  # its request is unread: the kernel tells the other side
         request = connection.recv(4096)
-        if b"watch-ipn-bus" in request:
+        if forbid or b"watch-ipn-bus" in request:
             connection.sendall(b"HTTP/1.0 403 Forbidden\r\n\r\nno\n")
         elif b"/status" in request:
             connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + status)
@@ -105,6 +123,8 @@ def sockets(t):
     watch = t.spawn([t.build("tsproxy"), "sync", "--watch"], lambda: True)
     until(lambda: "tailscaled does not report changes (HTTP/1.0 403" in open(said).read(), "word of the watch")
     watch.terminate()
+    forbid.append(True)
+    one_line(t.launcher("sync"), "as root, run tailscale set --operator=USER", status=1)
     refuse.append(True)
     one_line(t.launcher("sync"), f"talking to tailscaled at /var{API}: ", status=1)
 
@@ -119,3 +139,12 @@ def nodes_stay(t):
     t.sim("--socks5", "1080")
     t.launcher(*named, "sync").bad("no tailscaled found; keeping the nodes that are known", status=1)
     t.launcher(*named, "status").bad(NAME1)
+
+
+@test("a proxy with a password, and a node without a name")
+def bare(t):
+    t.sim("--socks5", "1080", "--user", "me", "--pass", "word", "--node", "me,100.64.0.9,self,nodns", api=API)
+    named = ["--socks5", "me:word@127.0.0.1:1080"]
+    said = t.launcher(*named, "status").good()
+    assert "# proxy: socks5 127.0.0.1:1080 (TCP and UDP, with a password), run by root" in said, said
+    t.launcher(*named, "up").good("Connected as a node without a name (100.64.0.9)")

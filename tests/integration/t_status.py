@@ -67,7 +67,7 @@ def output(t):
     t.tailnet()
     for words in PRINTING:
         quoted = " ".join(words)
-        for how, why in (">/dev/full", "No space"), (">&-", "Bad file descriptor"):
+        for how, why in (">/dev/full", "standard output: No space"), (">&-", "Bad file descriptor"):
             done = t.run(["sh", "-c", f"exec '{t.build('tsproxy')}' {quoted} {how}"])
             assert done.status == 1 and why in done.err and done.err.count("\n") == 1, (words, how, done)
         # Closed altogether: what is opened meanwhile is nobody's output.
@@ -110,6 +110,7 @@ def help_pages(t):
 def mistyped(t):
     done = t.launcher("stauts").bad("command not found", "did you mean the sub-command status?", status=127)
     assert done.err.count("\n") == 1, done
+    t.launcher("help", "stauts").bad("help: there is no sub-command stauts; did you mean status?", status=2)
     assert "did you mean" not in t.launcher("--", "stauts").bad("command not found", status=127).err
     for word, meant in ("dcotor", "doctor"), ("explian", "explain"), ("u", None), ("xyzzy", None), ("e" * 300, None):
         err = t.launcher(word).bad("command not found", status=127).err

@@ -113,7 +113,7 @@ def like_the_command(t):
     lines = line.findall(done.err)
     assert len(lines) == done.err.count("\n") == 2 and "\033" not in done.err, done
     assert lines[0].startswith(f"{NODE1}:3000 {FQDN1} through socks5 {SOCKS} in ") and \
-        lines[0].endswith(" ms: connected") and ": closed after " in lines[1], lines
+        lines[0].endswith(" ms: connected") and re.search(r": closed after [\d.]+ s, \d+ bytes sent, \d+ received$", lines[1]), lines
     assert t.launcher("trace", "sh", "-c", "kill -TERM $$").status == -signal.SIGTERM
     for command, status in (("no-such-command", 127), (t.file("text", "x"), 126)):
         assert t.launcher("trace", "--", command).bad(status=status).err.count("\n") == 1

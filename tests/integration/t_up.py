@@ -62,7 +62,8 @@ def up_and_down(t):
     assert done.out.endswith("Next: tsproxy -- ssh NODE; eval \"$(tsproxy env)\" for a whole shell; tsproxy down to stop\n"), done
     again = t.launcher("up")
     assert not again.err and again.good() and supervisor(t) == pid, again
-    assert t.launcher("down").good() == "Stopped. To start it again: tsproxy up\n"
+    done = t.launcher("down")
+    assert (done.good(), done.err) == ("Stopped. To start it again: tsproxy up\n", "tsproxy: stopping tailscaled ... done\n"), done
     assert not alive(pid) and not os.path.exists(own(t, "tailscaled.sock")) and not os.path.exists(own(t, "ports"))
     assert t.launcher("down").good() == "Not running.\n"
     assert open(own(t, "tailscaled.log")).read().startswith("a line for the log")
@@ -100,7 +101,7 @@ def beside(t):
     sim = t.tailnet()
     done = t.launcher("up")
     assert "through the tailscaled at" in done.good() and not done.err, done
-    assert "was not started by tsproxy" in t.launcher("down").good()
+    assert "was not started by tsproxy and keeps running" in t.launcher("down").good()
     done = t.launcher("up", "--own")
     # 1055 is free; the other daemon has 3128.
     assert "127.0.0.1:1055" in done.good(), done
@@ -149,7 +150,7 @@ def systemd(t):
         "--user --quiet disable --now tsproxy.service"]
     assert not os.path.exists(f"{t.home}/.config/systemd/user/tsproxy.service")
     t.file("home/no-manager")
-    done = t.launcher("up", "--systemd").bad("user manager", "without --systemd", status=1)
+    done = t.launcher("up", "--systemd").bad("systemd's user manager cannot start ", "without --systemd, the daemon runs in the background", status=1)
     assert not os.path.exists(f"{t.home}/.config/systemd/user/tsproxy.service"), done
 
 
@@ -301,7 +302,7 @@ def errors(t):
                                                           "pkgs.tailscale.com/stable/tailscale_latest_", status=1)
     t.launcher("up", "--foreground", env={"PATH": "/nonexistent"}).bad("no tailscaled", status=1)
     t.launcher("up", env={"HOME": None}).bad("no directory for the daemon's state: set HOME", status=1)
-    t.launcher("up", env={"HOME": "/tmp/" + "x" * 120}).bad("too long", status=1)
+    t.launcher("up", env={"HOME": "/tmp/" + "x" * 120}).bad("is too long for the path of a socket (at most 107 bytes)", status=1)
     for words, why in ((["--systemd", "--foreground"], "--systemd and --foreground exclude each other"),
                        (["--timeout", "x"], "--timeout x: must be a number of seconds, or a time such as 90s or 2m"), (["now"], "unknown option now; see tsproxy help up"),
                        (["--hostname"], "--hostname needs a value; see tsproxy help up"),
@@ -333,7 +334,7 @@ def places(t):
     assert os.stat(elsewhere).st_mode & 0o777 == 0o755 and os.path.exists(f"{elsewhere}/tailscaled.log")
     t.launcher("down").good()
     os.chmod(elsewhere, 0o777)
-    done = t.launcher("up").bad("others can write", status=1)
+    done = t.launcher("up").bad("belongs to another user, or others can write to it", status=1)
     assert done.err.count("\n") == 1 and os.stat(elsewhere).st_mode & 0o777 == 0o777, done
     os.unlink(own(t).rstrip("/"))
     os.mkdir(own(t), 0o777)
@@ -409,7 +410,8 @@ def logout(t):
     t.file("home/status", "0")
     assert t.launcher("down", "--logout").good() == "Not running, and not logged in.\n"
     t.launcher("up").good()
-    assert t.launcher("down", "--logout").good() == "Logged out and stopped.\n"
+    done = t.launcher("down", "--logout")
+    assert done.good() == "Logged out and stopped.\n" and "tsproxy: logging out ... done\n" in done.err, done
     t.file("home/.local/share/tsproxy/tailscaled.state", "{}")
     assert t.launcher("down", "--logout").good() == "Logged out and stopped.\n"
     assert open(f"{t.home}/words").read().count("logout\n") == 2
@@ -469,3 +471,5 @@ def no_unit(t):
     shutil.rmtree(f"{t.home}/.config")
     t.file("home/.config")
     t.launcher("up", "--systemd").bad("cannot write the systemd unit: Not a directory", status=1)
+    shutil.copy(t.build("tsproxy-up"), t.dir)
+    t.run([f"{t.dir}/tsproxy-up", "--systemd"]).bad("the program tsproxy was not found", status=1)

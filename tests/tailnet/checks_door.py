@@ -332,7 +332,7 @@ def wrong_login(w):
             assert done.returncode == 1 and not done.stdout, done
             assert "tsproxy: the login server refuses: invalid authkey\ntsproxy: logging in: failed\n" in done.stderr, done
             done = place.run("tsproxy", "up", "--timeout=18s", "--login-server=http://127.0.0.1:9", f"--hostname={place.name}")
-            assert done.returncode == 1 and "no answer yet from the login server" in done.stderr, done
+            assert done.returncode == 1 and "no answer yet from the login server" in done.stderr and "still waiting ..." in done.stderr, done
             assert "not logged in after 18 seconds" in done.stderr and "tskey" not in done.stderr, done
             assert "logging in ... done" in place.up("--authkey=tskey-auth-right").stderr
             place.reaches()

@@ -259,6 +259,9 @@ START_TEST(table_of_no_tailnet)
 	parse_ok("Tailscale is starting.\n", &tn);
 	ck_assert_int_eq(tn.state, TS_STATE_STOPPED);
 	ts_tailnet_free(&tn);
+	parse_ok("unexpected state: Resting\n", &tn);
+	ck_assert_int_eq(tn.state, TS_STATE_STOPPED);
+	ts_tailnet_free(&tn);
 	parse_ok("Machine is not yet approved by tailnet admin.\n", &tn);
 	ck_assert_int_eq(tn.state, TS_STATE_NEEDS_LOGIN);
 	ts_tailnet_free(&tn);
