@@ -114,13 +114,12 @@ int ts_up_unit_start(const struct ts_up *up)
 	char path[TS_UP_PATH_MAX], name[128];
 
 	if (!launcher || !unit_path(path, true) || !write_unit(up, path, launcher)) {
-		ts_tool_error("cannot write the systemd unit: %s", launcher ? strerror(errno) :
-			      "the program tsproxy is missing");
+		ts_up_say("cannot write the systemd unit: %s", launcher ? strerror(errno) :
+			  "the program tsproxy is missing");
 		return 1;
 	}
 	if (systemctl("daemon-reload", NULL, NULL) != 0 || systemctl("enable", "--now", ts_up_unit_name(name)) != 0) {
-		ts_tool_error("systemd's user manager cannot start %s; without --systemd, the daemon runs in the background",
-			      path);
+		ts_up_say("systemd's user manager cannot start %s; without --systemd, the daemon runs in the background", path);
 		unlink(path);
 		return 1;
 	}

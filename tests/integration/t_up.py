@@ -472,4 +472,4 @@ def no_unit(t):
     t.file("home/.config")
     t.launcher("up", "--systemd").bad("cannot write the systemd unit: Not a directory", status=1)
     shutil.copy(t.build("tsproxy-up"), t.dir)
-    t.run([f"{t.dir}/tsproxy-up", "--systemd"]).bad("the program tsproxy was not found", status=1)
+    t.run([f"{t.dir}/tsproxy-up", "--systemd"]).bad(" ...\ntsproxy: cannot write the systemd unit: the program tsproxy is missing\n", status=1)
