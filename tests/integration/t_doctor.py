@@ -37,9 +37,9 @@ def healthy(t):
                           ("port", "127.0.0.1:3128 is an HTTP proxy, run by root"), ("proxy", "socks5 127.0.0.1:1080"),
                           ("name", f"programs resolve {NAME1} to "), ("connect", f"{NAME1} port 3000", "ms")):
         one(found, check, "ok", *parts)
-    one(found, "ping", "note", "ping NODE cannot work: proxies do not support ICMP", "tailscale ping")
-    one(found, "dig", "note", "dig and nslookup query DNS servers directly and find no tailnet names", "getent hosts")
-    one(found, "shell", "note", "tsproxy env")
+    one(found, "ping", "note", "ping NODE cannot work: proxies do not support ICMP", "use tsproxy tailscale ping NODE, or tsproxy doctor NODE:PORT")
+    one(found, "dig", "note", "dig and nslookup query DNS servers directly and find no tailnet names", "use tsproxy resolve NODE, or tsproxy -- getent hosts NODE")
+    one(found, "shell", "note", "tsproxy is not active in this shell", "tsproxy env")
     assert "supervisor" in found, found
 
 
@@ -80,10 +80,10 @@ def unreachable(t):
     t.tailnet()
     t.page(1055)
     found = findings(t, f"{NAME1}:3999", status=3)
-    one(found, "connect", "fail", "3999", "refused", "a server listens")
+    one(found, "connect", "fail", f"a program's connection to {NAME1} port 3999: Connection refused after ", "a server listens")
     one(found, "port", "note", "127.0.0.1:1055 is open, but not a proxy, run by root")
     found = findings(t, "nobody:3000", status=3)
-    one(found, "name", "fail", "programs cannot resolve nobody: ", "tsproxy resolve")
+    one(found, "name", "fail", "programs cannot resolve nobody: ", "run tsproxy resolve nobody to see what the map has")
     t.page(3000)
     found = findings(t, f"{NODE1}:3000", status=0)
     one(found, "connect", "ok", NODE1)
@@ -97,7 +97,8 @@ def environment(t):
     one(found, "environment", "ok", "http_proxy", "127.0.0.1:3128")
     other = {"http_proxy": "http://me:secret@192.0.2.1:8080"}
     found = findings(t, status=1, env=other)
-    one(found, "environment", "warn", "http_proxy", "192.0.2.1:8080", "programs that use it send requests for the tailnet to that proxy", "NO_PROXY")
+    one(found, "environment", "warn", "http_proxy", "192.0.2.1:8080", "programs that use it send requests for the tailnet to that proxy",
+        "add .ts.net and 100.64.0.0/10 to NO_PROXY")
     assert "secret" not in json.dumps(found)
     one(findings(t, status=0, env={**other, "NO_PROXY": ".ts.net"}), "environment", "ok", "and NO_PROXY excludes the tailnet")
     one(findings(t, status=1, env={"ALL_PROXY": "ftp://x"}), "environment", "warn",
@@ -182,7 +183,8 @@ def proxies(t):
     # What was just corrected counts at once.
     t.file(conf, "")
     one(findings(t, status=0), "proxy", "ok", "socks5 127.0.0.1:1080")
-    one(findings(t, status=1, env={"ALL_PROXY": "socks5://localhost:9"}), "environment", "warn", "where nothing listens: programs that use it cannot connect")
+    one(findings(t, status=1, env={"ALL_PROXY": "socks5://localhost:9"}), "environment", "warn", "where nothing listens: programs that use it cannot connect",
+        "unset it, or start a proxy there")
 
 
 @test("doctor takes a node, a node and a port, an IPv6 address with one; anything else is one line")
@@ -218,8 +220,8 @@ def machine(t):
     t.tailnet()
     seccomp, getfd = {"x86_64": (317, 438), "aarch64": (277, 438)}[os.uname().machine]
     fork = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
-    for number, level, *parts in ((None, "ok", "this machine would allow a supervisor for static programs"), (seccomp, "note", "user notification is not available", "container"),
-                                  (getfd, "note", "pidfd_getfd does not", "SYS_PTRACE"),
+    for number, level, *parts in ((None, "ok", "this machine would allow a supervisor for static programs"), (seccomp, "note", "user notification is not available", "use Linux 5.0 or newer, and a container that allows seccomp"),
+                                  (getfd, "note", "pidfd_getfd does not", "use Linux 5.6 or newer, or --cap-add SYS_PTRACE"),
                                   (fork, "note", "no process could be started to test seccomp")):
         refuse = [sys.executable, "-c", REFUSE, number] if number else []
         done = t.run([*refuse, t.build("tsproxy"), "doctor", "--json"])
@@ -233,7 +235,7 @@ def machine(t):
             f.write(enforce)
         found = findings(t, status=0)
         assert ("selinux" in found) == (enforce == "1"), found
-    one(found, "selinux", "note", "SELinux enforces its policy", "restorecon", "ausearch", "libtsproxy.so")
+    one(found, "selinux", "note", "SELinux enforces its policy", "run restorecon on it, and look for denials with ausearch -m avc", "libtsproxy.so")
 
 
 @test("doctor: other preloaded libraries are told, rivals as a conflict; its own switch, and that tsproxy does nothing here")
@@ -246,11 +248,11 @@ def others(t):
         t.run(["gcc", "-shared", "-fPIC", "-o", name, source]).good()
         found = findings(t, status=level == "warn", env={"LD_PRELOAD": f"{t.dir}/{name}"})
         one(found, check, level, name, "is preloaded as well, and stays" if level == "note" else
-            "is preloaded as well: connections could go through two proxies")
+            "is preloaded as well: connections could go through two proxies", *(["remove it from LD_PRELOAD"] if level == "warn" else []))
         one(found, "connect", "ok")
     one(findings(t, status=1, env={"TSPROXY_DISABLE": "1"}), "environment", "warn", "TSPROXY_DISABLE is set: tsproxy is switched off")
     one(findings(t, status=1, env={"LD_PRELOAD": f"{t.dir}/libproxychains.so.4", "PROXYCHAINS_CONF_FILE": "x"}), "conflict", "warn",
-        "this shell runs under proxychains")
+        "this shell runs under proxychains", "exit from it; tsproxy replaces it")
 
 
 @test("doctor: a proxy of both kinds, one with a password, one that is slow, the one that is the fallback")
@@ -267,7 +269,7 @@ def kinds(t):
     one(found, "proxy", "ok", "http 127.0.0.1:1055 is the fallback")
     found = findings(t, "--socks5", "10.77.0.1:1055", status=3)
     one(found, "proxy", "ok", "10.77.0.1:1055, which answers slowly")
-    one(found, "connect", "fail", "no result in time", "run it with TSPROXY_LOG=debug to see what the library does")
+    one(found, "connect", "fail", "a program's connection to ", "no result in time", "run it with TSPROXY_LOG=debug to see what the library does")
     one(findings(t, "--socks5", "me:wrong@127.0.0.1:1080", status=3), "proxy", "warn", "refuses the user and password")
 
 
@@ -280,7 +282,8 @@ def no_library(t):
     t.file("parts/libtsproxy.so", "no library")
     table = t.file("table", "100.64.0.1  me  me@  linux  -\n")
     assert f"status read from {table}, in table form" in t.launcher("--status", table, "doctor").out
-    t.run([f"{t.dir}/parts/tsproxy", "doctor"]).bad("parts/libtsproxy.so cannot be loaded into programs", status=3)
+    t.run([f"{t.dir}/parts/tsproxy", "doctor"]).bad("parts/libtsproxy.so cannot be loaded into programs", "run LD_PRELOAD=",
+                                                           " true to see the loader's message", status=3)
     t.run(t.unprivileged([t.build("tsproxy-doctor")]), env={"HOME": None, "XDG_RUNTIME_DIR": None, "XDG_CACHE_HOME": None}).bad(
         "there is no directory for the map", "set XDG_RUNTIME_DIR or HOME", status=3)
 
@@ -291,7 +294,7 @@ def oddities(t):
     t.run(["mount", "--bind", t.file("hosts", f"127.0.0.1 localhost {NAME1}\n"), "/etc/hosts"]).good()
     found = findings(t, NAME1, status=1)
     one(found, "name", "warn", f"programs resolve {NAME1} to 127.0.0.1, but its tailnet address is ", "look for it in /etc/hosts, which comes first")
-    one(found, "dns", "warn", "doh.example: its name servers support only DNS over HTTPS, so its names are not resolved", "--dns-route doh.example=ADDRESS")
+    one(found, "dns", "warn", "doh.example: its name servers support only DNS over HTTPS, so its names are not resolved", "use one that supports DNS: --dns-route doh.example=ADDRESS")
     assert "\n\nIt works, with a warning (" in t.launcher("doctor", NAME1).out
     one(findings(t, "--map", "/proc/none/map", status=3), "map", "fail", "/proc/none/map could not be made: ")
     t.run(["umount", "/etc/hosts"]).good()
@@ -300,9 +303,10 @@ def oddities(t):
     t.launcher("sync", "--print", "--map", "/proc/none/map").bad("there is no map to print", status=1)
     sim.process.terminate()
     sim.process.wait()
-    for options, check, level, says in ((["--state", ""], "login", "fail", "the daemon is in an unknown state"),
-                                        (["--node", "me,100.64.0.9,self"], "connect", "note", "no other node is online, so no connection was tested")):
+    for options, check, level, says in ((["--state", ""], "login", "fail", ["the daemon is in an unknown state"]),
+                                        (["--node", "me,100.64.0.9,self"], "connect", "note",
+                                         ["no other node is online, so no connection was tested", "run tsproxy doctor NODE:PORT to test one"])):
         sim = t.tailnet(*options)
-        one(findings(t, status=3 if level == "fail" else 0), check, level, says)
+        one(findings(t, status=3 if level == "fail" else 0), check, level, *says)
         sim.process.terminate()
         sim.process.wait()

@@ -116,4 +116,4 @@ def verdict(t):
     t.tailnet()
     assert "\n\nIt works" in t.launcher("doctor").out or "\n\nNo problems found." in t.launcher("doctor").out
     done = t.launcher("doctor", "192.0.2.7:80")
-    assert "192.0.2.7 is not in the tailnet" in done.out and done.seconds < 2, done
+    assert "192.0.2.7 is not in the tailnet" in done.out and "run tsproxy resolve 192.0.2.7 to see why; --route sends it to the tailnet" in done.out and done.seconds < 2, done

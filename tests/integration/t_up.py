@@ -299,7 +299,7 @@ def pairs(t):
 @test("up and down: what cannot be is refused in a line, and leaves nothing behind")
 def errors(t):
     t.launcher("up", env={"PATH": "/nonexistent"}).bad("no tailscaled", "tsproxy up --install", "\n\tmkdir -p ~/.local/bin\n",
-                                                          "pkgs.tailscale.com/stable/tailscale_latest_", status=1)
+                                                          "\tcurl -fsSL https://pkgs.tailscale.com/stable/tailscale_latest_", status=1)
     t.launcher("up", "--foreground", env={"PATH": "/nonexistent"}).bad("no tailscaled", status=1)
     t.launcher("up", env={"HOME": None}).bad("no directory for the daemon's state: set HOME", status=1)
     t.launcher("up", env={"HOME": "/tmp/" + "x" * 120}).bad("is too long for the path of a socket (at most 107 bytes)", status=1)
