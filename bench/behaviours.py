@@ -34,7 +34,7 @@ def echoed(s):
 PROBES = [
     ("A node's name resolves to its address", """
 print("yes" if socket.getaddrinfo(NAME, TCP, socket.AF_INET)[0][4][0] == NODE else "an invented address")"""),
-    ("A name that the tailnet does not have, does not resolve", """
+    ("A name that is not in the tailnet does not resolve", """
 try:
     print("resolves to", socket.getaddrinfo("nobody.tail5e2b.ts.net", TCP)[0][4][0])
 except OSError:
@@ -42,7 +42,7 @@ except OSError:
     ("A connection by address", "print(echoed(socket.create_connection((NODE, TCP), 5)))"),
     ("A connection by name", "print(echoed(socket.create_connection((NAME, TCP), 5)))"),
     ("A connection by IPv6 address", "print(echoed(socket.create_connection((NODE6, TCP), 5)))"),
-    ("A port where nobody listens is refused", """
+    ("A connection to a closed port is refused", """
 try:
     socket.create_connection((NODE, CLOSED), 5)
     print("connected")
@@ -54,7 +54,7 @@ print("yes" if name == (NODE, TCP) else "the proxy" if name[0] == "127.0.0.1" el
     ("getsockname gives this node", """
 name = socket.create_connection((NODE, TCP), 5).getsockname()[0]
 print("yes" if name.startswith("100.") else name)"""),
-    ("A connect that shall not wait does not (proxy 0.2 s away)", """
+    ("A non-blocking connect does not block (proxy 0.2 s away)", """
 s = socket.socket()
 s.setblocking(False)
 start = time.monotonic()
@@ -77,12 +77,12 @@ try:
     print("yes" if s.recvfrom(64) == (b"hello", (NODE, UDP)) else "from another address")
 except OSError as e:
     print("sent past the proxy" if isinstance(e, TimeoutError) or e.errno in (errno.ENETUNREACH, errno.ECONNREFUSED) else "refused")"""),
-    ("What is not the tailnet's stays direct", """
+    ("Connections outside the tailnet are direct", """
 try:
     print(echoed(socket.create_connection((OUTSIDE, PORT), 5)))
 except OSError:
     print("goes to the proxy")"""),
-    ("What the user preloads himself is kept", "print('yes' if 'empty.so' in os.environ.get('LD_PRELOAD', '') else 'dropped')"),
+    ("What the user preloads is kept", "print('yes' if 'empty.so' in os.environ.get('LD_PRELOAD', '') else 'dropped')"),
     ("No thread is added", """
 socket.getaddrinfo(NODE, TCP)
 n = len(os.listdir("/proc/self/task"))
@@ -133,7 +133,7 @@ class Behaviours(bench.Bench):
 
     def static(self, way):
         done = self.run_words(way, bench.SIM, [os.path.join(self.folder, "static")])
-        return "goes past the proxy, in silence" if done and done.returncode == 0 and not done.stderr else "yes"
+        return "silently bypasses the proxy" if done and done.returncode == 0 and not done.stderr else "yes"
 
     def table_of_all(self):
         ways = [w for w in self.ways if w.name != "native"]
@@ -142,12 +142,12 @@ class Behaviours(bench.Bench):
             port = bench.SLOW if "bench_echo" in program else bench.SIM
             extra = {"LD_PRELOAD": self.program("empty.so")} if "preloads" in title else None
             rows.append([title, *(self.probe(way, port, program, extra) for way in ways)])
-        rows.append(["A static program is not let past in silence", *map(self.static, ways)])
-        rows.append(["Of these", *(f"{sum(row[i + 1] == 'yes' for row in rows)} of {len(rows)}" for i in range(len(ways)))])
+        rows.append(["A static program does not silently bypass the proxy", *map(self.static, ways)])
+        rows.append(["Total", *(f"{sum(row[i + 1] == 'yes' for row in rows)} of {len(rows)}" for i in range(len(ways)))])
         self.say("# What a program sees\n")
-        self.say("`bench/behaviours.py`: each line is a small program, run under each tool over the simulated tailnet. "
+        self.say("`bench/behaviours.py` runs each line as a small program under each tool, over the simulated tailnet. "
                  + ", ".join(f"{w.name} {w.version}" for w in ways)
-                 + (f". Not installed, so not tried: {', '.join(self.missing)}" if self.missing else "") + ".")
+                 + (f". Not installed, so not tested: {', '.join(self.missing)}" if self.missing else "") + ".")
         self.table(["", *(w.name for w in ways)], rows)
 
     def all(self):

@@ -216,11 +216,11 @@ class Bench:
                          f"{launched / 1000:.2f}" if launched else "", f"{launched / whole['native']:.2f}" if launched else ""])
         rows[0][4:] = [f"{whole['native'] / 1000:.2f}", "1.00"]
         self.say("\n## Starting a program (`true`)\n")
-        self.say("What a preloaded object adds to each exec, and the launcher in front of a program.")
+        self.say("What a preloaded object adds to each exec, and what the launcher adds to the start of a program.")
         self.table(["", "object, us", "of empty", "system calls", "launcher + true, ms", "of native"], rows)
-        self.target("launcher + true, of bare true", whole["launch tsproxy"] / whole["native"], 1.4, "")
-        self.target("object's cost per exec, of an empty object's", more["tsproxy"] / more["empty"], 1.6,
-                    f"{more['tsproxy']:.0f} us to {more['empty']:.0f} us")
+        self.target("launcher + true, relative to true alone", whole["launch tsproxy"] / whole["native"], 1.4, "")
+        self.target("the object's cost per exec, relative to an empty object", more["tsproxy"] / more["empty"], 1.6,
+                    f"{more['tsproxy']:.0f} us vs. {more['empty']:.0f} us")
 
     def strace(self, env, *argv):
         """Lines of strace, or None."""
@@ -242,10 +242,10 @@ class Bench:
         """Twice: who waits on which processor for whom is worth more than all that is compared, and differs from run to run."""
         cpus = os.sched_getaffinity(0)
         self.place({max(cpus)}, in_turn=True)
-        self.connect_table("Client, proxy and server share one processor, so that a time is the work of all on the way: this is compared.",
+        self.connect_table("Client, proxy and server share one processor, so that each time is the work of all of them. The targets below use these numbers.",
                            True)
         self.place(cpus)
-        self.connect_table("As the kernel places them: nearer to life, but one way's figure differs by a third from run to run.", False)
+        self.connect_table("Here the kernel places them. This is more realistic, but a number differs by up to a third from run to run.", False)
 
     def connect_table(self, how, compared):
         proxies = [("simulated tailnet", SIM)] + ([("microsocks", MICROSOCKS)] if self.microsocks else [])
@@ -277,8 +277,8 @@ class Bench:
             rows.append(row + (self.connect_calls(name, dict((n, (w, o)) for n, w, o in clients)[name]) if compared else []))
         if compared:
             self.say("\n## Connect, send a line, get it back, close (us)\n")
-            self.say("Through the simulated tailnet, which takes greeting and request at once, and through microsocks, which does not. "
-                     "System calls: of one more in the same process.")
+            self.say("Through the simulated tailnet, which accepts greeting and request in one write, and through microsocks, which does not. "
+                     "The system calls are those of one more connection in the same process.")
         self.say("\n" + how)
         self.table(["", *heads, *(["calls, address", "calls, name"] if compared else [])], rows)
         for what, host in columns:
@@ -286,7 +286,7 @@ class Bench:
                 ours, own = (samples.get((n, port, host)) for n in ("tsproxy", "own SOCKS5"))
                 if compared and ours and own:
                     a, b = statistics.median(ours), statistics.median(own)
-                    self.target(f"{what}, {proxy}, of a client's own SOCKS5", a / b, 1.05, f"{a:.0f} us to {b:.0f} us")
+                    self.target(f"{what}, {proxy}, relative to the client's own SOCKS5", a / b, 1.05, f"{a:.0f} us vs. {b:.0f} us")
 
     def connect_calls(self, name, client):
         way, own = client
@@ -315,10 +315,10 @@ class Bench:
         for name, s in seconds.items():
             took = statistics.median(x[0] for x in s)
             rows.append([name, f"{took:.2f}" if took < 30 else "30, given up", f"{min(x[1] for x in s):.0f}"])
-        self.say("\n## 50 connections at once (asyncio), the proxy answers after 200 ms\n")
+        self.say("\n## 50 connections at once (asyncio), with a proxy that answers after 200 ms\n")
         self.table(["", "seconds", "worked, of 50"], rows)
         own, ours = (statistics.median(x[0] for x in seconds[n]) for n in ("own SOCKS5", "tsproxy"))
-        self.target("asyncio x50, of the delay", ours / 0.2 if all(x[1] == 50 for x in seconds["tsproxy"]) else 99, 1.5,
+        self.target("asyncio x50, relative to the delay", ours / 0.2 if all(x[1] == 50 for x in seconds["tsproxy"]) else 99, 1.5,
                     f"{ours:.2f} s; own SOCKS5 {own:.2f} s")
 
     # --- datagrams ---
@@ -346,8 +346,8 @@ class Bench:
                         samples.setdefault((name, size), {})[turn] = float(out.split()[0])
                         lost += int(out.split()[1])
         rate = {k: statistics.median(v.values()) for k, v in samples.items()}
-        self.say("\n## Datagrams, there and back a second, 8 under way\n")
-        self.say("Through the simulated tailnet, and to loopback and another address of the machine's, which are no business of tsproxy's. "
+        self.say("\n## Datagrams, round trips per second, 8 at a time\n")
+        self.say("Through the simulated tailnet, and to loopback and another address of the machine, which are outside the tailnet. "
                  f"{lost} of {sum(map(len, samples.values())) * 5000} were lost.")
         self.table(["", *(f"{s} bytes" for s in sizes)],
                    [[name, *(f"{rate[name, s]:.0f}" for s in sizes)] for name in plans])
@@ -356,30 +356,30 @@ class Bench:
             for size in sizes:
                 a, b = samples[base, size], samples[name, size]
                 ratio = statistics.median(a[turn] / b[turn] for turn in a if turn in b)
-                self.target(f"datagrams of {size} bytes, {base} to {name}", ratio, limit, f"{rate[name, size]:.0f} a second to {rate[base, size]:.0f}")
+                self.target(f"datagrams of {size} bytes, {base} relative to {name}", ratio, limit, f"{rate[name, size]:.0f} a second vs. {rate[base, size]:.0f}")
         self.associations(program, native, ours)
         self.place(cpus)
 
     def associations(self, program, native, ours):
         """How many system calls a batch takes; many associations at once, and one after the other: what is left."""
         held = self.run(ours, SIM, program, "hold", "1000", NODE, str(ECHO))
-        self.target("of 1,000 sockets with an association each, did not work", int(held.split()[1]) if held else 1000, 0, "")
+        self.target("of 1,000 sockets with an association each, failed", int(held.split()[1]) if held else 1000, 0, "")
         for name, way, host in (("native, loopback", native, "127.0.0.1"), ("tsproxy", ours, NODE)):
             n = [self.strace(way.env(SIM), program, "batch", str(k), host, str(ECHO)) for k in (1, 11)]
             calls = (len(n[1]) - len(n[0])) / 10 if all(n) else 99
-            self.say(f"\nSystem calls for 64 datagrams there and back, {name}: {calls:.1f}.")
-        self.target("system calls for 64 datagrams there and back", calls, 2, "sendmmsg, recvmmsg")
+            self.say(f"\nSystem calls for a batch of 64 datagrams and their replies, {name}: {calls:.1f}.")
+        self.target("system calls for 64 datagrams and their replies", calls, 2, "sendmmsg, recvmmsg")
         count = 10000 if QUICK else 100000
         left = self.run(ours, SIM, program, "open", str(count), NODE, str(ECHO), timeout=900)
         try:
             until(lambda: not established(SIM), "end of associations")    # each ends a quarter of a second after its socket
         except AssertionError:
             pass
-        self.say(f"\nAfter {count} associations in one process more than before: {left.strip() if left else 'it failed'}; "
+        self.say(f"\nLeft after {count} associations in one process: {left.strip() if left else 'it failed'}; "
                  f"connections at the proxy that are still open: {established(SIM)}.")
         words = left.split() if left else ["", "99999"] * 4
-        for what, value, limit in (("of these failed", words[1], 0), ("KiB more", words[3], 1024), ("descriptors more", words[5], 0),
-                                   ("mappings more", words[7], 0), ("open at the proxy", established(SIM), 0)):
+        for what, value, limit in (("failed", words[1], 0), ("KiB left", words[3], 1024), ("descriptors left", words[5], 0),
+                                   ("mappings left", words[7], 0), ("connections left at the proxy", established(SIM), 0)):
             self.target(f"{count} associations: {what}", float(value), limit, "")
 
     # --- 5: calls that are not ours ---
@@ -405,7 +405,7 @@ class Bench:
                          f"{m['tsproxy'] - m['native']:+.0f}" if "native" in m else "",
                          f"{m['tsproxy, pending'] - m['native, pending']:+.0f}" if "native, pending" in m else ""])
         self.say("\n## Calls that have nothing to do with the tailnet (ns)\n")
-        self.say("\"Pending\": while another descriptor's connection is under way. A peer waits for it inside connect.")
+        self.say("\"Pending\": while a connection of another descriptor is still being made. The other tools wait for it inside connect.")
         self.table(["", *names, "tsproxy adds", "pending"], rows)
 
     # --- 6: memory ---
@@ -427,13 +427,13 @@ class Bench:
                     row[i] = f"{row[i] - base[i]:+.0f}"
         for row in rows:
             row[1:] = [x if isinstance(x, str) else f"{x:.0f}" for x in row[1:]]
-        self.say("\n## Memory (KiB beyond native: Pss, private dirty), threads, descriptors\n")
+        self.say("\n## Memory (KiB more than native: Pss, private dirty), threads, descriptors\n")
         self.say("At the start of a program, and after five connects to a node.")
         self.table(["", "Pss", "dirty", "threads", "fds", "Pss, 5", "dirty, 5", "threads, 5", "fds, 5"], rows)
 
     def all(self):
         self.say("# What tsproxy costs\n")
-        self.say("`make bench`: one run, interleaved rounds, medians, in a private network namespace on one machine.\n")
+        self.say("`make bench` measures this in one run on one machine, in a private network namespace. All numbers are medians of interleaved rounds.\n")
         libc = " ".join(platform.libc_ver())
         self.say(f"Linux {re.match(r'[0-9.]+', platform.release()).group()}, {libc}, {platform.machine()}, {os.cpu_count()} processors. "
                  + ", ".join(f"{w.name} {w.version}" for w in self.ways[1:])
@@ -443,9 +443,9 @@ class Bench:
             if not ONLY or part.__name__ in ONLY:
                 part()
         if self.preempted:
-            self.say("\nSCHED_FIFO was not allowed: connections and datagrams that differ by a few percent owe it to the scheduler.")
-        self.say("\n## What was to be reached")
-        self.table(["", "is", "at most", "", ""], self.targets)
+            self.say("\nSCHED_FIFO was not allowed, so differences of a few percent between connections and datagrams are due to the scheduler.")
+        self.say("\n## Targets")
+        self.table(["", "value", "at most", "", ""], self.targets)
         if not QUICK and not ONLY:
             with open(os.path.join(HERE, "results.md"), "w") as f:
                 f.write("\n".join(self.lines) + "\n")
