@@ -68,7 +68,7 @@ int main(int argc, char **argv)
 		return 2;
 	ts_up_find_programs(&up);
 	if (!up.tailscale[0]) {
-		ts_tool_error("the tailscale command is missing (PATH, /usr/bin, ~/.local/bin); install Tailscale");
+		ts_tool_error("the tailscale command is missing (PATH, /usr/bin, ~/.local/bin); to install it: tsproxy up --install");
 		ret = 127;
 	} else if (ts_source_socket(&set, up.socket, sizeof(up.socket), why) != 0) {
 		ts_tool_error("%s", why);

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "doctor.h"
 #include "others.h"
+#include "up.h"
 #include "tsproxy/credentials.h"
 
 #define START_DAEMON "tsproxy up, or start tailscaled with --tun=userspace-networking --socks5-server=localhost:1055"
@@ -71,15 +71,10 @@ static void judge_state(struct ts_doctor *d, json_t *root)
 
 static bool is_installed(void)
 {
-	const char *path = getenv("PATH");
-	char file[4096];
+	static struct ts_up up;
 
-	for (path = path ? path : "/usr/bin"; *path; path += strcspn(path, ":"), path += *path == ':') {
-		snprintf(file, sizeof(file), "%.*s/tailscaled", (int)strcspn(path, ":"), path);
-		if (access(file, X_OK) == 0)
-			return true;
-	}
-	return access("/usr/sbin/tailscaled", X_OK) == 0 || access("/usr/local/sbin/tailscaled", X_OK) == 0;
+	ts_up_find_programs(&up);
+	return up.tailscaled[0];
 }
 
 void ts_doctor_daemon(struct ts_doctor *d)
@@ -99,7 +94,7 @@ void ts_doctor_daemon(struct ts_doctor *d)
 	}
 	if (err) {
 		ts_doctor_add(d, TS_FAIL, "daemon", "%s\n%s", why,
-			      is_installed() ? START_DAEMON : "install tailscale, then: tsproxy up");
+			      is_installed() ? START_DAEMON : "tsproxy up --install");
 		return;
 	}
 	root = json_loadb(text, len, 0, NULL);

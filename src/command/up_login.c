@@ -14,7 +14,7 @@ static int run(const struct ts_up *up, const char *verb, const char *word, char 
 	int ret;
 
 	if (!up->tailscale[0]) {
-		ts_up_say("the tailscale command is missing; install Tailscale");
+		ts_up_say("the tailscale command is missing; to install it: tsproxy up --install");
 		return 1;
 	}
 	while (flags && flags[n])

@@ -56,7 +56,11 @@ def own_choice(t):
 @test("doctor: no daemon, a stopped one, one that is logged out, one without proxies, one with a TUN")
 def daemons(t):
     found = findings(t, status=3)
-    one(found, "daemon", "fail", "no tailscaled", "install tailscale, then: tsproxy up")
+    one(found, "daemon", "fail", "no tailscaled", "tsproxy up --install")
+    # Where that puts it, or anywhere else that up looks.
+    t.file("home/.local/bin/tailscaled", "", 0o755)
+    one(findings(t, status=3), "daemon", "fail", "no tailscaled", "tsproxy up, or start tailscaled with")
+    os.unlink(f"{t.home}/.local/bin/tailscaled")
     assert "map" not in found, found
     for options, check, level, *parts in ((["--state", "Stopped"], "login", "fail", "Stopped", "tsproxy up"),
                                           (["--state", "NeedsLogin"], "login", "fail", "not logged in"),

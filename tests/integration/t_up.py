@@ -298,7 +298,7 @@ def pairs(t):
 
 @test("up and down: what cannot be is refused in a line, and leaves nothing behind")
 def errors(t):
-    t.launcher("up", env={"PATH": "/nonexistent"}).bad("no tailscaled", "tsproxy up --install", "\n\tmkdir -p ~/.local/bin\n",
+    t.launcher("up", env={"PATH": "/nonexistent"}).bad("no tailscaled is installed", "to install tailscale without root: tsproxy up --install, or by hand:\n", "\n\tmkdir -p ~/.local/bin\n",
                                                           "\tcurl -fsSL https://pkgs.tailscale.com/stable/tailscale_latest_", status=1)
     t.launcher("up", "--foreground", env={"PATH": "/nonexistent"}).bad("no tailscaled", status=1)
     t.launcher("up", env={"HOME": None}).bad("no directory for the daemon's state: set HOME", status=1)
@@ -320,7 +320,7 @@ def errors(t):
     assert t.launcher("down").good() == "Not running.\n"
     # A daemon that is logged out, and no tailscale command.
     t.sim("--socks5", "1080", "--state", "NeedsLogin", api=API)
-    t.launcher("up", env={"PATH": "/nonexistent"}).bad("the tailscale command is missing; install Tailscale", status=1)
+    t.launcher("up", env={"PATH": "/nonexistent"}).bad("the tailscale command is missing; to install it: tsproxy up --install", status=1)
 
 
 @test("up: a folder that is a link is used and left as it is, unless others may write there; a full disk is told by its name")
@@ -384,7 +384,7 @@ def tailscale(t):
         done = t.launcher("tailscale", *words, env={"LD_PRELOAD": t.build("libtsproxy.so")})
         assert done.status == 7 and done.out == "".join(f"{w}." for w in (f"--socket=/var{API}", *words, "")), done
     assert "usage: tsproxy tailscale" in t.launcher("tailscale", "--help").good()
-    t.launcher("tailscale", "ping", env={"PATH": "/nonexistent"}).bad("the tailscale command is missing (PATH, /usr/bin, ~/.local/bin); install Tailscale", status=127)
+    t.launcher("tailscale", "ping", env={"PATH": "/nonexistent"}).bad("the tailscale command is missing (PATH, /usr/bin, ~/.local/bin); to install it: tsproxy up --install", status=127)
 
 
 @test("logs shows the end of the daemon's log, systemd's where that has it; without one it says so")
