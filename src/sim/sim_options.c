@@ -29,7 +29,7 @@ static const char usage[] =
 "  --dns-route SUFFIX=[SERVER]  of the tailnet's split DNS        --accept-dns yes|no  whether this node takes it (yes)\n"
 "  --old-api             the LocalAPI of a daemon before 1.98\n"
 "  --map IP:PORT=IP:PORT where a node's port is (default 127.0.0.1, same port)\n"
-"  --others direct|refuse  what is no node\n"
+"  --others direct|refuse  for addresses of no node\n"
 "behaviour\n"
 "  --user NAME --pass WORD   --no-pipeline  --one-write  --no-udp  --honest-codes  --dial-timeout MS\n"
 "  --greeting eof|rst|garbage|refuse|never   --greeting-delay MS\n"
@@ -230,7 +230,7 @@ static int apply(const char *name, const char *arg)
 	int err = -EINVAL;
 
 	if (!o)
-		fprintf(stderr, "tsproxy-sim: no option \"%s\"; --help lists them\n", name);
+		fprintf(stderr, "tsproxy-sim: unknown option \"%s\"; see --help\n", name);
 	else if (o->fn && !arg)
 		fprintf(stderr, "tsproxy-sim: %s needs a value\n", name);
 	else if (o->fn && (err = o->fn(arg)) < 0)
@@ -302,7 +302,7 @@ int ts_sim_options_parse(char **argv)
 			return 1;
 		}
 		if (strncmp(*argv, "--", 2) != 0) {
-			fprintf(stderr, "tsproxy-sim: \"%s\" is no option; --help lists them\n", *argv);
+			fprintf(stderr, "tsproxy-sim: unknown option \"%s\"; see --help\n", *argv);
 			return -EINVAL;
 		}
 		if (eq)

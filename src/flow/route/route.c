@@ -251,11 +251,11 @@ static struct ts_decision decide_anew(const struct ts_addr *to)
 	if (d.verdict != TS_PASS && ts_route_is_proxy(to))
 		return (struct ts_decision){ .verdict = TS_PASS };
 	if (d.verdict == TS_CARRY && ts_sandboxed())
-		return deny(to, ENETUNREACH, "the program has sandboxed itself: carrying would take system calls of our own");
+		return deny(to, ENETUNREACH, "the program is in a sandbox");
 	if (d.verdict == TS_CARRY && ts_fd_are_parted())
-		return deny(to, ENETUNREACH, "threads have tables of descriptors of their own");
+		return deny(to, ENETUNREACH, "threads have separate tables of descriptors");
 	if (d.verdict == TS_CARRY && !has_proxy())
-		return deny(to, EHOSTUNREACH, "no proxy is known that could carry it");
+		return deny(to, EHOSTUNREACH, "no proxy is known");
 	return d;
 }
 
