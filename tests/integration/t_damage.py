@@ -21,6 +21,10 @@ for n in map(int, sys.argv[1:]):
         found = "-"
     s = socket.socket()
     error = errno.errorcode.get(s.connect_ex((address, 7000)), "0")
+    try:
+        socket.getnameinfo((address, 0), 0)
+    except OSError:
+        pass
     print(n, found, error, found in (address, "-") and error in ("ECONNREFUSED", "EHOSTUNREACH"))
 """
 
@@ -44,16 +48,18 @@ def large(t):
     t.tailnet("--others", "refuse")
     t.dns()
     path = make_map(t, nodes)
-    size, wanted, refused = os.stat(path).st_size, [str(n) for n in range(1, nodes, step)], 0
+    size, wanted, refused, log = os.stat(path).st_size, [str(n) for n in range(1, nodes, step)], 0, ""
     for at in range(size // 40, size - size // 20, size // 20):
         flip(path, at)
-        done = t.preload(sys.executable, "-c", ASK, *wanted, env={"TSPROXY_MAP": path})
+        done = t.preload(sys.executable, "-c", ASK, *wanted, env={"TSPROXY_MAP": path, "TSPROXY_LOG": "info"})
+        log += done.err
         flip(path, at)
         lines = [line.split() for line in done.good().splitlines()]
         assert len(lines) == len(wanted) and all(line[-1] == "True" for line in lines), done
         refused += sum(line[1] == "-" or line[2] == "EHOSTUNREACH" for line in lines)
         assert any(line[1] != "-" and line[2] == "ECONNREFUSED" for line in lines), (at, done)
     assert refused, "no damage was met"
+    assert ": the map is damaged at this name: not looked up" in log and " an address: the map" in log and ": the map is damaged\n" in log, log
     lines = t.preload(sys.executable, "-c", ASK, *wanted, env={"TSPROXY_MAP": path}).good().splitlines()
     assert all(line.split()[1] != "-" and line.split()[2] == "ECONNREFUSED" for line in lines), lines
 

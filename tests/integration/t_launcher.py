@@ -134,8 +134,11 @@ func main() { a, err := net.LookupHost(os.Args[1]); fmt.Println(a, err != nil) }
     env = {"GOCACHE": f"{t.dir}/cache", "GOPATH": f"{t.dir}/gopath", "CGO_ENABLED": "1", "GOTOOLCHAIN": "local",
            "GOFLAGS": ""}
     t.run(["go", "build", "-o", "../look", "."], env=env, cwd=f"{t.dir}/go", timeout=150).good()
+    t.tailnet()
+    t.launcher("sync").good()
     one_line(t.tsproxy("./look", NAME1), "Go program", status=126)
-    assert t.preload("./look", FQDN1).good() == "[] true\n"
+    done = t.preload("./look", FQDN1, env={"TSPROXY_LOG": "debug", "GODEBUG": "netdns=cgo"})
+    assert done.good() == "[] true\n" and f"{FQDN1}: hidden from a Go program, which cannot connect to it" in done.err, done
 
 
 @test("exit status, signals, pid, arguments, input and output are the command's own")

@@ -59,6 +59,9 @@ def alone(t, where, **env):
     assert not os.path.isdir(where) or not os.listdir(where), "a program that asked nothing made something"
     done = as_user(t, "getent", "ahostsv4", NAME1, **env)
     assert NODE1 in done.good() and not done.err, done
+    subprocess.run(["rm", "-r", where], check=True)
+    done = as_user(t, "getent", "ahostsv4", NAME1, TSPROXY_LOG="debug", **env)
+    assert NODE1 in done.good() and "map: cannot be stored at " in done.err and f", using {where}/default.map" in done.err, done
     assert os.stat(where).st_mode & 0o777 == 0o700 and os.path.exists(f"{where}/default.map")
     subprocess.run(["rm", "-r", where], check=True)
 

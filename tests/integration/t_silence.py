@@ -51,7 +51,7 @@ def gone(t):
 
 @test("a daemon that is stopped: --require says so and does not run; where the kernel routes it runs")
 def states(t):
-    for options, text, status in ((["--state", "Stopped"], "stopped or logged out", 126), (["--tun"], "the kernel routes the tailnet (TUN): connections need no proxy", 0)):
+    for options, text, status in ((["--state", "Stopped"], "the tailnet cannot be reached: tailscaled is stopped or logged out; run tsproxy up", 126), (["--tun"], "the kernel routes the tailnet (TUN): connections need no proxy", 0)):
         sim = t.tailnet(*options)
         done = t.tsproxy("true", options=["--require", "-v"])
         assert done.status == status and text in done.err, done

@@ -66,6 +66,7 @@ def refused(t, run, env=None, **more):
     done = run(*client(*OURS, FQDN1), env={"TSPROXY_LOG": "info", **(env or {})}, **more)
     assert lines(done) == REFUSED + WITHHELD, done
     assert NODE1 in done.err, f"the log does not say why: {done}"
+    return done.err
 
 
 @test("the launcher before the daemon is up: refused, by the same command again once it is up not")
@@ -138,7 +139,7 @@ def spoilt(t):
         make_map(t)
         with contextlib.suppress(PermissionError):  # no device without the right to make one
             do()
-            refused(t, t.preload)
+            assert "the map cannot be used" in refused(t, t.preload)
         subprocess.run(["rm", "-r", FOLDER], check=True)
     assert not asked, asked
 
