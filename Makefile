@@ -38,9 +38,11 @@ ifeq ($(MACHINE),aarch64)
 BASE_CFLAGS += -mno-outline-atomics
 endif
 # The object: no libc of its own (design: one object for every libc), so no start files, no stack protector, no fortify, no
-# thread-local storage; freestanding, with its own memcpy and friends; hidden unless the hook table names it.
+# thread-local storage; freestanding, with its own memcpy and friends; hidden unless the hook table names it. No jump takes the place of
+# a call at a function's end: who is called returns into the object, by which rebind.c knows that the object calls.
 OBJECT_CFLAGS := $(BASE_CFLAGS) -fPIC -ffreestanding -fvisibility=hidden -fno-stack-protector -U_FORTIFY_SOURCE \
-	-D_FORTIFY_SOURCE=0 -fno-plt -fexceptions -fomit-frame-pointer -DTSPROXY_OBJECT
+	-D_FORTIFY_SOURCE=0 -fno-plt -fexceptions -fomit-frame-pointer \
+	-fno-optimize-sibling-calls -DTSPROXY_OBJECT
 OBJECT_LDFLAGS := -shared -nostdlib -Wl,-soname,libtsproxy.so -Wl,-z,relro -Wl,-z,noseparate-code -Wl,--hash-style=gnu \
 	-Wl,--build-id -Wl,-Bsymbolic-functions -Wl,--version-script=$(B)/exports.map
 # CPPFLAGS, CFLAGS and LDFLAGS, such as a distribution hardens its programs with, are for what is linked with the libc here.

@@ -15,7 +15,9 @@
  *
  * Other preloaded objects (and libraries of the program that define such a name) look for libc's function by dlsym(RTLD_NEXT), some of
  * them at each call: theirs must lead to libc, not to us, who call them. So a name that one of them defines gets an entrance that looks
- * where the call comes from. The hooks themselves keep the pointers that they have.
+ * where the call comes from. An object that ends in a jump to it leaves the return address of its own caller: that is a hook, which
+ * never jumps (Makefile). dlopen's and dlmopen's must, so libc's own keep their entries: from then on those hooks have nothing to do.
+ * The hooks themselves keep the pointers that they have.
  *
  * dl_iterate_phdr holds the loader's lock over its list, so nothing that is looked at goes away meanwhile.
  * Not reached: a libc in a namespace of its own (dlmopen), which has its own errno and memory that our hooks know nothing of; and
@@ -185,7 +187,7 @@ static void each_entry(const struct walk *w, const struct ts_symbols *o, struct 
 		void *real = ts_symbols_find(o, name);
 		const void *to = w->shared[row] ? ts_rebind_entrances + row * TS_REBIND_STEP : w->hook[row];
 
-		if (!real || !w->hook[row])
+		if (!real || !w->hook[row] || row == TS_REBIND_ROW_dlopen || row == TS_REBIND_ROW_dlmopen)
 			continue;
 		if (!ts_rebind_real[row])
 			ts_rebind_real[row] = real;
