@@ -172,7 +172,7 @@ def up(w):
         os.kill(first[0], signal.SIGKILL)
         until("another daemon", lambda: place.daemons() not in ([], first))
         place.reaches()
-        assert "Down" in good(place.run("tsproxy", "down")) and not place.daemons()
+        assert "Stopped." in good(place.run("tsproxy", "down")) and not place.daemons()
         assert good(place.run("tsproxy", "down")) == "Not running.\n"
         # One that was stopped comes up as it was.
         assert "starting" in place.run("tsproxy", "up").stderr
