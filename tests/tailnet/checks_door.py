@@ -504,3 +504,46 @@ def logout(w):
             good(place.run("tsproxy", "up", "--no-login"))
             until("it is logged out", lambda: place.state()["BackendState"] == "NeedsLogin")
             assert "NeedsLogin" in good(place.run("tsproxy", "logs"))
+
+
+MIRROR = """
+import http.server, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("ca.pem", "key.pem")
+server = http.server.HTTPServer(("127.0.0.1", 8443), http.server.SimpleHTTPRequestHandler)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
+
+@check("door: up --install, where tailscale is missing, fetches a whole archive of it, verifies it, and the node is up")
+def install(w):
+    with workspace(w, 28) as place:
+        machine = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+        # A server of files answers a path with its index.html, whatever the query.
+        setup = f"""set -e
+mkdir -p mirror/stable mirror/tailscale_1.2.3_{machine}
+cd mirror
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=mirror -addext subjectAltName=IP:127.0.0.1 \
+    -keyout key.pem -out ca.pem 2> /dev/null
+cp {w.build}/tailnet/tailscale {w.build}/tailnet/tailscaled tailscale_1.2.3_{machine}/
+tar -c tailscale_1.2.3_{machine} | gzip -1 > stable/tailscale_1.2.3_{machine}.tgz
+cd stable
+sha256sum tailscale_1.2.3_{machine}.tgz > tailscale_1.2.3_{machine}.tgz.sha256
+echo '{{"Tarballs": {{"{machine}": "tailscale_1.2.3_{machine}.tgz"}}}}' > index.html
+"""
+        good(place.run("sh", "-c", f"cd {place.home}; {setup}"))
+        server = place.spawn("sh", "-c", f"cd {place.home}/mirror; exec python3 -c '{MIRROR}'")
+        env = {"PATH": f"{w.product}:/usr/bin:/bin", "TSPROXY_MIRROR": "https://127.0.0.1:8443/stable",
+               "CURL_CA_BUNDLE": f"{place.home}/mirror/ca.pem"}
+        try:
+            until("a mirror", lambda: place.run("curl", "-sS", "https://127.0.0.1:8443/stable/", env=env).returncode == 0)
+            assert "no tailscaled is installed" in place.up(env=env).stderr
+            done = place.up("--install", env=env)
+            assert f"Connected as {place.name}." in good(done), done
+            assert sorted(os.listdir(f"{place.home}/.local/bin")) == ["tailscale", "tailscaled"]
+            place.reaches(env=env)
+            assert NODE1 in good(place.run("tsproxy", "tailscale", "status", env=env))
+        finally:
+            server.terminate()
+            server.communicate()
