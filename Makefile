@@ -38,11 +38,9 @@ ifeq ($(MACHINE),aarch64)
 BASE_CFLAGS += -mno-outline-atomics
 endif
 # The object: no libc of its own (design: one object for every libc), so no start files, no stack protector, no fortify, no
-# thread-local storage; freestanding, with its own memcpy and friends; hidden unless the hook table names it. No jump takes the place of
-# a call at a function's end: who is called returns into the object, by which rebind.c knows that the object calls.
+# thread-local storage; freestanding, with its own memcpy and friends; hidden unless the hook table names it.
 OBJECT_CFLAGS := $(BASE_CFLAGS) -fPIC -ffreestanding -fvisibility=hidden -fno-stack-protector -U_FORTIFY_SOURCE \
-	-D_FORTIFY_SOURCE=0 -fno-plt -fexceptions -fomit-frame-pointer \
-	-fno-optimize-sibling-calls -DTSPROXY_OBJECT
+	-D_FORTIFY_SOURCE=0 -fno-plt -fexceptions -fomit-frame-pointer -DTSPROXY_OBJECT
 OBJECT_LDFLAGS := -shared -nostdlib -Wl,-soname,libtsproxy.so -Wl,-z,relro -Wl,-z,noseparate-code -Wl,--hash-style=gnu \
 	-Wl,--build-id -Wl,-Bsymbolic-functions -Wl,--version-script=$(B)/exports.map
 # CPPFLAGS, CFLAGS and LDFLAGS, such as a distribution hardens its programs with, are for what is linked with the libc here.
@@ -142,6 +140,10 @@ $(B)/object/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(OBJECT_CFLAGS) -c -o $@ $<
+
+# Where the real functions are called, no jump takes the place of a call at a function's end: they return into the object, by which
+# src/sys/rebind.c knows that the object calls.
+$(B)/object/names/%.o $(B)/object/flow/%.o $(B)/object/hook/%.o: OBJECT_CFLAGS += -fno-optimize-sibling-calls
 
 # What a cancelled thread leaves behind is given back without a library that unwinds: src/sys/cancel.c.
 $(B)/object/sys/cancel.o: OBJECT_CFLAGS += -fno-exceptions
