@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Draws bench/results.svg from bench/results.md: what using a tailnet costs, beside the other tools. bench/run.py calls it."""
+"""Draws bench/results.svg from bench/results.md: what using a tailnet costs, compared with the other tools. bench/run.py calls it."""
 import html
 import os
 import re
@@ -50,7 +50,7 @@ def panel(x, y, title, unit, table, column):
             out.append(f'<rect x="{x + LABEL}" y="{top}" width="{wide:.1f}" height="{BAR}" fill="{COLOURS.get(tool, "#d0883d")}"/>')
             out.append(f'<text x="{x + LABEL + wide + 6:.1f}" y="{top + 15}">{v:g}</text>')
         else:
-            out.append(f'<text x="{x + LABEL}" y="{top + 15}" fill="#8c959f">{v or "cannot"}</text>')
+            out.append(f'<text x="{x + LABEL}" y="{top + 15}" fill="#8c959f">{v or "not possible"}</text>')
     return out
 
 
