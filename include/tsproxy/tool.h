@@ -198,6 +198,8 @@ int ts_own_ports_write(const struct ts_own_ports *ports);
  * began. Else the exit status of tsproxy-sync, all said: 1; 2 where a setting is wrong.
  */
 int ts_sync(const struct ts_conf *conf);
+/* The daemon has just gone: the map, where there is one, counts as an old one from now on. */
+void ts_sync_outdate(const struct ts_conf *conf);
 /*
  * As ts_sync where the map is missing or older than 10 s; then loads it. An old map serves where a new one cannot be
  * made. 0 or an exit status.

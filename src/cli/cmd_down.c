@@ -105,6 +105,7 @@ int main(int argc, char **argv)
 	ts_up_find_programs(&up);
 	not_logged_out = logout ? log_out(&up, running) : 0;
 	ret = end(&up) || not_logged_out;
+	ts_sync_outdate(&conf);
 	if (ret == 0)
 		puts(logout ? "Logged out and stopped." : "Stopped. To start it again: tsproxy up");
 out:

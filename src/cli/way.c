@@ -47,9 +47,9 @@ static enum ts_way_kind judge(int fd, const struct ts_map_header *h, struct ts_e
 	e->addr.port = first.port;
 	e->kind = first.kind;
 	e->flags = first.flags;
-	if (h->flags & TS_MAP_NO_ANSWER)
-		return TS_WAY_NO_ANSWER;
-	return ts_ip_is_loopback(first.ip) && h->endpoints.count == 1 && nobody_listens(&e->addr) ? TS_WAY_GONE : TS_WAY_PROXY;
+	if (ts_ip_is_loopback(first.ip) && h->endpoints.count == 1 && nobody_listens(&e->addr))
+		return TS_WAY_GONE;
+	return h->flags & TS_MAP_NO_ANSWER ? TS_WAY_NO_ANSWER : TS_WAY_PROXY;
 }
 
 void ts_way_find(const char *map_path, struct ts_way *out)

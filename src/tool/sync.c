@@ -176,28 +176,51 @@ static bool is_taken(const struct ts_map_settings *set, const struct ts_map *m)
 	return false;
 }
 
+/* The old map with another header. */
+static void install_with(const struct ts_conf *conf, const struct ts_map *old, struct ts_map_header *h)
+{
+	uint8_t *file = malloc(h->data_len);
+	int err;
+
+	if (!file)
+		return;
+	memcpy(file, old->base, h->data_len);
+	h->generation++;
+	memcpy(file, h, sizeof(*h));
+	err = ts_map_seal(file, h->data_len) ? ts_map_install(conf->map_path, file, h->data_len) : -EBADMSG;
+	if (err)
+		say_place(conf->map_path, err);
+	free(file);
+}
+
 /* Where no map can be made the old one stays, but not with a proxy that has become a stranger's. */
 static void strike_taken(const struct ts_conf *conf, const struct ts_map_settings *set, const struct ts_map *old)
 {
 	struct ts_map_header h;
-	uint8_t *file;
-	int err;
 
 	if (!is_taken(set, old))
 		return;
 	h = ts_map_header(old);
-	file = malloc(h.data_len);
-	if (!file)
-		return;
-	memcpy(file, old->base, h.data_len);
 	h.endpoints.count = 0;
 	h.state = TS_STATE_STOPPED; /* so that it is made again as soon as the daemon is back */
-	h.generation++;
-	memcpy(file, &h, sizeof(h));
-	err = ts_map_seal(file, h.data_len) ? ts_map_install(conf->map_path, file, h.data_len) : -EBADMSG;
-	if (err)
-		say_place(conf->map_path, err);
-	free(file);
+	install_with(conf, old, &h);
+}
+
+void ts_sync_outdate(const struct ts_conf *conf)
+{
+	struct ts_map_header h;
+	struct ts_map old;
+	int lock_fd = conf->map_path[0] && access(conf->map_path, F_OK) == 0 ? lock(conf->map_path) : -1;
+
+	if (lock_fd < 0)
+		return;
+	if (ts_map_load(conf->map_path, &old) == 0) {
+		h = ts_map_header(&old);
+		h.made_ns -= FRESH_NS;
+		install_with(conf, &old, &h);
+		ts_map_unload(&old);
+	}
+	close(lock_fd);
 }
 
 static int make(const struct ts_conf *conf, struct ts_map_settings *set, const struct ts_map *old)

@@ -92,8 +92,9 @@ def elsewhere(t):
                     age(path, seconds)
                 said(t.tsproxy("true", options=options, env=env), text)
         done = t.tsproxy("true", options=["--require", "--socks5", named])
-        why = (f"the tailnet cannot be reached: the proxy at {named} does not work; run tsproxy doctor" if "invalid" not in named else
-               "the tailnet cannot be reached: no tailscaled was found; start one with tsproxy up")
+        why = {"127.0.0.1:1055": "the tailnet cannot be reached: no proxy listens at 127.0.0.1:1055; start tailscaled with tsproxy up",
+               "sidecar.invalid:1055": "the tailnet cannot be reached: no tailscaled was found; start one with tsproxy up"}.get(
+                   named, f"the tailnet cannot be reached: the proxy at {named} does not work; run tsproxy doctor")
         assert done.status == 126 and done.err.endswith(f"tsproxy: {why}\n"), done
     for seconds in 0, 1, 20:
         for path in glob.glob(f"{FOLDER}/*.map"):

@@ -64,6 +64,10 @@ def up_and_down(t):
     assert not again.err and again.good() and supervisor(t) == pid, again
     done = t.launcher("down")
     assert (done.good(), done.err) == ("Stopped. To start it again: tsproxy up\n", "tsproxy: stopping tailscaled ... done\n"), done
+    # However young its map is: the next command says that there is none.
+    for _ in range(2):
+        done = t.tsproxy("true")
+        assert "no tailscaled found: start one with tsproxy up" in done.err and done.err.count("\n") == 1, done
     assert not alive(pid) and not os.path.exists(own(t, "tailscaled.sock")) and not os.path.exists(own(t, "ports"))
     assert t.launcher("down").good() == "Not running.\n"
     assert open(own(t, "tailscaled.log")).read().startswith("a line for the log")
