@@ -58,9 +58,6 @@ void ts_fd_untrack(int fd);
 /* The same for one that has no flow, without the lock. */
 void ts_fd_untrack_plain(int fd);
 
-/* Takes the registrations of `fd`, which is about to be closed, out of the kernel, and forgets them. */
-void ts_epreg_withdraw(int fd);
-
 /* The next descriptor with a tag in the set `epfd`, or -1; `*cursor` starts at 0. */
 int ts_epreg_tagged_in(int epfd, uint32_t *cursor);
 /* Takes a registration that the kernel already has into the table. 0 or -ENOMEM. */
@@ -77,14 +74,6 @@ int ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg);
  * nothing. 0, or -errno where that cannot be read. (epdiscover.c)
  */
 int ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg);
-/* Every registration in every epoll set of this process, as the kernel has it. (epdiscover.c) */
-void ts_epreg_each(void (*each)(int epfd, int fd, void *arg), void *arg);
-/* Whether another thread of this process sleeps in a call that is `wanted`; false where that is not to be had. (epdiscover.c) */
-struct ts_call {
-	int number;
-	uint64_t arg[2];
-};
-bool ts_threads_sleep_in(bool (*wanted)(const struct ts_call *call, void *arg), void *arg);
 /* What the kernel has for one registration now; `*ev` stays where it cannot be read. (epdiscover.c) */
 void ts_epreg_kernel(int epfd, int fd, struct epoll_event *ev);
 

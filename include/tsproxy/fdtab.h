@@ -41,7 +41,6 @@ enum ts_fd_flag {
 extern uint16_t ts_fd_flags[TS_FD_MAX];
 extern _Atomic int ts_flow_count;	/* descriptors with TS_FD_FLOW or TS_FD_SUSPECT in this process */
 extern _Atomic int ts_carried_count;	/* with TS_FD_CARRIED */
-extern _Atomic bool ts_fd_datagrams;	/* TS_FD_DATAGRAM was set on one, once */
 extern struct ts_lock ts_fdtab_lock;
 
 /* One bit a descriptor, set where the flags have TS_FD_FLOW, TS_FD_SUSPECT or TS_FD_TAGGED_SET: to be held against select's sets. */

@@ -51,9 +51,6 @@ ssize_t ts_udp_turned(int fd, struct msghdr *msg, int flags, size_t n);
  * else it is left to the kernel, as all that has nothing to do with a tailnet is, and what comes is looked at (ts_udp_turned). So it is in a
  * sandbox, whatever the socket is.
  */
-/* How many threads are in calls that were left to the kernel so. */
-extern _Atomic int ts_udp_unprepared;
-
 enum ts_udp_turn { TS_UDP_STAYS, TS_UDP_MAY_BEGIN, TS_UDP_MAY_TURN };
 
 static inline enum ts_udp_turn ts_udp_turn(int fd, int flags)
@@ -76,8 +73,6 @@ static inline enum ts_udp_turn ts_udp_turn(int fd, int flags)
 int ts_udp_begin(int fd, size_t len);
 /* `written`: something was. Otherwise the header is taken back. */
 void ts_udp_begun(int fd, bool written);
-/* The same for a descriptor that became the standard output: who knows when libc writes to it. */
-void ts_udp_prime(int fd);
 
 /* connect(2) to an address that is ours. `family`: of the sockaddr given. */
 int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts_decision *d);
@@ -113,32 +108,17 @@ void ts_udp_fd_replacing(int to);
 void ts_udp_fd_duplicated(int from, int to);
 
 /*
- * An association in the making does not stop a socket that does not block: its datagrams queue meanwhile. Nothing in the kernel
- * would end a program's wait when it is made, so while there are any, waits are cut into pieces.
+ * Associations in the making. Nothing in the kernel would end a program's wait when there is something to do for one, so waits are cut into pieces
+ * while there are any.
  */
 extern _Atomic int ts_udp_pending_count;
 static inline bool ts_udp_any_pending(void)
 {
 	return __builtin_expect(ts_udp_pending_count != 0, 0);
 }
-#define TS_UDP_PIECE_NS 1000000l
-/* Goes on with all of them. True where anything came of it, so that what looked ready may be no more. */
-bool ts_udp_advance(void);
-/*
- * A thread that was asleep before is woken: in an epoll set by a stand-in (epreg.h), elsewhere by a datagram that is taken out again
- * at once. These count those that came and went.
- */
-extern _Atomic unsigned ts_udp_nudges, ts_udp_hushes;
-/* False where nothing of this can happen to a thread that goes to sleep now. */
-static inline bool ts_udp_may_nudge(void)
-{
-	return __builtin_expect(ts_fd_datagrams, 0) && !ts_single_threaded();
-}
-/* Before a wait: takes those out. True where there was one. After a wait that ended too early: others, where there are none. */
-bool ts_udp_hush_all(void);
-void ts_udp_nudge_all(void);
-/* The program puts the descriptor, whose association may be in the making, into an epoll set. */
-void ts_udp_watched(int epfd, int fd);
+#define TS_UDP_PIECE_NS 10000000l
+/* Goes on with all of them, without waiting. */
+void ts_udp_advance(void);
 
 /* Before fork, ts_fdtab_lock held: what either side makes of a UDP socket, the other is to know. */
 void ts_udp_forking(int fd);

@@ -19,11 +19,8 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 	unsigned flags = ts_fd_get_flags(fd);
 	int r;
 
-	if (__builtin_expect(!(flags & TS_FD_TRACKED) && !ts_flags_have_flow(flags), 1)) {
-		if (ts_udp_any_pending() && op == EPOLL_CTL_ADD && ts_fd_is_udp(fd))
-			ts_udp_watched(epfd, fd);
+	if (__builtin_expect(!(flags & TS_FD_TRACKED) && !ts_flags_have_flow(flags), 1))
 		return ts_real()->epoll_ctl(epfd, op, fd, event);
-	}
 	if (flags & TS_FD_NEW && !(flags & TS_FD_FLOW)) {
 		r = ts_real()->epoll_ctl(epfd, op, fd, event);
 		if (r == 0)

@@ -33,13 +33,10 @@ static inline int duplicated(int from, int to)
 		return to;
 	if (!both_datagrams(ts_fd_get_flags(from), ts_fd_get_flags(to)))
 		ts_fd_forget(to);	/* closed behind our back */
-	if (ts_fd_get_flags(from) & (TS_FD_UDP | TS_FD_DATAGRAM)) {
+	if (ts_fd_get_flags(from) & (TS_FD_UDP | TS_FD_DATAGRAM))
 		ts_udp_fd_duplicated(from, to);
-		if (to == 1 || to == 2)
-			ts_udp_prime(to);
-	} else if (__builtin_expect(ts_fd_get_flags(from) != 0, 0)) {
+	else if (__builtin_expect(ts_fd_get_flags(from) != 0, 0))
 		ts_tcp_fd_duplicated(from, to);
-	}
 	return to;
 }
 

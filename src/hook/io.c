@@ -51,10 +51,7 @@ static bool at_once(int fd, const void *list, int flags)
 		if (turn_ == TS_UDP_MAY_TURN) \
 			return datagram; \
 		if (turn_ == TS_UDP_MAY_BEGIN && (ts_sandboxed() || !ts_fd_is_udp(fd))) { \
-			ssize_t r_; \
-			ts_udp_unprepared++; \
-			r_ = ts_real()->call; \
-			ts_udp_unprepared--; \
+			ssize_t r_ = ts_real()->call; \
 			return (__typeof__(ts_real()->call))(r_ >= 0 && ts_fd_is_udp(fd) ? turned : r_); \
 		} \
 		CARRIED(fd, flags, SO_RCVTIMEO, call, datagram); \

@@ -71,7 +71,7 @@ def datagrams(t):
     sim.process.wait()
     shutil.rmtree("/run/tsproxy")
     t.sim("--http", "3128", api=API)
-    has(logged(t, SEND.format(""), NODE1), f"{NODE1}:3002: no proxy with UDP support is known")
+    has(logged(t, SEND.format(""), NODE1), ": no proxy with UDP support is known")
 
 
 @test("log: names that are kept from others, a placeholder of none, rcmd, a library of RTLD_DEEPBIND")

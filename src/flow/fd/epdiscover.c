@@ -114,62 +114,6 @@ static int read_set(int epfd, void (*each)(const struct registration *r, void *a
 	return buf ? 0 : -ENOMEM;
 }
 
-/* What call a thread sleeps in (proc(5), /proc/pid/syscall). False: none, or not to be had. */
-static bool call_of(long dir, const char *tid, struct ts_call *out)
-{
-	char path[64], buf[128];
-	struct ts_wr w = ts_wr_over(path, sizeof(path));
-	const char *p = buf;
-	uint64_t n;
-	long file, len;
-
-	ts_wr_str(&w, tid);
-	ts_wr_str(&w, "/syscall");
-	ts_wr_end(&w);
-	file = ts_sys(SYS_openat, dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	len = file < 0 ? -1 : ts_sys(SYS_read, file, buf, sizeof(buf) - 1);
-	if (file >= 0)
-		ts_sys(SYS_close, file);
-	if (len <= 0 || buf[0] < '0' || buf[0] > '9')
-		return false;
-	buf[len] = '\0';
-	p = parse_number(p, 10, &n);
-	out->number = (int)n;
-	for (int i = 0; i < 2; i++) {
-		if (!(p = skip_label(p, "0x")))
-			return false;
-		p = parse_number(p, 16, &out->arg[i]);
-	}
-	return true;
-}
-
-bool ts_threads_sleep_in(bool (*wanted)(const struct ts_call *call, void *arg), void *arg)
-{
-	char *buf;
-	uint64_t own = (uint64_t)ts_sys(SYS_gettid), tid;
-	struct ts_call call;
-	bool found = false;
-	long dir, n;
-
-	dir = ts_sys(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return false;
-	buf = ts_scratch_get(BUFFER);
-	while (buf && !found && (n = ts_sys(SYS_getdents64, dir, buf, BUFFER)) > 0)
-		for (long at = 0; at < n && !found;) {
-			struct linux_dirent64 *d = (struct linux_dirent64 *)(buf + at);
-
-			at += d->d_reclen;
-			if (d->d_name[0] == '.')
-				continue;
-			parse_number(d->d_name, 10, &tid);
-			found = tid != own && call_of(dir, d->d_name, &call) && wanted(&call, arg);
-		}
-	ts_scratch_put(buf, BUFFER);
-	ts_sys(SYS_close, dir);
-	return found;
-}
-
 int ts_fds_each(const char *kind, void (*each)(int fd, void *arg), void *arg)
 {
 	char *buf, target[64];
@@ -235,30 +179,6 @@ int ts_epreg_discover(int fd, void (*alias)(int fd, void *arg), void *arg)
 	if (!err)
 		err = ts_fds_each("anon_inode:[eventpoll]", search_set, &set_err);
 	return err ? err : set_err;
-}
-
-struct every {
-	void (*each)(int epfd, int fd, void *arg);
-	void *arg;
-};
-
-static void hand_on(const struct registration *r, void *arg)
-{
-	const struct every *e = arg;
-
-	e->each(r->epfd, r->fd, e->arg);
-}
-
-static void read_whole(int epfd, void *arg)
-{
-	read_set(epfd, hand_on, arg);
-}
-
-void ts_epreg_each(void (*each)(int epfd, int fd, void *arg), void *arg)
-{
-	struct every e = { each, arg };
-
-	ts_fds_each("anon_inode:[eventpoll]", read_whole, &e);
 }
 
 struct wanted {

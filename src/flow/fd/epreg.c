@@ -373,14 +373,6 @@ void ts_epreg_forget(int fd)
 		drop(&table->regs[i - 1]);
 }
 
-void ts_epreg_withdraw(int fd)
-{
-	for (uint32_t i; (i = first_of(fd));) {
-		kernel_ctl(table->regs[i - 1].epfd, EPOLL_CTL_DEL, fd, 0, 0);
-		drop(&table->regs[i - 1]);
-	}
-}
-
 int ts_epreg_tagged_in(int epfd, uint32_t *cursor)
 {
 	while (*cursor < used) {

@@ -18,7 +18,6 @@
 uint16_t ts_fd_flags[TS_FD_MAX];
 unsigned long ts_fd_waits[TS_FD_MAX / BITS];
 TS_EVERY_START _Atomic int ts_flow_count, ts_carried_count;
-TS_EVERY_START _Atomic bool ts_fd_datagrams;
 struct ts_lock ts_fdtab_lock;
 
 static int highest = -1;
@@ -74,8 +73,6 @@ void ts_fd_set_flags(int fd, unsigned set, unsigned clear)
 {
 	if ((unsigned)fd >= TS_FD_MAX)
 		return;
-	if (set & TS_FD_DATAGRAM && !ts_fd_datagrams)
-		ts_fd_datagrams = true;
 	if (set)
 		note_highest(fd);
 	change_flags(fd, set, clear, 0);

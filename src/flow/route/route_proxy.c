@@ -13,6 +13,7 @@
 #include "tsproxy/log.h"
 #include "tsproxy/map.h"
 #include "tsproxy/names.h"
+#include "tsproxy/scratch.h"
 #include "tsproxy/shared.h"
 
 #define ENDPOINTS_MAX 8
@@ -37,14 +38,16 @@ static void describe(const struct ts_endpoint *e, struct ts_proxy *out)
 	out->auth = e->flags & TS_PROXY_AUTH;
 }
 
-static unsigned read_endpoints(struct ts_proxy out[ENDPOINTS_MAX])
+/* False: no memory. */
+static bool read_endpoints(struct ts_proxy out[ENDPOINTS_MAX], unsigned *n)
 {
-	struct ts_endpoint e;
-	unsigned n = 0;
+	struct ts_endpoint *e = ts_scratch_get(sizeof(*e));
 
-	while (n < ENDPOINTS_MAX && ts_live_endpoint(n, &e) == 1)
-		describe(&e, &out[n++]);
-	return n;
+	*n = 0;
+	while (e && *n < ENDPOINTS_MAX && ts_live_endpoint(*n, e) == 1)
+		describe(e, &out[(*n)++]);
+	ts_scratch_put(e, sizeof(*e));
+	return e != NULL;
 }
 
 static unsigned endpoints(struct ts_proxy out[ENDPOINTS_MAX])
@@ -57,8 +60,7 @@ static unsigned endpoints(struct ts_proxy out[ENDPOINTS_MAX])
 		if (ts_seq_holds(&known.seq, seq))
 			return n;
 	}
-	n = read_endpoints(out);
-	if (ts_seq_try_change(&known.seq)) {
+	if (read_endpoints(out, &n) && ts_seq_try_change(&known.seq)) {
 		known.version = version;
 		known.count = n;
 		ts_shared_write(known.proxy, out, sizeof(known.proxy[0]) * n);

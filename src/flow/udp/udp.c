@@ -75,7 +75,7 @@ bool ts_udp_leads_to(int fd, const struct ts_udp *u)
 	return ts_fd_get_flags(fd) & TS_FD_UDP && tables->slot_of[fd] == (uint32_t)(u - tables->udp) + 1;
 }
 
-static int fd_of(const struct ts_udp *u)
+int ts_udp_fd_of(const struct ts_udp *u)
 {
 	for (int fd = 0; fd <= ts_fd_highest(); fd++)
 		if (ts_udp_leads_to(fd, u))
@@ -90,14 +90,9 @@ static void let_go(int fd)
 
 	tables->slot_of[fd] = 0;
 	ts_udp_count--;
-	if (--u->refs) {
-		if (u->pending)
-			ts_udp_pending_moved(u->pending, fd_of(u));
+	if (--u->refs)
 		return;
-	}
-	if (u->pending)
-		ts_udp_pending_free(u->pending);
-	u->pending = NULL;
+	ts_udp_give_up(u);
 	ts_udp_link_leave(&u->link, u->used_ms);
 	u->left_ms = ts_udp_now_ms();
 	u->next = tables->free_head;
@@ -114,7 +109,7 @@ void ts_udp_forget_socket(struct ts_udp *u)
 {
 	int fd;
 
-	while ((fd = fd_of(u)) >= 0) {
+	while ((fd = ts_udp_fd_of(u)) >= 0) {
 		unsigned kept = ts_fd_get_flags(fd) & (TS_FD_DATAGRAM | TS_FD_SHARED | TS_FD_DUPLICATED);
 
 		forget(fd);
@@ -195,7 +190,7 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	ts_udp_name_set(&view.name, &view.name_len, &v->relay, v->family);
 	ts_udp_set_view(u, &view);
 	u->link = *link;
-	u->pending = NULL;
+	u->making = false;
 	u->cookie = ts_socket_cookie(fd);
 	u->refs = 0;
 	u->gro = take_gro(fd);
@@ -205,10 +200,10 @@ static int install_locked(int fd, const struct ts_udp_link *link, const struct t
 	u->beside = false;
 	u->strayed = false;
 	u->heard = true;
-	u->untold = false;
-	u->primed = ts_udp_primed(fd);
+	u->dropped = false;
+	u->begun = false;
+	u->untold = 0;
 	u->wishes = -1;
-	ts_shared_write(&u->nudged, &none, sizeof(none));
 	u->looked_ms = 0;
 	u->used_ms = 0;
 	ts_udp_note_carried(u, &none);
@@ -237,21 +232,37 @@ static bool lead_like_others(int fd)
 	return u;
 }
 
-int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only)
+int ts_udp_install(int fd, struct ts_udp_attempt *a, int family, bool v6only)
 {
-	struct ts_udp_view v = { .family = family, .v6only = v6only, .relay = link->relay,
-				.maker = (int)ts_sys(SYS_getpid) };
+	struct ts_udp_view v = { .family = family, .v6only = v6only, .pending = true };
+	struct ts_udp_link none = { .fd = -1 };
+	struct ts_udp *u = NULL;
 	int err = 0;
 
 	ts_lock(&ts_fdtab_lock);
-	if (ts_udp_of(fd) || (ts_fd_get_flags(fd) & (TS_FD_UDP | TS_FD_DUPLICATED) && lead_like_others(fd)) || (err = install_locked(fd, link, &v)))
-		ts_udp_link_close(link);
-	else if ((err = ts_udp_mark(fd, &v)))
-		ts_udp_forget_socket(ts_udp_of(fd));
-	else
-		ts_udp_wake_unprepared(fd, ts_udp_of(fd));
+	if (!ts_udp_of(fd) && !(ts_fd_get_flags(fd) & (TS_FD_UDP | TS_FD_DUPLICATED) && lead_like_others(fd)) &&
+	    !(err = install_locked(fd, &none, &v)))
+		u = ts_udp_of(fd);	/* null: closed by another thread */
+	if (u) {
+		u->attempt = *a;
+		u->making = true;
+		ts_udp_pending_count++;
+	} else {
+		ts_udp_attempt_end(a);
+	}
 	ts_unlock(&ts_fdtab_lock);
 	return err;
+}
+
+struct ts_udp *ts_udp_next_in_making(uint32_t *cursor)
+{
+	while (tables && *cursor < tables->used) {
+		struct ts_udp *u = &tables->udp[(*cursor)++];
+
+		if (u->refs && u->making)
+			return u;
+	}
+	return NULL;
 }
 
 void ts_udp_join(int fd)
@@ -272,9 +283,7 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 		install_locked(fd, &none, v);
 		return;
 	}
-	if (u->pending)
-		ts_udp_pending_free(u->pending);
-	u->pending = NULL;
+	ts_udp_give_up(u);
 	u->looked_ms = 0;
 	now.gso = u->view.gso;
 	now.was = ts_addr_equal(&u->view.relay, &v->relay) ? u->view.was : u->view.relay;
@@ -282,28 +291,6 @@ void ts_udp_adopt(int fd, const struct ts_udp_view *v)
 	if (v->head_len > u->expect)
 		u->expect = v->head_len;
 	ts_udp_set_view(u, &now);
-}
-
-int ts_udp_install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6only)
-{
-	struct ts_udp_view v = { .family = family, .v6only = v6only, .pending = true };
-	struct ts_udp_link none = { .fd = -1 };
-	struct ts_udp_pending *p = NULL;
-	int err = 0;
-
-	ts_lock(&ts_fdtab_lock);
-	if (ts_udp_of(fd) || !(p = ts_udp_pending_new(a, fd)) || (err = install_locked(fd, &none, &v))) {
-		if (p)
-			ts_udp_pending_free(p);
-		else
-			ts_udp_attempt_end(a);
-		err = ts_udp_of(fd) ? 0 : -ENOBUFS;
-	} else {
-		ts_udp_of(fd)->pending = p;
-		ts_udp_pending_begun(fd, ts_udp_of(fd));
-	}
-	ts_unlock(&ts_fdtab_lock);
-	return err;
 }
 
 void ts_udp_process_ending(void)

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kernel or libc writes past the hooks (sendfile, stdio) has no header. It is given beforehand, with MSG_MORE: the kernel appends
+ * What the kernel or libc writes past the hooks (sendfile, dprintf) has no header. It is given beforehand, with MSG_MORE: the kernel appends
  * what is written next, and sends.
- *
- * Of most such writes the hooks know when they begin. A shell's `echo text >/dev/udp/host/port` they see only as dup2 to the standard
- * output; so the header is given there, and waits. It is taken back where a call comes that brings its own.
  */
 #include "udp_internal.h"
 
@@ -15,7 +12,7 @@
 #include "tsproxy/sys.h"
 
 /* Whether a header waits. What was sent is not counted any more: loopback takes it off the sender at once. */
-bool ts_udp_waits(int fd)
+static bool waits(int fd)
 {
 	int n = 0;
 
@@ -34,14 +31,14 @@ void ts_udp_discard(int fd)
 	ts_sys(SYS_sendmsg, fd, &out, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-void ts_udp_unprime(int fd, struct ts_udp *u)
+void ts_udp_unbegin(int fd, struct ts_udp *u)
 {
-	u->primed = false;
-	if (ts_udp_waits(fd))
+	u->begun = false;
+	if (waits(fd))
 		ts_udp_discard(fd);
 }
 
-static int give_header(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags)
+static int give_header(int fd, struct ts_udp *u, struct ts_udp_view *v)
 {
 	struct iovec head = { v->head, v->head_len };
 	struct msghdr out = { .msg_iov = &head, .msg_iovlen = 1 };
@@ -54,7 +51,7 @@ static int give_header(int fd, struct ts_udp *u, struct ts_udp_view *v, int flag
 		out.msg_name = &v->name;
 		out.msg_namelen = v->name_len;
 	}
-	n = ts_udp_send_wrapped(fd, u, v, &out, MSG_MORE | flags);
+	n = ts_udp_send_wrapped(fd, u, v, &out, MSG_MORE);
 	ts_errno = saved;
 	return n < 0 ? (int)n : 1;
 }
@@ -66,15 +63,13 @@ int ts_udp_begin(int fd, size_t len)
 	int err = 0;
 
 	if (u && v.pending)
-		err = ts_udp_settle_for(fd, u, &v, 0);
+		err = ts_udp_settle(fd, u, &v, 0);
 	if (err || !u || !v.connected)
 		return err;
 	if (u->corked_bytes + v.head_len + len > TS_UDP_RELAY_BYTES)
 		return -EMSGSIZE;
-	if (u->primed && ts_udp_waits(fd))
-		return 1;
-	err = u->corked_bytes ? 0 : give_header(fd, u, &v, 0);
-	u->primed = err == 1;	/* libc may bring its own all the same */
+	err = u->corked_bytes ? 0 : give_header(fd, u, &v);
+	u->begun = err == 1;	/* libc may bring its own all the same */
 	return err;
 }
 
@@ -84,22 +79,7 @@ void ts_udp_begun(int fd, bool written)
 	struct ts_udp *u = ts_udp_get(fd, &v);
 
 	if (u)
-		u->primed = false;
+		u->begun = false;
 	if (!written)
 		ts_udp_discard(fd);
-}
-
-void ts_udp_prime(int fd)
-{
-	struct ts_udp_view v;
-	struct ts_udp *u = ts_udp_get(fd, &v);
-
-	if (!u || v.pending || !v.connected || u->corked_bytes || u->cork || ts_process() != TS_SELF)
-		return;
-	u->primed = ts_udp_waits(fd) || give_header(fd, u, &v, MSG_DONTWAIT) == 1;
-}
-
-bool ts_udp_primed(int fd)
-{
-	return fd <= 2 && ts_udp_waits(fd);
 }

@@ -38,8 +38,8 @@ static int connect_later(int fd, struct ts_udp *u, const struct ts_addr *to)
 	int err = 0;
 
 	ts_lock(&ts_fdtab_lock);
-	if (ts_udp_of(fd) == u && u->pending) {
-		ts_udp_pending_proxy(u->pending, u->view.family, &name, &len);
+	if (ts_udp_of(fd) == u && u->making) {
+		ts_udp_name_set(&name, &len, &u->attempt.proxy.addr, u->view.family);
 		err = (int)ts_sys(SYS_connect, fd, &name, len);
 	}
 	if (!err && ts_udp_of(fd) == u)
@@ -93,8 +93,8 @@ int ts_udp_connect(int fd, const struct ts_addr *to, int family, const struct ts
 	if (d->verdict == TS_DENY)
 		return -d->err;
 	err = ts_udp_need(fd, to, 0, &u, &v);
-	if (!err && u->primed)
-		ts_udp_unprime(fd, u);
+	if (!err && u->begun)
+		ts_udp_unbegin(fd, u);
 	if (!err && !v.pending)
 		err = ts_udp_see_to_relay(fd, u, &v, false);
 	if (err < 0)
@@ -159,8 +159,8 @@ void ts_udp_left(int fd)
 		return;
 	ts_lock(&ts_fdtab_lock);
 	u = ts_udp_of(fd);
-	if (u && u->primed)
-		ts_udp_unprime(fd, u);
+	if (u && u->begun)
+		ts_udp_unbegin(fd, u);
 	if (u)
 		ts_udp_note_carried(u, &none);	/* it has another address now, from which that may not be reached */
 	if (u && u->view.source && ts_sys(SYS_getpeername, fd, &name, &len) != 0) {
@@ -242,10 +242,8 @@ int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t 
 		ts_udp_set_view(u, &v);
 	} else if (u && name == UDP_CORK) {
 		u->cork = number != 0;
-		if (!number) {
-			ts_udp_queue_end(u, true);
-			u->corked_bytes = 0;
-		}
+		if (!number)
+			u->corked_bytes = u->dropped = 0;
 	}
 	ts_unlock(&ts_fdtab_lock);
 	return done;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
- * connection), udp_pending.c, udp_rouse.c, udp_record.c; udp_send.c, udp_many.c, udp_segment.c, udp_beside.c, udp_begin.c;
+ * connection), udp_record.c; udp_send.c, udp_many.c, udp_segment.c, udp_beside.c, udp_begin.c;
  * udp_recv.c, udp_unwrap.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
@@ -37,7 +37,9 @@ struct ts_udp_link {
 /* A control connection in the making. */
 struct ts_udp_attempt {
 	int fd;
+	int maker;		/* its process: to a child by fork it is the parent's */
 	bool connected;
+	int64_t begun_ms;
 	uint64_t cookie;	/* SO_COOKIE: programs close descriptors that they do not know */
 	struct ts_proxy proxy;
 	struct ts_handshake hs;
@@ -59,7 +61,7 @@ struct ts_udp_view {
 	bool connected;		/* to `peer`: the kernel's peer is the relay, and a filter lets only this one's datagrams in */
 	int source;		/* the family of the tailnet's address that it has by connect, until AF_UNSPEC; 0: none */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
-	bool pending;		/* the relay is not known yet (udp_pending.c); or none could be had, where there is no attempt */
+	bool pending;		/* the relay is not known yet; or none could be had, where there is no attempt */
 	uint8_t head_len;	/* connected: the header for `peer` */
 	uint8_t head[TS_UDP_HEADER_MAX];
 	struct ts_addr peer, relay;
@@ -79,7 +81,9 @@ struct ts_udp {
 	uint64_t cookie;
 	struct ts_udp_view view;
 	struct ts_udp_link link;
-	struct ts_udp_pending *_Atomic pending;
+	_Atomic bool making;	/* by `attempt` */
+	struct ts_udp_attempt attempt;	/* ts_fdtab_lock */
+	_Atomic int untold;	/* why no association could be had, where no call has said so yet; an errno */
 	_Atomic bool gro;	/* the program's UDP_GRO; in the kernel it is off */
 	_Atomic uint8_t expect;	/* the longest header that this socket's peers have: payloads behind such a one are received in place */
 	_Atomic int wishes;	/* ts_udp_wishes; negative: to be asked again */
@@ -87,9 +91,8 @@ struct ts_udp {
 	_Atomic uint32_t corked_bytes;	/* of a datagram that the kernel has not sent yet: MSG_MORE, UDP_CORK */
 	_Atomic bool beside;	/* that goes past the relay */
 	_Atomic bool strayed;	/* the kernel may take where a datagram in pieces went for the peer: ts_udp_send */
-	_Atomic bool primed;	/* a header may wait in the kernel (udp_begin.c) */
-	_Atomic bool untold;	/* no association could be had, and no call has said so yet */
-	struct ts_addr nudged;	/* ts_udp_nudged */
+	_Atomic bool dropped;	/* the beginning of that was, and so is the rest */
+	_Atomic bool begun;	/* a header may wait in the kernel (udp_begin.c) */
 	_Atomic bool heard;	/* since `looked_ms` a datagram came from the relay */
 	_Atomic int64_t looked_ms;	/* when it was last made sure that the relay is there */
 	_Atomic int64_t used_ms;	/* when it was last sent by */
@@ -99,13 +102,6 @@ struct ts_udp {
 	} carried;		/* the last destination that was found to be ours */
 };
 
-/* Where the datagram comes from that woke who was asleep (udp_rouse.c). False: none is there. */
-static inline bool ts_udp_nudged(const struct ts_udp *u, struct ts_addr *from)
-{
-	ts_shared_read(from, &u->nudged, sizeof(*from));
-	return from->port != 0;
-}
-
 /* The association of `fd`, with a consistent copy of what it takes to use it; null: none. No lock. */
 struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v);
 /*
@@ -113,10 +109,12 @@ struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v);
  * was, or is by now, another socket's. Null: there is none; it came past the relays.
  */
 struct ts_udp *ts_udp_by_relay(const union ts_udp_name *from, socklen_t len, struct ts_udp_view *v);
-/* Registers a new link as the association of `fd`; another thread may have been faster. 0 or -errno. */
-int ts_udp_install(int fd, struct ts_udp_link *link, int family, bool v6only);
-/* Registers what is not decided yet. 0 or -errno. */
-int ts_udp_install_pending(int fd, struct ts_udp_attempt *a, int family, bool v6only);
+/* Registers an attempt to make the association of `fd`; another thread may have been faster. 0 or -errno. */
+int ts_udp_install(int fd, struct ts_udp_attempt *a, int family, bool v6only);
+/* One of its descriptors. Lock held. */
+int ts_udp_fd_of(const struct ts_udp *u);
+/* Those that have an attempt, one by one: null at the end. `*cursor` begins with 0. Lock held. */
+struct ts_udp *ts_udp_next_in_making(uint32_t *cursor);
 
 /* Whether `fd` is one of its descriptors. Lock held. */
 bool ts_udp_leads_to(int fd, const struct ts_udp *u);
@@ -124,15 +122,22 @@ bool ts_udp_leads_to(int fd, const struct ts_udp *u);
 /* --- udp_make.c --- */
 
 /*
- * The same for a socket that turns to `to`, made where there is none yet. 0 or -errno. Where the descriptor or `flags`
- * (MSG_DONTWAIT) does not let it wait, the view may be pending.
+ * ts_udp_get for a socket that turns to `to`: the association is made where there is none. 0 or -errno. The view is pending where the proxy
+ * takes longer than the descriptor or `flags` (MSG_DONTWAIT) let it wait.
  */
 int ts_udp_need(int fd, const struct ts_addr *to, int flags, struct ts_udp **u, struct ts_udp_view *v);
+/*
+ * Goes on with an association in the making, or makes another attempt. 0: it is made, `v` up to date. -EAGAIN: it is not yet, and the call may not
+ * wait any longer. Else -errno: it failed.
+ */
+int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags);
+/* Ends an attempt. Lock held. */
+void ts_udp_give_up(struct ts_udp *u);
 /* Whether the program bound the socket to loopback, or connected it there: from such a source the kernel's routing knows no other way, EINVAL. */
 bool ts_udp_from_loopback(int fd);
 /* Changes the view; its `seq` counts for nothing. Lock held. */
 void ts_udp_set_view(struct ts_udp *u, const struct ts_udp_view *v);
-/* A socket whose association failed has none. Lock held. */
+/* The socket has no association any more. Lock held. */
 void ts_udp_forget_socket(struct ts_udp *u);
 /* The association of `fd` where it still is that socket's. Lock held. */
 struct ts_udp *ts_udp_of(int fd);
@@ -144,13 +149,10 @@ struct ts_udp *ts_udp_of(int fd);
  */
 int ts_udp_see_to_relay(int fd, struct ts_udp *u, struct ts_udp_view *v, bool suspect);
 
-/* The last attempt failed: begins another. 0: it is made. -EAGAIN: not yet. Else -errno. */
-int ts_udp_try_again(int fd, struct ts_udp *u, struct ts_udp_view *v);
-
 /* Begins to make one: 0 or -errno. */
-int ts_udp_attempt_begin(struct ts_udp_attempt *a, const struct ts_proxy *proxy);
-/* Goes on until `deadline_ms`. 0: made. -EAGAIN: not yet. Else -errno: it failed, and is over. */
-int ts_udp_attempt_step(struct ts_udp_attempt *a, int64_t deadline_ms, struct ts_udp_link *out);
+int ts_udp_attempt_begin(struct ts_udp_attempt *a);
+/* Goes on, without waiting. 0: made. -EAGAIN: not yet. Else -errno: it failed, and is over. Lock held. */
+int ts_udp_attempt_step(struct ts_udp_attempt *a, struct ts_udp_link *out);
 void ts_udp_attempt_end(struct ts_udp_attempt *a);
 void ts_udp_link_close(struct ts_udp_link *link);
 /*
@@ -164,64 +166,6 @@ bool ts_udp_link_hurries(const struct ts_udp_link *link, int64_t used_ms);
 int64_t ts_udp_now_ms(void);
 /* True where nobody holds the relay's port any more. */
 bool ts_udp_link_dead(const struct ts_addr *relay);
-
-/* --- udp_pending.c --- */
-
-/* Registers an attempt for `fd`, lock held. Null: no memory. */
-struct ts_udp_pending *ts_udp_pending_new(const struct ts_udp_attempt *a, int fd);
-/* It is known by another descriptor from now on. Lock held. */
-void ts_udp_pending_moved(struct ts_udp_pending *p, int fd);
-/* The descriptor's association is forgotten. Lock held. */
-void ts_udp_pending_free(struct ts_udp_pending *p);
-/*
- * Goes on with an association in the making, until `deadline_ms`. 0: it is made, `v` up to date, what was queued is on its
- * way. -EAGAIN: not yet. -errno: it failed and is forgotten.
- */
-int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int64_t deadline_ms);
-/* Whether the last attempt failed, and no call has said so. It is told by that. */
-bool ts_udp_untold(void);
-/* Where the proxy is, as the socket names it. Lock held. */
-void ts_udp_pending_proxy(const struct ts_udp_pending *p, int family, union ts_udp_name *name, socklen_t *len);
-/* The same before a call that waits if the descriptor does; then for as long as an association may take. */
-int ts_udp_settle_for(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags);
-/* Keeps a datagram until then; a queue that is full drops it, as a full road does. 0 or -EFAULT. */
-int ts_udp_queue(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t skip, size_t len);
-
-/*
- * The same for a piece of a datagram that is put together: the first (`way` not null) brings the header. `more`: others follow. Also
- * -EAGAIN: there is no queue any more.
- */
-int ts_udp_queue_piece(struct ts_udp *u, const struct ts_udp_way *way, const struct msghdr *msg, size_t len, bool more);
-/* It is whole, or nothing becomes of it. Lock held. */
-void ts_udp_queue_end(struct ts_udp *u, bool whole);
-/* The association of `fd` is pending from now on: whoever sleeps on it is woken. Lock held. */
-void ts_udp_pending_begun(int fd, struct ts_udp *u);
-
-/* --- udp_rouse.c; lock held --- */
-
-/* The control connection stands beside the socket in the set `epfd`; in all that it is in: false where it is in none. */
-void ts_udp_stand_in(int epfd, const struct ts_udp_attempt *a);
-bool ts_udp_stand_in_all(const struct ts_udp *u, const struct ts_udp_attempt *a);
-/* Whether a thread sleeps in poll, select or a call that receives, on the socket itself. */
-bool ts_udp_has_sleepers(const struct ts_udp *u);
-/* What it waits for may be something else now; it is about to be closed. */
-void ts_udp_stand_on(const struct ts_udp_attempt *a);
-void ts_udp_stand_down(const struct ts_udp_attempt *a);
-/* Gives the socket a port, as sending does, and wakes who is asleep on it. `is4`: the family that leads to the proxy. */
-void ts_udp_nudge(int fd, struct ts_udp *u, bool is4, bool wake);
-/*
- * The socket has just got an association: wakes a thread that waits for a datagram in a call that was left to the kernel (ts_udp_turn), so
- * that it waits on in one that is prepared. Lock held.
- */
-void ts_udp_wake_unprepared(int fd, struct ts_udp *u);
-/* Whether no other process or socket would get the datagram that wakes. */
-bool ts_udp_is_alone(int fd);
-/* Takes out what woke them. False where it is not what comes next. */
-bool ts_udp_hush(int fd, struct ts_udp *u);
-/* Somebody took it out. */
-void ts_udp_hushed(struct ts_udp *u);
-/* Whether it is what comes next. */
-bool ts_udp_nudge_is_next(int fd, struct ts_udp *u);
 
 /* --- udp_record.c --- */
 
@@ -282,7 +226,7 @@ void ts_udp_ask(struct msghdr *k, const struct ts_udp *u, const struct ts_udp_vi
 ssize_t ts_udp_unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *k, size_t real,
 		      struct msghdr *user);
 /* What came was for us alone: it is there no more. */
-void ts_udp_drop(int fd, struct ts_udp *u, const struct msghdr *k, size_t real, int flags);
+void ts_udp_drop(int fd, int flags);
 /*
  * What the socket is by now, after a call that may have waited: meanwhile another thread, a child or a handler may have turned it to the
  * tailnet (`u` null), or made its association anew.
@@ -322,11 +266,7 @@ void ts_udp_control_give(int fd, struct msghdr *m, struct msghdr *given, size_t 
 /* --- udp_begin.c --- */
 
 /* Takes back a header that waits. */
-void ts_udp_unprime(int fd, struct ts_udp *u);
-/* Whether the program before this one left a header waiting. */
-bool ts_udp_primed(int fd);
-/* Whether a part of a datagram waits in the kernel to be sent. */
-bool ts_udp_waits(int fd);
+void ts_udp_unbegin(int fd, struct ts_udp *u);
 /* Throws away what the kernel has of a datagram that is not sent yet. */
 void ts_udp_discard(int fd);
 
@@ -367,9 +307,8 @@ ssize_t ts_udp_send_wrapped(int fd, struct ts_udp *u, struct ts_udp_view *v, str
  * then, and the room that is given back is an edge for whoever waits for EPOLLOUT.
  */
 bool ts_udp_is_shut(int fd, const struct ts_udp_view *v);
-/* The relay is not known yet: keeps it in the queue, in its segments. Its length or -errno. */
-ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_view *v, const struct ts_udp_way *way, const struct msghdr *msg,
-			  int segment);
+/* The relay is not known yet: drops it, as a queue that is full drops it on the way. Its length or -errno. */
+ssize_t ts_udp_send_dropped(int fd, const struct ts_udp_view *v, const struct ts_udp_way *way, const struct msghdr *msg, int segment);
 /* udp_beside.c: to another than the peer that the socket is connected to, and not through the relay. Its length or -errno. */
 ssize_t ts_udp_send_beside(int fd, const struct msghdr *msg, int flags);
 #define TS_UDP_SEGMENTS_MAX 128	/* UDP_MAX_SEGMENTS in linux/udp.h; 64 before 6.9, where the kernel says so */
@@ -398,14 +337,6 @@ static inline bool ts_udp_from_relay(const struct ts_udp_view *v, const union ts
 
 	return ts_addr_from_sockaddr(&a, &from->sa, len) &&
 	       (ts_addr_equal(&a, &v->relay) || (v->was.port && ts_addr_equal(&a, &v->was)));
-}
-
-/* Whether a datagram's source is the one that woke who was asleep. */
-static inline bool ts_udp_is_nudge(const struct ts_udp *u, const union ts_udp_name *from, socklen_t len)
-{
-	struct ts_addr a, nudged;
-
-	return ts_udp_nudged(u, &nudged) && ts_addr_from_sockaddr(&a, &from->sa, len) && ts_addr_equal(&a, &nudged);
 }
 
 #endif

@@ -24,7 +24,6 @@
 
 #include "tsproxy/clock.h"
 #include "tsproxy/endpoint.h"
-#include "tsproxy/epreg.h"
 #include "tsproxy/handshake.h"
 #include "tsproxy/log.h"
 #include "tsproxy/scratch.h"
@@ -33,28 +32,6 @@
 
 #define PAGE 4096
 #define OUT_OF_THE_WAY 1024	/* above FD_SETSIZE */
-
-/* 0: it happened. -EAGAIN: not until then. */
-static int wait_for(int fd, short events, int64_t deadline_ms)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-
-	for (;;) {
-		int64_t left = deadline_ms - ts_now_ms();
-		struct timespec t = { 0 };
-		long r;
-
-		if (left > 0)
-			t = (struct timespec){ .tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000 };
-		r = ts_sys(SYS_ppoll, &p, 1, &t, NULL, 0);
-		if (r == 1)
-			return 0;
-		if (r == 0 && left <= 0)
-			return -EAGAIN;
-		if (r < 0 && r != -EINTR)
-			return (int)r;
-	}
-}
 
 #define LINGER_MS 250
 #define PACED_SEGMENTS 10
@@ -95,32 +72,31 @@ static int say(struct ts_udp_attempt *a)
 	return err;
 }
 
-static int finish_connect(struct ts_udp_attempt *a, int64_t deadline_ms)
+static int finish_connect(struct ts_udp_attempt *a)
 {
-	int err = wait_for(a->fd, POLLOUT, deadline_ms), so_error = 0;
+	struct pollfd p = { .fd = a->fd, .events = POLLOUT };
+	struct timespec none = { 0 };
+	int so_error = 0;
 	socklen_t len = sizeof(so_error);
+	long r = ts_sys(SYS_ppoll, &p, 1, &none, NULL, 0);
 
-	if (err)
-		return err;
+	if (r <= 0)
+		return r && r != -EINTR ? (int)r : -EAGAIN;
 	ts_sys(SYS_getsockopt, a->fd, SOL_SOCKET, SO_ERROR, &so_error, &len);
 	a->connected = !so_error;
 	return -so_error;
 }
 
 /* 0: the handshake is decided. */
-static int converse(struct ts_udp_attempt *a, int64_t deadline_ms)
+static int converse(struct ts_udp_attempt *a)
 {
 	int err = say(a);
 
 	while (!err && a->hs.state < TS_HS_DONE) {
+		long n = ts_sys(SYS_recvfrom, a->fd, a->in + a->have, sizeof(a->in) - a->have, MSG_DONTWAIT, NULL, NULL);
 		size_t used;
-		long n;
 
-		err = wait_for(a->fd, POLLIN, deadline_ms);
-		if (err)
-			return err;
-		n = ts_sys(SYS_recvfrom, a->fd, a->in + a->have, sizeof(a->in) - a->have, MSG_DONTWAIT, NULL, NULL);
-		if (n < 0 && n != -EAGAIN && n != -EINTR)
+		if (n < 0 && n != -EINTR)
 			return (int)n;
 		a->have += n > 0 ? (size_t)n : 0;
 		while (!err && a->hs.state < TS_HS_DONE && (used = ts_handshake_input(&a->hs, a->in, a->have, n == 0)) > 0) {
@@ -179,9 +155,10 @@ static bool relay_of(const struct ts_handshake *hs, const struct ts_proxy *proxy
 	return true;
 }
 
-int ts_udp_attempt_begin(struct ts_udp_attempt *a, const struct ts_proxy *proxy)
+int ts_udp_attempt_begin(struct ts_udp_attempt *a)
 {
 	static const uint8_t any4[4];
+	const struct ts_proxy *proxy = &a->proxy;
 	int family = ts_addr_is4(&proxy->addr) ? AF_INET : AF_INET6;
 	union ts_udp_name name;
 	struct ts_addr any;
@@ -202,7 +179,12 @@ int ts_udp_attempt_begin(struct ts_udp_attempt *a, const struct ts_proxy *proxy)
 		ts_sys(SYS_close, fd);
 		return meaning((int)r);
 	}
-	*a = (struct ts_udp_attempt){ .fd = (int)fd, .connected = r == 0, .proxy = *proxy, .cookie = ts_socket_cookie((int)fd) };
+	a->fd = (int)fd;
+	a->maker = (int)ts_sys(SYS_getpid);
+	a->connected = r == 0;
+	a->begun_ms = ts_now_ms();
+	a->cookie = ts_socket_cookie(a->fd);
+	a->have = 0;
 	ts_addr_set4(&any, any4, 0);
 	ts_handshake_init(&a->hs, proxy->kind, proxy->flags & TS_PROXY_PIPELINE, proxy->auth, &any);
 	a->hs.cmd = TS_SOCKS5_CMD_UDP_ASSOCIATE;
@@ -216,21 +198,16 @@ void ts_udp_attempt_end(struct ts_udp_attempt *a)
 	a->fd = -1;
 }
 
-int ts_udp_attempt_step(struct ts_udp_attempt *a, int64_t deadline_ms, struct ts_udp_link *out)
+int ts_udp_attempt_step(struct ts_udp_attempt *a, struct ts_udp_link *out)
 {
 	int err = ts_socket_is(a->fd, a->cookie) ? 0 : -EBADF;
 
 	if (!err && !a->connected)
-		err = finish_connect(a, deadline_ms);
+		err = finish_connect(a);
 	if (!err)
-		err = converse(a, deadline_ms);
+		err = converse(a);
 	if (err == -EAGAIN)
 		return err;
-	if (ts_epreg_any(a->fd)) {
-		ts_lock(&ts_fdtab_lock);
-		ts_udp_stand_down(a);
-		ts_unlock(&ts_fdtab_lock);
-	}
 	if (!err && a->hs.state == TS_HS_DONE && relay_of(&a->hs, &a->proxy, &out->relay)) {
 		ts_debug("proxy %a relays datagrams at %a", &a->proxy.addr, &out->relay);
 		err = keep(a->fd, out);

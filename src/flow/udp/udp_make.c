@@ -2,12 +2,16 @@
 /*
  * Making associations, and making them anew: which proxy a socket can reach, what must be done to it for that, how long a call may wait.
  *
+ * Natively a datagram can always be sent; here there is no relay to send it to until the proxy has answered. On loopback that takes a fraction
+ * of a millisecond, for which a call waits, though the socket does not block. Where the proxy takes longer, datagrams are dropped meanwhile.
+ * Whoever next calls anything on the socket, or waits for any, goes on with the association.
+ *
  * No descriptor tells when a relay is gone. A refusal on a connected socket does; otherwise it is looked at now and then.
  */
 #include "udp_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 
 #include "tsproxy/clock.h"
@@ -15,8 +19,8 @@
 #include "tsproxy/scratch.h"
 #include "tsproxy/sys.h"
 
-#define WAIT_BLOCKING_MS 5000
-#define WAIT_NONBLOCKING_MS 2	/* a proxy on loopback has answered by then: usually in a tenth of it */
+#define LIMIT_MS 5000		/* for an attempt */
+#define AT_ONCE_MS 20		/* of that, for calls that are not to wait */
 #define LOOK_MS 1000
 
 /*
@@ -41,18 +45,16 @@ static void open_bound(int fd, const struct ts_addr *local)
 }
 
 /* Which proxy the socket can reach, whose local address is `local`. */
-static int choose_proxy(int fd, const struct ts_addr *to, const struct ts_addr *local, int family, struct ts_proxy *out, bool *v6only)
+static int choose_proxy(int fd, const struct ts_addr *local, int family, struct ts_proxy *out, bool *v6only)
 {
 	static const uint8_t any6[16];
 	bool bound6 = family == AF_INET6 && !ts_addr_is4(local) && memcmp(local->ip, any6, 16) != 0;
 
 	*v6only = family == AF_INET6 && ts_sock_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY);
-	if (*v6only && ts_addr_is4(to))
-		return -ENETUNREACH;
 	if (ts_route_socks5(family == AF_INET, *v6only || bound6, out))
 		return 0;
 	if (!ts_route_socks5(family == AF_INET, false, out)) {
-		ts_info("%a: no proxy with UDP support is known", to);
+		ts_info("fd %d: no proxy with UDP support is known", fd);
 		return -EHOSTUNREACH;
 	}
 	/* Unbound it can be opened to reach 127.0.0.1 as ::ffff:127.0.0.1. */
@@ -66,19 +68,15 @@ static int choose_proxy(int fd, const struct ts_addr *to, const struct ts_addr *
 	return -ENETUNREACH;
 }
 
-/* -EAGAIN: the proxy takes its time, and the descriptor does not wait: the attempt goes on. */
-static int try_association(int fd, int flags, const struct ts_proxy *proxy, struct ts_udp_attempt *attempt, struct ts_udp_link *link)
+static int begin(int fd, int family, struct ts_udp_attempt *a, bool *v6only)
 {
-	bool waits = !ts_sock_is_at_once(fd, flags);
-	int err = ts_udp_attempt_begin(attempt, proxy);
+	struct ts_addr local;
+	int err;
 
-	if (!err)
-		err = ts_udp_attempt_step(attempt, ts_now_ms() + (waits ? WAIT_BLOCKING_MS : WAIT_NONBLOCKING_MS), link);
-	if (err != -EAGAIN || !waits)
-		return err;
-	ts_warn("proxy %a does not answer", &proxy->addr);
-	ts_udp_attempt_end(attempt);
-	return -EHOSTUNREACH;
+	if (!ts_sock_name(fd, SYS_getsockname, &local))
+		return -EHOSTUNREACH;
+	err = choose_proxy(fd, &local, family, &a->proxy, v6only);
+	return err ? err : ts_udp_attempt_begin(a);
 }
 
 bool ts_udp_from_loopback(int fd)
@@ -98,144 +96,220 @@ static bool peeks_behind(int fd)
 	return ts_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len) == 0 && offset >= 0;
 }
 
-static int associate(int fd, const struct ts_addr *to, int flags)
+static int associate(int fd, const struct ts_addr *to)
 {
-	struct ts_udp_attempt attempt;
-	struct ts_udp_link link;
-	union ts_udp_name name;
-	socklen_t len = sizeof(name);
-	struct ts_addr local;
-	struct ts_proxy proxy;
-	bool v6only = false;
 	int family = ts_sock_get_int(fd, SOL_SOCKET, SO_DOMAIN), err;
+	struct ts_udp_attempt *attempt;
+	bool v6only = false;
 
 	if (ts_process() != TS_SELF)
 		return -EHOSTUNREACH;	/* a vfork child must not change this memory */
 	/* A device's own route leads nowhere else, and the tailnet's device is not there. */
 	if (ts_sock_get_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX))
 		return -ENETUNREACH;
-	if (!family || ts_sys(SYS_getsockname, fd, &name, &len) != 0 || !ts_addr_from_sockaddr(&local, &name.sa, len))
+	if (!family)
 		return -EHOSTUNREACH;
-	if (ts_ip_is_loopback(local.ip))
-		return -EINVAL;	/* ts_udp_from_loopback */
+	if (ts_udp_from_loopback(fd))
+		return -EINVAL;
 	if (peeks_behind(fd)) {
 		ts_info("fd %d: SO_PEEK_OFF is set: cannot send to the tailnet", fd);
 		return -ENETUNREACH;
 	}
 	if (!ts_udp_may_mark(fd))
 		return -ENETUNREACH;
-	err = choose_proxy(fd, to, &local, family, &proxy, &v6only);
-	if (err)
-		return err;
-	if (ts_udp_untold())
-		return -EHOSTUNREACH;
-	err = try_association(fd, flags, &proxy, &attempt, &link);
-	if (err == -EAGAIN)
-		return ts_udp_install_pending(fd, &attempt, family, v6only);
-	if (err)
-		return err;
-	ts_udp_name_set(&name, &len, &link.relay, family);
-	if (!len) {
-		ts_udp_link_close(&link);
+	if (family == AF_INET6 && ts_addr_is4(to) && ts_sock_get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY))
 		return -ENETUNREACH;
-	}
-	return ts_udp_install(fd, &link, family, v6only);
+	attempt = ts_scratch_get(sizeof(*attempt));
+	err = attempt ? begin(fd, family, attempt, &v6only) : -ENOBUFS;
+	if (!err)
+		err = ts_udp_install(fd, attempt, family, v6only);
+	ts_scratch_put(attempt, sizeof(*attempt));
+	return err;
 }
 
 int ts_udp_need(int fd, const struct ts_addr *to, int flags, struct ts_udp **u, struct ts_udp_view *v)
 {
 	int err;
 
-	if ((*u = ts_udp_get(fd, v)))
-		return 0;
-	err = associate(fd, to, flags);
-	if (err)
-		return err;
 	*u = ts_udp_get(fd, v);
-	return *u ? 0 : -EBADF;	/* closed by another thread */
-}
-
-/* The proxy takes its time: until then the socket is as if it had just turned to the tailnet. */
-static int renew_later(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_attempt *attempt)
-{
-	struct ts_udp_pending *p;
-	int err = 2;
-
-	ts_lock(&ts_fdtab_lock);
-	p = ts_udp_of(fd) == u && !u->pending ? ts_udp_pending_new(attempt, fd) : NULL;
-	if (!p) {
-		ts_udp_attempt_end(attempt);
-		err = -EHOSTUNREACH;
-	} else {
-		u->pending = p;
-		ts_udp_link_close(&u->link);
-		*v = u->view;
-		v->pending = true;
-		ts_udp_set_view(u, v);
-		ts_udp_pending_begun(fd, u);
-		v->seq = u->seq;
+	if (!*u) {
+		err = associate(fd, to);
+		if (err)
+			return err;
+		*u = ts_udp_get(fd, v);
 	}
-	ts_unlock(&ts_fdtab_lock);
-	return err;
+	if (!*u)
+		return -EBADF;	/* closed by another thread */
+	err = v->pending ? ts_udp_settle(fd, *u, v, flags) : 0;
+	return err == -EAGAIN ? 0 : err;
 }
 
-/* A new control connection for an association whose relay is gone. */
-struct renewal {
-	struct ts_udp_attempt attempt;
-	struct ts_udp_link link;
-	struct ts_proxy proxy;
-};
+/* --- an association in the making --- */
 
-static int renew_in(struct renewal *r, int fd, struct ts_udp *u, struct ts_udp_view *v)
+_Atomic int ts_udp_pending_count;
+
+void ts_udp_give_up(struct ts_udp *u)
 {
-	struct ts_udp_link *link = &r->link;
+	if (!u->making)
+		return;
+	ts_udp_attempt_end(&u->attempt);
+	u->making = false;
+	ts_udp_pending_count--;
+}
+
+/* The relay is known: the socket becomes what it would have been at once. 0 or -errno. Lock held. */
+static int stand(int fd, struct ts_udp *u, struct ts_udp_link *link)
+{
+	struct ts_udp_view v = u->view;
 	int err;
 
-	if (!ts_route_socks5(v->family == AF_INET, v->relay.port && !ts_addr_is4(&v->relay), &r->proxy))
-		return -EHOSTUNREACH;
-	err = try_association(fd, 0, &r->proxy, &r->attempt, link);
-	if (err == -EAGAIN)
-		return renew_later(fd, u, v, &r->attempt);
-	if (err)
-		return err;
-	ts_lock(&ts_fdtab_lock);
-	err = ts_udp_of(fd) == u ? 0 : -EBADF;
-	*v = u->view;
-	v->was = v->relay;
-	v->relay = link->relay;
-	v->pending = false;
-	v->maker = (int)ts_sys(SYS_getpid);
-	ts_udp_name_set(&v->name, &v->name_len, &link->relay, v->family);
-	if (!err && v->connected && ts_sys(SYS_connect, fd, &v->name, v->name_len) != 0)
+	v.pending = false;
+	v.was = v.relay;
+	v.relay = link->relay;
+	v.maker = (int)ts_sys(SYS_getpid);
+	ts_udp_name_set(&v.name, &v.name_len, &link->relay, v.family);
+	err = v.name_len ? ts_udp_mark(fd, &v) : -ENETUNREACH;
+	if (!err && v.connected && ts_sys(SYS_connect, fd, &v.name, v.name_len) != 0)
 		err = -ENOBUFS;
 	if (err) {
 		ts_udp_link_close(link);
-	} else {
-		ts_udp_link_close(&u->link);
-		u->link = *link;
-		ts_udp_set_view(u, v);
-		v->seq = u->seq;
+		return err;
 	}
-	ts_unlock(&ts_fdtab_lock);
-	if (!err)
-		err = ts_udp_mark(fd, v);
-	return err ? err : 1;
+	u->link = *link;
+	ts_udp_set_view(u, &v);
+	return 0;
 }
 
-static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
+/* Goes on with an attempt, without waiting. 0, -EAGAIN: not yet; else -errno: it failed, and is over. Lock held. */
+static int step(int fd, struct ts_udp *u)
 {
-	struct renewal *r = ts_process() == TS_SELF ? ts_scratch_get(sizeof(*r)) : NULL;
-	int err = r ? renew_in(r, fd, u, v) : -EHOSTUNREACH;
+	struct ts_udp_link link;
+	int err = ts_udp_attempt_step(&u->attempt, &link);
 
-	ts_scratch_put(r, sizeof(*r));
+	if (err == -EAGAIN && ts_now_ms() < u->attempt.begun_ms + LIMIT_MS)
+		return err;
+	if (err == -EAGAIN) {
+		ts_warn("proxy %a does not answer", &u->attempt.proxy.addr);
+		err = -EHOSTUNREACH;
+	}
+	ts_udp_give_up(u);
+	return err ? err : stand(fd, u, &link);
+}
+
+/* The relay that there was is gone. */
+static __attribute__((noinline)) void begun_anew(int fd, struct ts_udp *u, struct ts_udp_attempt *attempt, bool v6only)
+{
+	struct ts_udp_view v;
+
+	ts_lock(&ts_fdtab_lock);
+	if (ts_udp_of(fd) != u || u->making) {
+		ts_udp_attempt_end(attempt);
+	} else {
+		ts_udp_link_close(&u->link);
+		v = u->view;
+		v.pending = true;
+		v.v6only |= v6only;
+		ts_udp_set_view(u, &v);
+		u->attempt = *attempt;
+		u->making = true;
+		ts_udp_pending_count++;
+	}
+	ts_unlock(&ts_fdtab_lock);
+}
+
+/* Where there is no attempt, begins one. */
+static int begin_anew(int fd, struct ts_udp *u, int family)
+{
+	struct ts_udp_attempt *attempt = ts_scratch_get(sizeof(*attempt));
+	bool v6only;
+	int err = attempt ? begin(fd, family, attempt, &v6only) : -ENOBUFS;
+
+	if (!err)
+		begun_anew(fd, u, attempt, v6only);
+	ts_scratch_put(attempt, sizeof(*attempt));
 	return err;
 }
 
-int ts_udp_try_again(int fd, struct ts_udp *u, struct ts_udp_view *v)
+/* In a forked child an attempt is the parent's. Lock held. */
+static bool is_ours(struct ts_udp *u)
 {
-	int err = renew(fd, u, v);
+	if (u->making && u->attempt.maker != (int)ts_sys(SYS_getpid))
+		ts_udp_give_up(u);
+	return u->making;
+}
 
-	return err == 2 ? -EAGAIN : err < 0 ? err : 0;
+int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags)
+{
+	int64_t limit = ts_sock_is_at_once(fd, flags) ? AT_ONCE_MS : LIMIT_MS;
+	bool begins = true;
+
+	if (ts_process() != TS_SELF)
+		return -EAGAIN;
+	if (ts_sandboxed())
+		return -ENETUNREACH;
+	for (;;) {
+		struct pollfd p;
+		int64_t left;
+		int err = 0;
+		bool has;
+
+		ts_lock(&ts_fdtab_lock);
+		has = ts_udp_of(fd) == u && is_ours(u);
+		if (ts_udp_of(fd) != u)
+			err = -EBADF;	/* closed by another thread */
+		else if (u->view.pending)
+			err = has ? step(fd, u) : -u->untold;
+		u->untold = 0;
+		*v = u->view;
+		v->seq = u->seq;
+		p = (struct pollfd){ u->attempt.fd, u->attempt.connected ? POLLIN : POLLOUT, 0 };
+		left = u->attempt.begun_ms + limit - ts_now_ms();
+		ts_unlock(&ts_fdtab_lock);
+		if (!has && !err && v->pending && begins) {
+			begins = false;
+			err = begin_anew(fd, u, v->family);
+			if (err)
+				return err;
+		} else if (err != -EAGAIN || left <= 0) {
+			return err || !v->pending ? err : -EAGAIN;
+		} else {
+			struct timespec t = { .tv_nsec = (left < AT_ONCE_MS ? left : AT_ONCE_MS) * 1000000 };
+
+			ts_sys(SYS_ppoll, &p, 1, &t, NULL, 0);
+		}
+	}
+}
+
+void ts_udp_advance(void)
+{
+	uint32_t cursor = 0;
+	struct ts_udp *u;
+
+	if (ts_process() != TS_SELF || ts_sandboxed())
+		return;
+	ts_lock(&ts_fdtab_lock);
+	while ((u = ts_udp_next_in_making(&cursor))) {
+		int fd = ts_udp_fd_of(u), err;
+
+		if (fd < 0 || ts_udp_of(fd) != u || !is_ours(u))
+			continue;
+		err = step(fd, u);
+		if (err != -EAGAIN)
+			u->untold = -err;
+	}
+	ts_unlock(&ts_fdtab_lock);
+}
+
+/* --- its relay --- */
+
+/* 1: made anew. 2: it is being made. -errno. */
+static int renew(int fd, struct ts_udp *u, struct ts_udp_view *v)
+{
+	int err = begin_anew(fd, u, v->family);
+
+	if (!err)
+		err = ts_udp_settle(fd, u, v, 0);
+	return err == -EAGAIN ? 2 : err ? err : 1;
 }
 
 static bool has_own_link(const struct ts_udp *u)

@@ -124,12 +124,12 @@ static int send_some(int fd, struct mmsghdr *msgs, unsigned n, int flags, bool *
 	ssize_t len;
 	int r;
 
-	if (s.u && __builtin_expect(s.u->primed, 0))
-		ts_udp_unprime(fd, s.u);
+	if (s.u && __builtin_expect(s.u->begun, 0))
+		ts_udp_unbegin(fd, s.u);
 	r = s.u && !v.pending ? ts_udp_see_to_relay(fd, s.u, &v, false) : 0;
 	if (r < 0)
 		return r;
-	/* While the relay is not known, each goes into the queue. */
+	/* While the relay is not known, each goes by itself. */
 	r = (s.u && (v.pending || s.u->corked_bytes)) || flags & MSG_MORE || n == 1 ? 0 : try_together(&s, &v);
 	*end = s.end;
 	if (r)

@@ -34,7 +34,7 @@ static ssize_t receive(int fd, struct ts_udp **u, struct ts_udp_view *v, struct 
 	whole = ts_udp_unwrap(fd, *u, v, p, &k, (size_t)n, user);
 	if (whole == -EAGAIN) {
 		*ours = true;
-		ts_udp_drop(fd, *u, &k, (size_t)n, flags);
+		ts_udp_drop(fd, flags);
 		return whole;
 	}
 	return whole < 0 || flags & MSG_TRUNC || (size_t)whole < p->room ? whole : (ssize_t)p->room;
@@ -115,16 +115,6 @@ static bool is_list(const struct msghdr *msg)
 	return msg->msg_iovlen <= TS_UDP_PIECES_MAX && (!msg->msg_iovlen || ts_plausible(msg->msg_iov));
 }
 
-static bool is_for_sleepers(int fd, struct ts_udp *u)
-{
-	bool is;
-
-	ts_lock(&ts_fdtab_lock);
-	is = ts_udp_nudge_is_next(fd, u);
-	ts_unlock(&ts_fdtab_lock);
-	return is;
-}
-
 ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 {
 	struct ts_udp_view v;
@@ -137,19 +127,16 @@ ssize_t ts_udp_recv(int fd, struct msghdr *msg, int flags)
 		n = ts_real()->recvmsg(fd, msg, flags);
 		return n < 0 ? -ts_errno : n;
 	}
-	if (u && __builtin_expect(v.pending, 0) && u->pending && ts_udp_settle_for(fd, u, &v, flags) == -EAGAIN && ts_sock_is_at_once(fd, flags) &&
-	    is_for_sleepers(fd, u))
-		return -EAGAIN;	/* what is there is not for the program, but for who is asleep */
+	if (u && __builtin_expect(v.pending, 0)) {
+		ts_udp_advance();
+		u = ts_udp_get(fd, &v);
+	}
 	do {
 		n = receive_one(fd, &u, &v, msg, flags, &again);
 		/* The relay's port is closed: for the program, datagrams were lost, and others may come. */
 		if (n == -ECONNREFUSED && u && ts_udp_see_to_relay(fd, u, &v, true) > 0)
 			again = true;
-		if (again && u && v.pending && u->pending)
-			ts_udp_settle_for(fd, u, &v, flags);	/* begun while this thread was asleep (udp_rouse.c) */
 	} while (again);
-	if (u && __builtin_expect(v.pending, 0) && u->pending)
-		ts_udp_nudge_all();
 	ts_errno = saved;
 	return n;
 }
@@ -162,17 +149,13 @@ bool ts_udp_unread(int fd, int *out)
 	struct ts_udp_view v;
 	struct ts_udp *u = ts_udp_get(fd, &v);
 	struct ts_addr who;
-	bool next;
 	long n;
 
 	if (!u)
 		return false;
-	next = is_for_sleepers(fd, u);
 	n = ts_sys(SYS_recvfrom, fd, head, sizeof(head), MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, &from, &len);
-	if (next)
-		*out = 0;
-	if (next || n < 0 || !ts_udp_from_relay(&v, &from, len))
-		return next;
+	if (n < 0 || !ts_udp_from_relay(&v, &from, len))
+		return false;
 	*out = (int)(n - (long)ts_udp_header_read(head, n < TS_UDP_HEADER_MAX ? (size_t)n : TS_UDP_HEADER_MAX, &who));
 	return true;
 }
@@ -236,7 +219,7 @@ static int give_all(struct batch *b, struct part *s, int got)
 		if (whole == -EFAULT && !good)
 			return -EFAULT;
 		if (whole == -EAGAIN)
-			ts_udp_drop(s->fd, s->u, k, real, s->flags);
+			ts_udp_drop(s->fd, s->flags);
 		if (whole < 0)
 			break;
 		if (!(s->flags & MSG_TRUNC) && (size_t)whole > b->p[good].room)
@@ -277,8 +260,6 @@ static void receive_some(struct part *s)
 			break;
 		again = (s->asked && s->result == 0) ||
 			(s->result == -ECONNREFUSED && s->u && ts_udp_see_to_relay(s->fd, s->u, &s->v, true) > 0);
-		if (again && s->u && s->v.pending && s->u->pending)
-			ts_udp_settle_for(s->fd, s->u, &s->v, s->flags);
 	}
 	if (s->asked)
 		return;

@@ -126,7 +126,7 @@ __attribute__((noinline)) ssize_t ts_udp_send_segments(int fd, struct ts_udp *u,
 	if (err < 0)
 		return err;
 	if (v->pending)
-		return ts_udp_send_later(fd, u, v, way, msg, segment);
+		return ts_udp_send_dropped(fd, v, way, msg, segment);
 	if (n + 2 * TS_UDP_SEGMENTS_MAX <= TS_UDP_PIECES_MAX)
 		ts_cancel_scratch(list_bytes(n, (len + w.segment - 1) / w.segment), send_pieces, &w);
 	else

@@ -99,14 +99,11 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 	struct ts_addr to;
 	int kind, err;
 
-	if (*u && __builtin_expect(v->pending, 0)) {
-		err = ts_udp_settle_for(fd, *u, v, flags);
-		if (err && err != -EAGAIN && v->connected)
-			return -EHOSTUNREACH;
-		if (err && err != -EAGAIN)
-			*u = NULL;	/* what goes elsewhere goes on */
-	}
 	kind = ts_udp_look_at(fd, msg, *u, v, r, &to);
+	if (kind == TS_UDP_RELAY && __builtin_expect(v->pending, 0)) {
+		err = ts_udp_settle(fd, *u, v, flags);
+		return err && err != -EAGAIN ? err : kind;
+	}
 	if (kind != TS_UDP_NEED)
 		return kind;
 	err = ts_udp_need(fd, &to, flags, u, v);
@@ -202,8 +199,7 @@ bool ts_udp_is_shut(int fd, const struct ts_udp_view *v)
 	return r == -EPIPE;
 }
 
-ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_view *v, const struct ts_udp_way *way, const struct msghdr *msg,
-			  int segment)
+ssize_t ts_udp_send_dropped(int fd, const struct ts_udp_view *v, const struct ts_udp_way *way, const struct msghdr *msg, int segment)
 {
 	size_t len = ts_udp_length(msg), step = segment ? (size_t)segment : len;
 
@@ -211,17 +207,7 @@ ssize_t ts_udp_send_later(int fd, struct ts_udp *u, const struct ts_udp_view *v,
 		return -EMSGSIZE;
 	if (ts_udp_is_shut(fd, v))
 		return -EPIPE;
-	if (segment && len > (size_t)segment * TS_UDP_SEGMENTS_MAX)
-		return -EINVAL;
-	for (size_t at = 0; at < len || !at; at += step) {
-		int err = ts_udp_queue(u, way, msg, at, len - at < step ? len - at : step);
-
-		if (err)
-			return err;
-		if (!step)
-			break;
-	}
-	return (ssize_t)len;
+	return segment && len > (size_t)segment * TS_UDP_SEGMENTS_MAX ? -EINVAL : (ssize_t)len;
 }
 
 /* `iov`: for one piece more than the message has. */
@@ -310,52 +296,19 @@ static ssize_t pass_piece(int fd, const struct msghdr *msg, int flags)
 	return pass(fd, &piece, flags);
 }
 
-/* A piece for the datagram that is being put together, in the kernel or, while the relay is not known, in the queue. */
-static ssize_t append(int fd, struct ts_udp *u, struct ts_udp_view *v, const struct msghdr *msg, int flags)
+/* A piece for the datagram that is being put together. */
+static ssize_t append(int fd, struct ts_udp *u, const struct msghdr *msg, int flags)
 {
 	size_t len = ts_udp_length(msg);
-	int err;
 
 	if (u->beside)
 		return pass_piece(fd, msg, flags);
-	err = v->pending ? ts_udp_settle_for(fd, u, v, flags) : 0;
-	if (err && err != -EAGAIN)
-		return -EHOSTUNREACH;
-	if (!v->pending && !u->corked_bytes)
-		return -EAGAIN;	/* the queue was full, and its beginning is lost */
 	if (len > TS_UDP_RELAY_BYTES - u->corked_bytes) {
-		if (v->pending) {
-			ts_lock(&ts_fdtab_lock);
-			ts_udp_queue_end(u, false);
-			ts_unlock(&ts_fdtab_lock);
-		} else {
+		if (!u->dropped)
 			ts_udp_discard(fd);
-		}
 		return -EMSGSIZE;
 	}
-	if (v->pending) {
-		err = ts_udp_queue_piece(u, NULL, msg, len, u->cork || flags & MSG_MORE);
-		if (err != -EAGAIN)
-			return err ? err : (ssize_t)len;
-	}
-	return pass_piece(fd, msg, flags);
-}
-
-/* The relay is not known yet. */
-static ssize_t later(int fd, struct ts_udp *u, const struct ts_udp_view *v, const struct ts_udp_way *way, const struct msghdr *msg,
-		     int segment, int flags)
-{
-	size_t len = ts_udp_length(msg);
-	int err;
-
-	if (!u->cork && !(flags & MSG_MORE))
-		return ts_udp_send_later(fd, u, v, way, msg, segment);
-	if (len > (size_t)(TS_UDP_RELAY_BYTES - way->head_len))
-		return -EMSGSIZE;
-	if (ts_udp_is_shut(fd, v))
-		return -EPIPE;
-	err = segment ? -EAGAIN : ts_udp_queue_piece(u, way, msg, len, true);
-	return err ? err : (ssize_t)len;
+	return u->dropped ? (ssize_t)len : pass_piece(fd, msg, flags);
 }
 
 /* What is pending after a call that sent `n` bytes (header included) or failed. */
@@ -364,7 +317,7 @@ static void note_pending(struct ts_udp *u, ssize_t n, int flags)
 	if (n >= 0 && (u->cork || flags & MSG_MORE))
 		u->corked_bytes += (uint32_t)n;
 	else
-		u->corked_bytes = 0;
+		u->corked_bytes = u->dropped = 0;
 }
 
 static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags)
@@ -372,13 +325,14 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	int segment, err;
 	bool control = ts_udp_control(msg, v, way, &segment);
 	size_t len = ts_udp_length(msg);
+	ssize_t n;
 
 	if (len == SIZE_MAX)
 		return pass(fd, msg, flags);	/* the kernel refuses it before it looks where to */
 	if (way->head[3] == TS_SOCKS5_ATYP_IPV6)
 		flags &= ~MSG_OOB;	/* udpv6_sendmsg does not look at it; the relay may be at an IPv4 address */
 	if (v->pending)
-		return later(fd, u, v, way, msg, segment, flags);
+		goto dropped;
 	if (segment && len > (size_t)segment)
 		return ts_udp_send_segments(fd, u, v, way, msg, flags, segment);
 	if (len > (size_t)(TS_UDP_RELAY_BYTES - way->head_len))
@@ -387,8 +341,12 @@ static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, str
 	if (err < 0)
 		return err;
 	if (v->pending)
-		return later(fd, u, v, way, msg, segment, flags);
+		goto dropped;
 	return (msg->msg_iovlen <= TS_UDP_PIECES ? send_short : send_long)(fd, u, v, way, msg, flags, control);
+dropped:
+	n = ts_udp_send_dropped(fd, v, way, msg, segment);
+	u->dropped = n >= 0 && (u->cork || flags & MSG_MORE);
+	return n;
 }
 
 ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
@@ -403,10 +361,10 @@ ssize_t ts_udp_send(int fd, const struct msghdr *msg, int flags)
 		n = pass(fd, msg, flags);
 		goto out;
 	}
-	if (u && __builtin_expect(u->primed, 0))
-		ts_udp_unprime(fd, u);
+	if (u && __builtin_expect(u->begun, 0))
+		ts_udp_unbegin(fd, u);
 	if (u && __builtin_expect(u->corked_bytes, 0)) {
-		n = append(fd, u, &v, msg, flags);
+		n = append(fd, u, msg, flags);
 		note_pending(u, n, flags);
 		goto out;
 	}

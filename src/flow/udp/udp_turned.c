@@ -29,11 +29,16 @@ static __attribute__((noinline)) ssize_t unwrap(int fd, struct ts_udp *u, struct
 	struct iovec iov[TS_UDP_PIECES + 2];
 	struct msghdr k = *msg;
 	struct ts_udp_pieces p;
+	bool relayed;
 	ssize_t whole;
 
 	ts_udp_lay_out(&p, iov, msg->msg_iov, msg->msg_iovlen, 0);
 	memset(p.spare, 0, sizeof(p.spare));
-	if (!is_relayed(v, &p, &k, n))
+	relayed = is_relayed(v, &p, &k, n);
+	/* What fills the buffer has lost its end to the header, or cannot be told from what a neighbour sent: it is lost on the way. */
+	if (n >= p.room && !v->pending && !ts_sandboxed() && (relayed || (!k.msg_name && n < TS_UDP_HEADER_MAX)))
+		return -EAGAIN;
+	if (!relayed)
 		return (ssize_t)n;
 	if (!k.msg_name) {
 		k.msg_name = &v->name;
@@ -43,32 +48,18 @@ static __attribute__((noinline)) ssize_t unwrap(int fd, struct ts_udp *u, struct
 	return whole > (ssize_t)p.room ? (ssize_t)p.room : whole;
 }
 
-/* By the datagram that is for this; the next who waits unprepared gets another. */
-static void woken(int fd, struct ts_udp *u)
-{
-	ts_udp_hushed(u);
-	ts_lock(&ts_fdtab_lock);
-	if (ts_udp_leads_to(fd, u))
-		ts_udp_wake_unprepared(fd, u);
-	ts_unlock(&ts_fdtab_lock);
-}
-
 ssize_t ts_udp_turned(int fd, struct msghdr *msg, int flags, size_t n)
 {
 	struct ts_udp_view v;
 	struct ts_udp *u = ts_udp_get(fd, &v);
-	struct ts_addr who;
-	bool nudge = u && !n && ts_udp_nudged(u, &who);
 	ssize_t whole;
 
 	if (!u || msg->msg_iovlen > TS_UDP_PIECES || flags & MSG_ERRQUEUE)
 		return (ssize_t)n;
 	if (flags & MSG_PEEK && !ts_sandboxed())
 		return ts_udp_recv(fd, msg, flags);
-	whole = nudge ? -EAGAIN : unwrap(fd, u, &v, msg, n);
+	whole = unwrap(fd, u, &v, msg, n);
 	if (whole != -EAGAIN || ts_sandboxed())
 		return whole;
-	if (nudge)
-		woken(fd, u);
 	return ts_udp_recv(fd, msg, flags);
 }

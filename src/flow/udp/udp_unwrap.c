@@ -59,12 +59,10 @@ static void give_control(int fd, struct ts_udp *u, const struct ts_udp_view *v, 
 	}
 }
 
-void ts_udp_drop(int fd, struct ts_udp *u, const struct msghdr *k, size_t real, int flags)
+void ts_udp_drop(int fd, int flags)
 {
 	if (flags & MSG_PEEK)
 		ts_sys(SYS_recvfrom, fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
-	if (!real && u && ts_udp_is_nudge(u, k->msg_name, k->msg_namelen))
-		ts_udp_hushed(u);
 }
 
 ssize_t ts_udp_unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, struct ts_udp_pieces *p, struct msghdr *k, size_t real,
@@ -91,8 +89,6 @@ ssize_t ts_udp_unwrap(int fd, struct ts_udp *u, const struct ts_udp_view *v, str
 		if (!head_len || (v->family == AF_INET && !ts_addr_is4(&from)))
 			return -EAGAIN;
 	}
-	if (!relayed && !real && u && ts_udp_is_nudge(u, k->msg_name, k->msg_namelen))
-		return -EAGAIN;
 	whole = real - head_len;
 	kept = whole < p->room ? whole : p->room;
 	ts_udp_move(p, p->expect, head_len, kept);

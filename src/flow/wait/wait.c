@@ -55,7 +55,7 @@ struct slice {
 
 static struct slice slice_of(int64_t deadline, bool at_once, bool has_waker)
 {
-	long piece = ts_udp_any_pending() ? TS_UDP_PIECE_NS : TS_UNWOKEN_MS * 1000000;
+	long piece = TS_UDP_PIECE_NS;
 	struct slice s = { .last = !at_once };
 
 	if (at_once)
@@ -134,7 +134,7 @@ static nfds_t poll_prepare(const struct pollfd *fds, struct pollfd *copy, nfds_t
 static bool advance_set(int epfd)
 {
 	uint32_t cursor = 0;
-	bool ended = ts_udp_any_pending() && ts_udp_advance();
+	bool ended = false;
 
 	for (;;) {
 		int fd;
@@ -195,16 +195,12 @@ static void poll_with(void *memory, void *arg)
 	bool again = false, alone = ts_single_threaded();	/* else another thread may complete a flow */
 
 	for (;;) {
-		unsigned hushes = ts_udp_hushes;
 		bool forked = ts_udp_any_pending();
 		nfds_t pending = poll_prepare(fds, copy, n, &forked);
 		struct slice s;
 
-		if (forked && ts_udp_any_pending()) {
-			ts_udp_hush_all();
+		if (ts_udp_any_pending())
 			ts_udp_advance();
-		}
-
 		if (pending && !again && waker < 0 && !alone && (waker = ts_waker_open()) >= 0)
 			pending = poll_prepare(fds, copy, n, &forked);	/* what ended before the waker was there */
 		s = slice_of(deadline, again, !forked && (waker >= 0 || !pending || alone));
@@ -217,12 +213,6 @@ static void poll_with(void *memory, void *arg)
 			break;
 		}
 		r = poll_collect(fds, copy, n, &again);
-		if (r > 0 && ts_udp_any_pending()) {
-			ts_udp_hush_all();
-			again |= ts_udp_advance();
-		}
-		if (r > 0 && ts_udp_hushes != hushes)
-			again = true;	/* whoever took it out: what looked ready may have been that */
 		if (waker >= 0 && ts_waker_heard(&waker, copy[n].revents))
 			again = true;
 		if (r > 0 && !again)
@@ -231,8 +221,6 @@ static void poll_with(void *memory, void *arg)
 			break;
 	}
 	ts_waker_close(waker);
-	if (ts_udp_any_pending())
-		ts_udp_nudge_all();
 	if (call->timeout && deadline != INT64_MAX)
 		*call->timeout = time_left(deadline);
 	call->result = r;
@@ -435,8 +423,6 @@ int ts_wait_epoll_filter(struct epoll_event *events, int n)
 		ts_unlock(&ts_fdtab_lock);
 		if (fd >= 0 && ts_fd_has_flow(fd))
 			ts_tcp_check(fd);
-		else if (ts_udp_any_pending())
-			ts_udp_advance();
 	}
 	return kept;
 }

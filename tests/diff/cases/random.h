@@ -18,7 +18,6 @@
 static unsigned long long rng;
 static int64_t began;
 static char shown[1024];
-static bool hasty;	/* all within one tick, and no call waits */
 
 static inline unsigned draw(unsigned n)
 {
@@ -41,7 +40,7 @@ static inline void align(bool at_least_one)
 {
 	int64_t tick = 750ll * rtt_ms, in = (now_us() - began) % tick;
 
-	if (!hasty && (at_least_one || in > tick / 10))
+	if (at_least_one || in > tick / 10)
 		usleep((useconds_t)(tick - in));
 }
 
@@ -144,7 +143,7 @@ static __attribute__((unused)) void nesting(void)
 /* No time, a short one, or until it is interrupted. */
 static __attribute__((unused)) int wait_ms(void)
 {
-	int ms = hasty ? 0 : (int)PICK(0, 0, 0, 375, 9999);
+	int ms = (int)PICK(0, 0, 0, 375, 9999);
 
 	return ms == 9999 ? -1 : ms * rtt_ms / 1000;
 }

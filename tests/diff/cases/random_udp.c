@@ -11,8 +11,6 @@
 
 #define STEPS 60
 #define SEEDS 40
-#define HASTY_STEPS 40
-#define HASTY_SEEDS 40
 
 static int near_fd, last_port;
 static struct sockaddr_storage near_name;
@@ -22,7 +20,7 @@ static char data[9000];
 
 static void new_socket(void)
 {
-	int s = empty_slot(), flags = draw(5) || hasty ? SOCK_NONBLOCK : 0;
+	int s = empty_slot(), flags = draw(5) ? SOCK_NONBLOCK : 0;
 
 	if (s < 0)
 		return;
@@ -428,60 +426,7 @@ static void run(void)
 	joined();
 }
 
-/*
- * The proxy is a round trip away, and the first datagrams meet an association in the making: until the first answer can be there everything is
- * as natively, and then every answer comes, in whatever order. (Not AF_UNSPEC: with it goes the port, and natively all that was asked from there.)
- */
-static const struct op hasty_ops[] = {
-	{ new_socket, 8 }, { connecting, 6 }, { binding, 2 }, { closing, 2 }, { duplicating, 4 }, { passing, 1 },
-	{ registering, 8 }, { waiting_in_set, 4 }, { polling, 6 }, { selecting, 2 }, { asking, 12 }, { setting, 4 }, { reading, 8 },
-	{ reading_many, 2 }, { writing, 24 }, { writing_many, 6 }, { neighbour, 4 },
-	{ in_pieces, 5 },
-};
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-/* Everything that comes, of each socket once. */
-static void collect(int s)
-{
-	static char lines[200][120];
-	static char buf[9000];
-	struct pollfd p = { .fd = fds[s], .events = POLLIN };
-	int n = 0;
-
-	while (n < 200 && poll(&p, 1, quarters(12)) == 1) {
-		struct sockaddr_storage from;
-		socklen_t len = sizeof(from);
-		ssize_t got = recvfrom(fds[s], buf, sizeof(buf), MSG_DONTWAIT, (void *)&from, &len);
-
-		if (got < 0) {
-			say("%d: %s", s, err_name(errno));
-			break;
-		}
-		snprintf(lines[n++], sizeof(lines[0]), "%zd %s %s", got, who(&from, len), what(buf, got));
-	}
-	qsort(lines, (size_t)n, sizeof(lines[0]), by_text);
-	for (int i = 0; i < n; i++)
-		say("%d: %s", s, lines[i]);
-}
-
-static void run_hastily(void)
-{
-	hasty = true;
-	start();
-	for (int i = 0; i < HASTY_STEPS; i++)
-		step(hasty_ops, sizeof(hasty_ops) / sizeof(*hasty_ops));
-	say("in time: %s", since(began / 1000));
-	for (int s = 0; s < SLOTS; s++)
-		if (fds[s] >= 0 && fcntl(fds[s], F_GETFD) >= 0)
-			collect(s);
-}
-
 __attribute__((constructor)) static void register_seeds(void)
 {
 	add_seeds("seed", run, SEEDS, "slow timed", "slow timed proxy=9");
-	add_seeds("hasty", run_hastily, HASTY_SEEDS, "slow timed proxy=8", "slow timed proxy=8");
 }

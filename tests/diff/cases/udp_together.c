@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of datagrams are to each other: sleepers, pieces, streams, processes. */
+/* What the parts of datagrams are to each other: edges, pieces, streams, processes. */
 #include "udp_case.h"
 
 #include <linux/filter.h>
@@ -14,26 +14,6 @@
 extern char **environ;
 
 /* --- epoll --- */
-
-/* One thread polls, the other waits in a set. */
-CASE_ATTR(polled_and_waited_for, SLOW)
-{
-	int fd = udp(SOCK_NONBLOCK), ep = epoll_create1(0);
-	struct epoll_event ev;
-	pthread_t t;
-	ssize_t got;
-	int n;
-	char c;
-
-	MUST(add_epoll(ep, fd, EPOLLIN, 7));
-	t = thread(poll_thread, &fd);
-	nap(1);
-	T(sendto(fd, "one", 3, 0, TO(PEER, ECHO)));
-	n = epoll_wait(ep, &ev, 1, CALM);
-	got = recv(fd, &c, 1, MSG_DONTWAIT | MSG_PEEK);
-	join(t);
-	say("%d %zd", n, got);
-}
 
 /* Each datagram that has left the buffer is an edge. */
 CASE_ATTR(edges, SLOW)
@@ -65,10 +45,6 @@ CASE_ATTR(pieces_beside, SLOW)
 	T(send(fd, "three", 5, 0));
 	T(sendto(fd, "last", 4, 0, TO(PEER, ECHO)));
 	show_from(near, 100, 0);
-	for (int i = 0; i < 2; i++) {
-		await(fd);
-		show_from(fd, 100, MSG_DONTWAIT);
-	}
 }
 
 /* --- segments --- */
@@ -100,24 +76,6 @@ CASE_ATTR(shut_slow, SLOW)
 	T(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)));
 	T(send(fd, large, 6, MSG_NOSIGNAL));
 	T(send(fd, large, sizeof(large), MSG_NOSIGNAL));
-	show_quiet(fd);
-}
-
-/* --- UDP_CORK and sleepers --- */
-
-CASE_ATTR(corked, SLOW)
-{
-	int fd = udp(SOCK_NONBLOCK), one = 1, zero = 0;
-	pthread_t t;
-
-	MUST(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &one, sizeof(one)));
-	t = thread(poll_thread, &fd);
-	nap(1);
-	T(sendto(fd, "one ", 4, 0, TO(PEER, ECHO)));
-	T(sendto(fd, "two", 3, 0, TO(PEER, ECHO)));
-	T(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &zero, sizeof(zero)));
-	join(t);
-	show_from(fd, 100, 0);
 	show_quiet(fd);
 }
 
@@ -165,7 +123,7 @@ static void streams(void)
 CASE_FAMILIES(streams) { streams(); }
 CASE_ATTR(streams_slow, SLOW) { streams(); }
 
-/* --- closed while another thread is woken --- */
+/* --- closed while another thread waits --- */
 
 static void *poll_short(void *arg)
 {
@@ -188,7 +146,7 @@ static void closing(bool others_number)
 	for (int i = 0; i < 8; i++) {
 		give(fds[i], PEER, UDP_MUTE, "x");
 		if (others_number) {
-			spare = udp(SOCK_NONBLOCK);
+			spare = udp(0);
 			MUST(dup2(spare, fds[i]));
 			close(spare);
 		} else {
