@@ -24,19 +24,23 @@ static ssize_t told(int fd, ssize_t r)
 	return r;
 }
 
-/* The body of a hook that reads from or writes to `fd`: `call` is the real one, `datagram` what serves a socket with an association. */
-#define CARRIED(fd, flags, option, call, datagram) \
-	do { \
+/*
+ * What a hook returns that reads from or writes to `fd`: `call` is the real one, `datagram` what serves a socket with an association.
+ */
+#define CARRY(fd, flags, option, call, datagram) \
+	({ \
+		ssize_t r_; \
 		int err_; \
 		if (__builtin_expect(!ts_fd_is_carried(fd), 1)) \
-			return ts_real()->call; \
-		if (ts_fd_is_udp(fd)) \
-			return datagram; \
-		err_ = ts_tcp_settle(fd, flags, option); \
-		if (err_) \
-			return ts_result(err_); \
-		return told(fd, ts_real()->call); \
-	} while (0)
+			r_ = ts_real()->call; \
+		else if (ts_fd_is_udp(fd)) \
+			r_ = (datagram); \
+		else if ((err_ = ts_tcp_settle(fd, flags, option))) \
+			r_ = ts_result(err_); \
+		else \
+			r_ = told(fd, ts_real()->call); \
+		r_; \
+	})
 
 /* Calls that the kernel answers at once in any state of the connection: what they ask for is not the stream, or is no list of pieces. */
 static bool at_once(int fd, const void *list, int flags)
@@ -44,23 +48,27 @@ static bool at_once(int fd, const void *list, int flags)
 	return (!ts_plausible(list) || flags & (MSG_OOB | MSG_ERRQUEUE)) && !ts_fd_is_udp(fd);
 }
 
-/* The same for those that receive. `turned`: what becomes of the real call's result `r_` on a socket that has got an association. */
-#define RECEIVED(fd, flags, call, datagram, turned) \
-	do { \
+/* The same for those that receive. `turned`: what becomes of the real call's result `got_` on a socket that has got an association. */
+#define RECEIVE(fd, flags, call, datagram, turned) \
+	({ \
 		enum ts_udp_turn turn_ = ts_udp_turn(fd, flags); \
-		if (turn_ == TS_UDP_MAY_TURN) \
-			return datagram; \
-		if (turn_ == TS_UDP_MAY_BEGIN && (ts_sandboxed() || !ts_fd_is_udp(fd))) { \
-			ssize_t r_ = ts_real()->call; \
-			return (__typeof__(ts_real()->call))(r_ >= 0 && ts_fd_is_udp(fd) ? turned : r_); \
+		ssize_t got_; \
+		if (turn_ == TS_UDP_MAY_TURN) { \
+			got_ = (datagram); \
+		} else if (turn_ == TS_UDP_MAY_BEGIN && (ts_sandboxed() || !ts_fd_is_udp(fd))) { \
+			got_ = ts_real()->call; \
+			if (got_ >= 0 && ts_fd_is_udp(fd)) \
+				got_ = (turned); \
+		} else { \
+			got_ = CARRY(fd, flags, SO_RCVTIMEO, call, datagram); \
 		} \
-		CARRIED(fd, flags, SO_RCVTIMEO, call, datagram); \
-	} while (0)
+		got_; \
+	})
 
 /* `turned`, for a call with one buffer, or with a list of them. */
 #define TURNED(fd, buf, len, flags, addr, addr_len) \
-	ts_datagram_turned(fd, r_, &(struct iovec){ buf, len }, 1, flags, addr, addr_len)
-#define TURNED_LIST(fd, iov, n, flags) ts_datagram_turned(fd, r_, iov, n, flags, NULL, NULL)
+	ts_datagram_turned(fd, got_, &(struct iovec){ buf, len }, 1, flags, addr, addr_len)
+#define TURNED_LIST(fd, iov, n, flags) ts_datagram_turned(fd, got_, iov, n, flags, NULL, NULL)
 
 /* A call that receives and is the kernel's alone. */
 static inline bool receives_plainly(int fd, int flags)
@@ -72,12 +80,12 @@ ssize_t read(int fd, void *buf, size_t len)
 {
 	if (len == 0)
 		return ts_real()->read(fd, buf, len);	/* 0 in any state */
-	RECEIVED(fd, 0, read(fd, buf, len), ts_datagram_recv(fd, buf, len, 0, NULL, NULL), TURNED(fd, buf, len, 0, NULL, NULL));
+	return RECEIVE(fd, 0, read(fd, buf, len), ts_datagram_recv(fd, buf, len, 0, NULL, NULL), TURNED(fd, buf, len, 0, NULL, NULL));
 }
 
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t size)
 {
-	RECEIVED(fd, 0, __read_chk(fd, buf, len, size),
+	return RECEIVE(fd, 0, __read_chk(fd, buf, len, size),
 		len > size || !len ? ts_real()->__read_chk(fd, buf, len, size) :
 				     ts_datagram_recv(fd, buf, len, 0, NULL, NULL),
 		TURNED(fd, buf, len, 0, NULL, NULL));
@@ -87,7 +95,7 @@ ssize_t readv(int fd, const struct iovec *iov, int n)
 {
 	if (at_once(fd, iov, 0))
 		return ts_real()->readv(fd, iov, n);
-	RECEIVED(fd, 0, readv(fd, iov, n), ts_datagram_readv(fd, iov, n, 0), TURNED_LIST(fd, iov, n, 0));
+	return RECEIVE(fd, 0, readv(fd, iov, n), ts_datagram_readv(fd, iov, n, 0), TURNED_LIST(fd, iov, n, 0));
 }
 
 /* The flags of preadv2(2) that sockets take; all but RWF_NOWAIT make no difference there. */
@@ -103,7 +111,7 @@ ssize_t preadv2(int fd, const struct iovec *iov, int n, off64_t offset, int flag
 {
 	if (offset != -1 || at_once(fd, iov, 0))
 		return ts_real()->preadv2(fd, iov, n, offset, flags);
-	RECEIVED(fd, msg_flags(flags), preadv2(fd, iov, n, offset, flags),
+	return RECEIVE(fd, msg_flags(flags), preadv2(fd, iov, n, offset, flags),
 		flags & ~SOCKET_RWF ? ts_result(-EOPNOTSUPP) : ts_datagram_readv(fd, iov, n, msg_flags(flags)),
 		TURNED_LIST(fd, iov, n, msg_flags(flags)));
 }
@@ -114,7 +122,7 @@ ssize_t recv(int fd, void *buf, size_t len, int flags)
 		return ts_real_state.table.recv(fd, buf, len, flags);
 	if (at_once(fd, &fd, flags))
 		return ts_real()->recv(fd, buf, len, flags);
-	RECEIVED(fd, flags, recv(fd, buf, len, flags), ts_datagram_recv(fd, buf, len, flags, NULL, NULL),
+	return RECEIVE(fd, flags, recv(fd, buf, len, flags), ts_datagram_recv(fd, buf, len, flags, NULL, NULL),
 		TURNED(fd, buf, len, flags, NULL, NULL));
 }
 
@@ -122,7 +130,7 @@ ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
 {
 	if (at_once(fd, &fd, flags))
 		return ts_real()->__recv_chk(fd, buf, len, size, flags);
-	RECEIVED(fd, flags, __recv_chk(fd, buf, len, size, flags),
+	return RECEIVE(fd, flags, __recv_chk(fd, buf, len, size, flags),
 		len > size ? ts_real()->__recv_chk(fd, buf, len, size, flags) :
 			     ts_datagram_recv(fd, buf, len, flags, NULL, NULL),
 		TURNED(fd, buf, len, flags, NULL, NULL));
@@ -134,7 +142,7 @@ ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr
 		return ts_real_state.table.recvfrom(fd, buf, len, flags, addr, addr_len);
 	if (at_once(fd, &fd, flags))
 		return ts_real()->recvfrom(fd, buf, len, flags, addr, addr_len);
-	RECEIVED(fd, flags, recvfrom(fd, buf, len, flags, addr, addr_len),
+	return RECEIVE(fd, flags, recvfrom(fd, buf, len, flags, addr, addr_len),
 		ts_datagram_recv(fd, buf, len, flags, addr, addr_len), TURNED(fd, buf, len, flags, addr, addr_len));
 }
 
@@ -142,7 +150,7 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, st
 {
 	if (at_once(fd, &fd, flags))
 		return ts_real()->__recvfrom_chk(fd, buf, len, size, flags, addr, addr_len);
-	RECEIVED(fd, flags, __recvfrom_chk(fd, buf, len, size, flags, addr, addr_len),
+	return RECEIVE(fd, flags, __recvfrom_chk(fd, buf, len, size, flags, addr, addr_len),
 		len > size ? ts_real()->__recvfrom_chk(fd, buf, len, size, flags, addr, addr_len) :
 			     ts_datagram_recv(fd, buf, len, flags, addr, addr_len),
 		TURNED(fd, buf, len, flags, addr, addr_len));
@@ -158,8 +166,8 @@ static __attribute__((noinline)) ssize_t receive(int fd, struct msghdr *msg, int
 {
 	if (at_once(fd, msg, flags))
 		return ts_real()->recvmsg(fd, msg, flags);
-	RECEIVED(fd, flags, recvmsg(fd, msg, flags), ts_datagram_recvmsg(fd, msg, flags),
-		ts_datagram_turned_msg(fd, r_, msg, flags));
+	return RECEIVE(fd, flags, recvmsg(fd, msg, flags), ts_datagram_recvmsg(fd, msg, flags),
+		ts_datagram_turned_msg(fd, got_, msg, flags));
 }
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
@@ -173,8 +181,8 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
 static int receive_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout)
 {
-	RECEIVED(fd, flags, recvmmsg(fd, msgs, n, flags, timeout),
-		ts_datagram_recvmmsg(fd, msgs, n, flags, timeout), ts_datagram_turned_many(fd, (int)r_, msgs, flags));
+	return RECEIVE(fd, flags, recvmmsg(fd, msgs, n, flags, timeout),
+		ts_datagram_recvmmsg(fd, msgs, n, flags, timeout), ts_datagram_turned_many(fd, (int)got_, msgs, flags));
 }
 
 int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout)
@@ -189,27 +197,27 @@ int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct tim
 
 ssize_t write(int fd, const void *buf, size_t len)
 {
-	CARRIED(fd, 0, SO_SNDTIMEO, write(fd, buf, len), ts_datagram_send(fd, buf, len, 0, NULL, 0));
+	return CARRY(fd, 0, SO_SNDTIMEO, write(fd, buf, len), ts_datagram_send(fd, buf, len, 0, NULL, 0));
 }
 
 ssize_t writev(int fd, const struct iovec *iov, int n)
 {
 	if (at_once(fd, iov, 0))
 		return ts_real()->writev(fd, iov, n);
-	CARRIED(fd, 0, SO_SNDTIMEO, writev(fd, iov, n), ts_datagram_writev(fd, iov, n, 0));
+	return CARRY(fd, 0, SO_SNDTIMEO, writev(fd, iov, n), ts_datagram_writev(fd, iov, n, 0));
 }
 
 ssize_t pwritev2(int fd, const struct iovec *iov, int n, off64_t offset, int flags)
 {
 	if (offset != -1 || at_once(fd, iov, 0))
 		return ts_real()->pwritev2(fd, iov, n, offset, flags);
-	CARRIED(fd, msg_flags(flags), SO_SNDTIMEO, pwritev2(fd, iov, n, offset, flags),
+	return CARRY(fd, msg_flags(flags), SO_SNDTIMEO, pwritev2(fd, iov, n, offset, flags),
 		flags & ~SOCKET_RWF ? ts_result(-EOPNOTSUPP) : ts_datagram_writev(fd, iov, n, msg_flags(flags)));
 }
 
 ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-	CARRIED(fd, flags, SO_SNDTIMEO, send(fd, buf, len, flags), ts_datagram_send(fd, buf, len, flags, NULL, 0));
+	return CARRY(fd, flags, SO_SNDTIMEO, send(fd, buf, len, flags), ts_datagram_send(fd, buf, len, flags, NULL, 0));
 }
 
 /*
@@ -253,7 +261,7 @@ static __attribute__((noinline)) ssize_t sendto_any(int fd, const void *buf, siz
 		return ts_datagram_send(fd, buf, len, flags, addr, addr_len);
 	if (r == 1)
 		return send(fd, buf, len, flags & ~MSG_FASTOPEN);
-	CARRIED(fd, flags, SO_SNDTIMEO, sendto(fd, buf, len, flags, addr, addr_len),
+	return CARRY(fd, flags, SO_SNDTIMEO, sendto(fd, buf, len, flags, addr, addr_len),
 		ts_datagram_send(fd, buf, len, flags, addr, addr_len));
 }
 
@@ -284,7 +292,7 @@ static __attribute__((noinline)) ssize_t sendmsg_any(int fd, const struct msghdr
 		return ts_real()->sendmsg(fd, msg, flags);
 	if (has_control(msg) && (r = ts_cross_sending(fd, msg, flags)) < 0)
 		return ts_result(r);
-	CARRIED(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags), ts_datagram_sendmsg(fd, msg, flags));
+	return CARRY(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags), ts_datagram_sendmsg(fd, msg, flags));
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
@@ -335,7 +343,7 @@ int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 		if (err < 0)
 			n = i;
 	}
-	CARRIED(fd, flags, SO_SNDTIMEO, sendmmsg(fd, msgs, n, flags), ts_datagram_sendmmsg(fd, msgs, n, flags));
+	return CARRY(fd, flags, SO_SNDTIMEO, sendmmsg(fd, msgs, n, flags), ts_datagram_sendmmsg(fd, msgs, n, flags));
 }
 
 /* What there is to be read from `in`, a file or a pipe, up to `n`; `n` where that is not known. */
@@ -350,21 +358,22 @@ static size_t there_is(int in, const off64_t *offset, size_t n)
 	return at < 0 ? 0 : (size_t)at < n ? (size_t)at : n;
 }
 
-/* The body of a hook that makes the kernel write to `fd` what is at `in`. On a socket with an association that is one datagram. */
-#define WRITTEN(fd, flags, in, offset, n, call) \
-	do { \
+/* What a hook returns that makes the kernel write to `fd` what is at `in`. On a socket with an association that is one datagram. */
+#define WRITE(fd, flags, in, offset, n, call) \
+	({ \
 		int begun_; \
-		ssize_t r_; \
-		if (!ts_fd_is_udp(fd)) \
-			CARRIED(fd, flags, SO_SNDTIMEO, call, -1); \
-		begun_ = ts_udp_begin(fd, there_is(in, ts_plausible(offset) ? offset : NULL, n)); \
-		if (begun_ < 0) \
-			return ts_result(begun_); \
-		r_ = ts_real()->call; \
-		if (begun_) \
-			ts_udp_begun(fd, r_ > 0); \
-		return r_; \
-	} while (0)
+		ssize_t wrote_; \
+		if (!ts_fd_is_udp(fd)) { \
+			wrote_ = CARRY(fd, flags, SO_SNDTIMEO, call, -1); \
+		} else if ((begun_ = ts_udp_begin(fd, there_is(in, ts_plausible(offset) ? offset : NULL, n))) < 0) { \
+			wrote_ = ts_result(begun_); \
+		} else { \
+			wrote_ = ts_real()->call; \
+			if (begun_) \
+				ts_udp_begun(fd, wrote_ > 0); \
+		} \
+		wrote_; \
+	})
 
 /* From a socket with an association: the kernel would give the pipe the header, too. What it refuses anyway, it refuses by itself. */
 static bool is_spliced(int in, const void *in_off, int out, const void *out_off, size_t n)
@@ -376,14 +385,14 @@ ssize_t sendfile(int out, int in, off_t *offset, size_t n)
 {
 	if (is_spliced(in, offset, out, NULL, n))
 		return ts_result(-EINVAL);
-	WRITTEN(out, 0, in, offset, n, sendfile(out, in, offset, n));
+	return WRITE(out, 0, in, offset, n, sendfile(out, in, offset, n));
 }
 
 ssize_t sendfile64(int out, int in, off64_t *offset, size_t n)
 {
 	if (is_spliced(in, offset, out, NULL, n))
 		return ts_result(-EINVAL);
-	WRITTEN(out, 0, in, offset, n, sendfile64(out, in, offset, n));
+	return WRITE(out, 0, in, offset, n, sendfile64(out, in, offset, n));
 }
 
 ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t n, unsigned int flags)
@@ -393,6 +402,6 @@ ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t n, uns
 	if (is_spliced(in, in_off, out, out_off, n))
 		return ts_result(-EINVAL);
 	if (ts_fd_has_flow(in))
-		CARRIED(in, dontwait, SO_RCVTIMEO, splice(in, in_off, out, out_off, n, flags), -1);
-	WRITTEN(out, dontwait, in, in_off, n, splice(in, in_off, out, out_off, n, flags));
+		return CARRY(in, dontwait, SO_RCVTIMEO, splice(in, in_off, out, out_off, n, flags), -1);
+	return WRITE(out, dontwait, in, in_off, n, splice(in, in_off, out, out_off, n, flags));
 }
