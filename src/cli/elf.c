@@ -57,18 +57,17 @@ static bool notes_of_go(const uint8_t *p, size_t left)
 
 static int read_segments(const struct file *f, const Elf64_Ehdr *eh, struct ts_elf *out)
 {
-	uint8_t buf[HEADERS_MAX], note_buf[NOTES_MAX];
-	const uint8_t *p;
+	uint8_t buf[sizeof(Elf64_Phdr)], note_buf[NOTES_MAX];
 
 	if (eh->e_phentsize != sizeof(Elf64_Phdr) || eh->e_phnum > HEADERS_MAX / sizeof(Elf64_Phdr))
 		return -ENOEXEC;
-	p = at(f, eh->e_phoff, eh->e_phnum * sizeof(Elf64_Phdr), buf);
-	if (!p)
-		return -ENOEXEC;
 	for (unsigned i = 0; i < eh->e_phnum; i++) {
+		const uint8_t *p = at(f, eh->e_phoff + i * sizeof(Elf64_Phdr), sizeof(Elf64_Phdr), buf);
 		Elf64_Phdr ph;
 
-		memcpy(&ph, p + i * sizeof(ph), sizeof(ph));
+		if (!p)
+			return -ENOEXEC;
+		memcpy(&ph, p, sizeof(ph));
 		if (ph.p_type == PT_INTERP)
 			out->dynamic = true;
 		if (ph.p_type == PT_NOTE) {

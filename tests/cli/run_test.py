@@ -2,6 +2,7 @@
 """Becoming the command: what it inherits, what it is told, and how a failure to start is told."""
 import os
 import pty
+import resource
 import signal
 import subprocess
 
@@ -13,6 +14,12 @@ def exit_status_and_signals_are_the_programs(w):
     same(w.run(w.program('dynamic')), (MARK, '', ''))
     same(w.run('sh', '-c', 'exit 3')[0], 3)
     same(w.run('sh', '-c', 'kill -TERM $$')[0], -signal.SIGTERM)
+
+
+@test
+def a_small_stack_is_enough(w):
+    limit = 64 << 10
+    same(w.run(w.program('dynamic'), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, (limit, limit))), (MARK, '', ''))
 
 
 @test
