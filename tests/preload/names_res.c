@@ -15,39 +15,7 @@
  * native-dns: four.tail1.ts.net,100.64.0.3,600
  * native-dns: six.tail1.ts.net,fd7a:115c:a1e0::4,600
  */
-#include <arpa/nameser.h>
-#include <resolv.h>
-
-#include "netdb_print.h"
-
-static unsigned char answer[600];
-
-static void show(const char *call, const char *name, int class, int type, size_t room, int n)
-{
-	printf("%s %s class %d type %d room %zu: %d", call, name, class, type, room, n);
-	if (n < 0)
-		printf(" h_errno %d", h_errno);
-	/* A refused question leaves the reply behind, too. A search's last one may be to another question. */
-	if (n < 0 && h_errno != NO_RECOVERY && strcmp(call, "res_query") == 0)
-		n = 12;
-	/* A message that does not fit is cut somewhere: what is beyond its end means nothing. */
-	for (int i = 2; i < n && i < (int)room; i++)
-		printf("%s%02x", i == 2 ? " " : "", answer[i]);
-	for (size_t i = room; i < sizeof(answer); i++)
-		if (answer[i] != 0x5a)
-			printf(" byte %zu touched", i);
-	printf("\n");
-}
-
-static void ask(const char *name, int class, int type, size_t room)
-{
-	memset(answer, 0x5a, sizeof(answer));
-	h_errno = 77;
-	show("res_query", name, class, type, room, res_query(name, class, type, answer, (int)room));
-	memset(answer, 0x5a, sizeof(answer));
-	h_errno = 77;
-	show("res_search", name, class, type, room, res_search(name, class, type, answer, (int)room));
-}
+#include "res_print.h"
 
 static void ask_domain(const char *name, const char *domain)
 {
@@ -55,36 +23,6 @@ static void ask_domain(const char *name, const char *domain)
 	show("res_querydomain", domain ? domain : "(null)", C_IN, T_A, sizeof(answer),
 	     res_querydomain(name, domain, C_IN, T_A, answer, sizeof(answer)));
 }
-
-/* The message that libc makes itself, sent as it is: the reply has its ID. */
-static void send_own(const char *name, int class, int type)
-{
-	unsigned char query[512];
-	int n = res_mkquery(0, name, class, type, NULL, 0, NULL, query, sizeof(query)), ret;
-
-	memset(answer, 0x5a, sizeof(answer));
-	ret = res_send(query, n, answer, sizeof(answer));
-	printf("ID %s ", ret > 0 && memcmp(answer, query, 2) == 0 ? "kept" : "lost");
-	show("res_send", name, class, type, sizeof(answer), ret);
-}
-
-#ifdef __GLIBC__
-static void ask_state(struct __res_state *s, const char *name, int type)
-{
-	memset(answer, 0x5a, sizeof(answer));
-	s->res_h_errno = 77;
-	show("res_nquery", name, C_IN, type, sizeof(answer), res_nquery(s, name, C_IN, type, answer, sizeof(answer)));
-	printf("%d\n", s->res_h_errno);
-	memset(answer, 0x5a, sizeof(answer));
-	s->res_h_errno = 77;
-	show("res_nsearch", name, C_IN, type, sizeof(answer), res_nsearch(s, name, C_IN, type, answer, sizeof(answer)));
-	printf("%d\n", s->res_h_errno);
-	memset(answer, 0x5a, sizeof(answer));
-	show("res_nquerydomain", name, C_IN, type, sizeof(answer),
-	     res_nquerydomain(s, name, "tail1.ts.net", C_IN, type, answer, sizeof(answer)));
-	printf("%d\n", s->res_h_errno);
-}
-#endif
 
 int main(void)
 {
@@ -110,11 +48,11 @@ int main(void)
 	ask_domain("db", "tail1.ts.net");
 	ask_domain("db", "tail1.ts.net.");
 	for (size_t t = 0; t < sizeof(types) / sizeof(*types); t++)
-		send_own("dB.tail1.ts.net", C_IN, types[t]);
-	send_own("none.tail1.ts.net", C_IN, T_A);
-	send_own("db.tail1.ts.net", C_CHAOS, T_A);
-	send_own("else.example", C_IN, T_A);
-	send_own("2.0.64.100.in-addr.arpa", C_IN, T_PTR);
+		send_own("dB.tail1.ts.net", C_IN, types[t], 1);
+	send_own("none.tail1.ts.net", C_IN, T_A, 1);
+	send_own("db.tail1.ts.net", C_CHAOS, T_A, 1);
+	send_own("else.example", C_IN, T_A, 1);
+	send_own("2.0.64.100.in-addr.arpa", C_IN, T_PTR, 1);
 #ifdef __GLIBC__
 	struct __res_state s;
 
@@ -122,10 +60,10 @@ int main(void)
 	ask_domain("db.tail1.ts.net", "");
 	memset(&s, 0, sizeof(s));
 	res_ninit(&s);
-	ask_state(&s, "db", T_A);
-	ask_state(&s, "db.tail1.ts.net", T_AAAA);
-	ask_state(&s, "four.tail1.ts.net", T_AAAA);
-	ask_state(&s, "none.tail1.ts.net", T_A);
+	ask_state(&s, "db", "tail1.ts.net", T_A);
+	ask_state(&s, "db.tail1.ts.net", "tail1.ts.net", T_AAAA);
+	ask_state(&s, "four.tail1.ts.net", "tail1.ts.net", T_AAAA);
+	ask_state(&s, "none.tail1.ts.net", "tail1.ts.net", T_A);
 	res_nclose(&s);
 #endif
 	return 0;

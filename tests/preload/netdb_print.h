@@ -120,3 +120,36 @@ static inline void print_nameinfo(const char *text, int port, int flags, socklen
 		printf(" %s %s", host, serv);
 	printf("\n");
 }
+
+#define FOR(i, list) for (size_t i = 0; i < sizeof(list) / sizeof(*(list)); i++)
+
+/* Everything that getaddrinfo and the calls by name say of these. Services and types are tried with `one`. */
+static inline void print_all(const char *const names[], size_t n, const char *one)
+{
+	static const char *const services[] = { NULL, "80", "http", "domain", "nosuchservice", "0", "65535", "" };
+	static const int flags[] = {
+		0, AI_CANONNAME, AI_ADDRCONFIG, AI_PASSIVE, AI_V4MAPPED, AI_V4MAPPED | AI_ALL, AI_ALL, AI_NUMERICSERV,
+		AI_NUMERICHOST, AI_V4MAPPED | AI_ADDRCONFIG | AI_CANONNAME, 0x100000,
+	};
+	static const int types[][2] = {
+		{ 0, 0 }, { SOCK_STREAM, 0 }, { SOCK_DGRAM, 0 }, { SOCK_RAW, 0 }, { 0, IPPROTO_UDP },
+		{ SOCK_STREAM, IPPROTO_TCP }, { SOCK_STREAM, IPPROTO_UDP }, { 77, 0 },
+	};
+	static const int families[] = { AF_UNSPEC, AF_INET, AF_INET6, AF_UNIX };
+
+	for (size_t i = 0; i < n; i++) {
+		print_addrinfo(names[i], "80", NULL);
+		FOR(f, families)
+			FOR(g, flags)
+				print_addrinfo(names[i], "443",
+					       &(struct addrinfo){ .ai_family = families[f], .ai_flags = flags[g],
+								   .ai_socktype = SOCK_STREAM });
+		print_by_name(names[i]);
+	}
+	FOR(s, services)
+		FOR(t, types)
+			FOR(f, families)
+				print_addrinfo(one, services[s],
+					       &(struct addrinfo){ .ai_family = families[f], .ai_socktype = types[t][0],
+								   .ai_protocol = types[t][1] });
+}

@@ -38,33 +38,9 @@ static const char *const names[] = {
 	"text.corp.example", "none.corp.example", "none.corp.example.", "a.b.none.corp.example", "_ldap._tcp.corp.example",
 	"notcorp.example.", "wrong..corp.example", "-x.corp.example", "x y.corp.example", "..corp.example",
 };
-static const char *const services[] = { NULL, "80", "http", "nosuchservice", "" };
-static const int flags[] = {
-	0, AI_CANONNAME, AI_ADDRCONFIG, AI_PASSIVE, AI_V4MAPPED, AI_V4MAPPED | AI_ALL, AI_NUMERICHOST,
-	AI_V4MAPPED | AI_ADDRCONFIG | AI_CANONNAME, 0x100000,
-};
-static const int types[][2] = { { 0, 0 }, { SOCK_DGRAM, 0 }, { SOCK_STREAM, IPPROTO_UDP }, { 77, 0 } };
-static const int families[] = { AF_UNSPEC, AF_INET, AF_INET6, AF_UNIX };
-
-#define FOR(i, list) for (size_t i = 0; i < sizeof(list) / sizeof(*(list)); i++)
-
 int main(void)
 {
-	FOR(n, names) {
-		print_addrinfo(names[n], "80", NULL);
-		FOR(f, families)
-			FOR(g, flags)
-				print_addrinfo(names[n], "443",
-					       &(struct addrinfo){ .ai_family = families[f], .ai_flags = flags[g],
-								   .ai_socktype = SOCK_STREAM });
-		print_by_name(names[n]);
-	}
-	FOR(s, services)
-		FOR(t, types)
-			FOR(f, families)
-				print_addrinfo("first.corp.example", services[s],
-					       &(struct addrinfo){ .ai_family = families[f], .ai_socktype = types[t][0],
-								   .ai_protocol = types[t][1] });
+	print_all(names, sizeof(names) / sizeof(*names), "first.corp.example");
 	print_addrinfo("none.corp.example", "nosuchservice", &(struct addrinfo){ .ai_socktype = SOCK_STREAM });
 	print_by_addr("10.9.1.1");
 	print_by_addr("10.9.1.7");
