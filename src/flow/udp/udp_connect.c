@@ -242,8 +242,10 @@ int ts_udp_set_option(int fd, int level, int name, const void *value, socklen_t 
 		ts_udp_set_view(u, &v);
 	} else if (u && name == UDP_CORK) {
 		u->cork = number != 0;
-		if (!number)
-			u->corked_bytes = u->dropped = 0;
+		if (!number) {
+			u->corked_bytes = 0;
+			u->dropped = false;
+		}
 	}
 	ts_unlock(&ts_fdtab_lock);
 	return done;

@@ -314,10 +314,12 @@ static ssize_t append(int fd, struct ts_udp *u, const struct msghdr *msg, int fl
 /* What is pending after a call that sent `n` bytes (header included) or failed. */
 static void note_pending(struct ts_udp *u, ssize_t n, int flags)
 {
-	if (n >= 0 && (u->cork || flags & MSG_MORE))
+	if (n >= 0 && (u->cork || flags & MSG_MORE)) {
 		u->corked_bytes += (uint32_t)n;
-	else
-		u->corked_bytes = u->dropped = 0;
+	} else {
+		u->corked_bytes = 0;
+		u->dropped = false;
+	}
 }
 
 static ssize_t send_carried(int fd, struct ts_udp *u, struct ts_udp_view *v, struct ts_udp_way *way, const struct msghdr *msg, int flags)
