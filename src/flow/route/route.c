@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ours or not (design in ARCHITECTURE.md, "Ours or not").
+ * Ours or not (docs/internals.md, "Ours or not").
  *
  * What is ours is carried or denied, never passed. Doubt about an address that could be a tailnet's is a denial. A map that is missing
  * must not break a program that has nothing to do with a tailnet: then only Tailscale's own ranges are in doubt.
