@@ -33,7 +33,7 @@ enum ts_fd_flag {
 	 * to an own address; with TS_FD_DATAGRAM a record in its filter (udp_record.c).
 	 */
 	TS_FD_CARRIED = 16384,
-	TS_FD_ARRIVED = 32768,	/* came by SCM_RIGHTS, and nobody has looked yet at what it is (cross.h) */
+	TS_FD_ARRIVED = 32768,	/* came by SCM_RIGHTS, and nobody has looked yet at what it is (handoff.h) */
 	TS_FD_ALL = 0xffff,
 	TS_FD_SHARED = 512,	/* with either of these: another process of the same family by fork has it, too */
 };

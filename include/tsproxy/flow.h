@@ -39,7 +39,7 @@ struct ts_flow {
 	int lowat;		/* SO_RCVLOWAT as the program wants it */
 	int lowat_now;		/* as the kernel has it */
 	bool forked;		/* several processes may hold it: what another completes wakes nobody here */
-	bool crossed;		/* processes without this pool may hold it: the record in the socket is its state (cross.h) */
+	bool handed_off;		/* processes without this pool may hold it: the record in the socket is its state (handoff.h) */
 	bool unreported;	/* a blocking connect was interrupted: a later one reports the success once */
 	bool v6only;		/* IPV6_V6ONLY was set by the program, and had to be cleared */
 	bool offline;
@@ -53,7 +53,7 @@ struct ts_flow {
 struct ts_flow *ts_flow_new(int fd);
 /* The flow that the tables have for `fd`, or null: none, or the number belongs to another socket by now (it is forgotten then). */
 struct ts_flow *ts_flow_known(int fd);
-/* The same; a suspect is resolved first (cross.c). */
+/* The same; a suspect is resolved first (handoff.c). */
 struct ts_flow *ts_flow_of(int fd);
 /* The same with ts_fdtab_lock taken; where it returns null, nothing is locked. */
 struct ts_flow *ts_flow_lock(int fd);

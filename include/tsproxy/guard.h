@@ -21,7 +21,7 @@ extern struct ts_conf ts_conf;
 extern bool ts_program_is_go;
 /* AT_SECURE: set-user-ID and the like. The loader drops us there unless installed as trusted; then no refresh is started. */
 extern bool ts_program_is_secure;
-/* The program before this one said that connects are under way on sockets that are open here (cross.h). */
+/* The program before this one said that connects are under way on sockets that are open here (handoff.h). */
 extern bool ts_connects_pending;
 /*
  * True where hooks may act: not disabled. glibc runs a preloaded object's constructor after those of the program's libraries, so the

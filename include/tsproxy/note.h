@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 32 bytes kept in a TCP socket: identity.h and cross.h say what. They go wherever the socket goes, over dup, fork, exec and
+ * 32 bytes kept in a TCP socket: identity.h and handoff.h say what. They go wherever the socket goes, over dup, fork, exec and
  * SCM_RIGHTS, and need no table, file or descriptor.
  *
  * They lie in TCP_FASTOPEN_KEY (tcp(7); 32 bytes since Linux 5.3), which matters only to fast-open listeners, can be set without privilege
@@ -16,7 +16,7 @@
 #define TS_NOTE_SIZE 32
 /* The first two bytes, in network order, say whose they are. */
 #define TS_NOTE_IDENTITY 0x7450
-#define TS_NOTE_CROSS 0x7451
+#define TS_NOTE_HANDOFF 0x7451
 #define TS_NOTE_VOID 0x7452
 
 /* 0 or -errno. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Becoming or starting another program. Where no connect is under way that it would hold, and it can load this object, that is the real
- * call as it came; else the new program's environment is another one (cross.h, foreign.h). All of this may run in a vfork child, on its parent's memory: so nothing is
+ * call as it came; else the new program's environment is another one (handoff.h, foreign.h). All of this may run in a vfork child, on its parent's memory: so nothing is
  * kept, and the new environment's list lies on the stack.
  */
 #include "hook.h"
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "foreign.h"
-#include "tsproxy/cross.h"
+#include "tsproxy/handoff.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/trace.h"
 #include "tsproxy/udp.h"
@@ -79,12 +79,12 @@ static int call_pidfd_spawn(const struct start *s, char *const envp[])
 }
 
 /*
- * The call with the environment that the new program is to have: `told`, TS_CROSS_NOTE is in front; and a program that cannot load this
+ * The call with the environment that the new program is to have: `told`, TS_HANDOFF_VARIABLE is in front; and a program that cannot load this
  * object is not asked to.
  */
 static int call_with(const struct start *s, char *const envp[], bool told)
 {
-	static char note[] = TS_CROSS_NOTE;
+	static char note[] = TS_HANDOFF_VARIABLE;
 	const char *preload = ts_foreign_preload(&s->program, envp);
 	char **list, **to, rest[TS_FOREIGN_REST];
 	size_t n = 0;
@@ -115,7 +115,7 @@ static bool nothing_pending(void)
 
 bool ts_exec_told(char *const envp[], bool all)
 {
-	return !nothing_pending() && envp && ts_enabled() && ts_cross_exec(all);
+	return !nothing_pending() && envp && ts_enabled() && ts_handoff_exec(all);
 }
 
 static int become(const struct start *s, char *const envp[])
@@ -126,9 +126,9 @@ static int become(const struct start *s, char *const envp[])
 		ts_udp_process_ending();
 	if (!ts_exec_told(envp, false))
 		return call_with(s, envp, false);
-	ts_cross_leaving();
+	ts_handoff_leaving();
 	r = call_with(s, envp, true);
-	ts_cross_staying();
+	ts_handoff_staying();
 	return r;
 }
 
@@ -266,7 +266,7 @@ __attribute__((constructor)) static void arrive(void)
 {
 	/* These words first: hardly any program needs more of the library at its start. */
 	if (ts_connects_pending && ts_enabled())
-		ts_cross_arrive();
+		ts_handoff_arrive();
 	if (ts_trace_on && ts_enabled())
 		ts_trace_arrive();
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "tsproxy/cross.h"
+#include "tsproxy/handoff.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/names.h"

@@ -10,7 +10,7 @@
 #include <sys/ioctl.h>
 
 #include "datagram.h"
-#include "tsproxy/cross.h"
+#include "tsproxy/handoff.h"
 #include "tsproxy/dest.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/sys.h"
@@ -175,7 +175,7 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	ssize_t r = receives_plainly(fd, flags) ? ts_real_state.table.recvmsg(fd, msg, flags) : receive(fd, msg, flags);
 
 	if (r >= 0 && has_control(msg))
-		ts_cross_received(msg);
+		ts_handoff_received(msg);
 	return r;
 }
 
@@ -191,7 +191,7 @@ int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct tim
 
 	for (int i = 0; i < r; i++)
 		if (has_control(&msgs[i].msg_hdr))
-			ts_cross_received(&msgs[i].msg_hdr);
+			ts_handoff_received(&msgs[i].msg_hdr);
 	return r;
 }
 
@@ -290,7 +290,7 @@ static __attribute__((noinline)) ssize_t sendmsg_any(int fd, const struct msghdr
 	}
 	if (!ts_plausible(msg))
 		return ts_real()->sendmsg(fd, msg, flags);
-	if (has_control(msg) && (r = ts_cross_sending(fd, msg, flags)) < 0)
+	if (has_control(msg) && (r = ts_handoff_sending(fd, msg, flags)) < 0)
 		return ts_result(r);
 	return CARRY(fd, flags, SO_SNDTIMEO, sendmsg(fd, msg, flags), ts_datagram_sendmsg(fd, msg, flags));
 }
@@ -333,7 +333,7 @@ int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 	for (unsigned int i = 0; i < n && ts_plausible(msgs); i++) {
 		const struct msghdr *m = &msgs[i].msg_hdr;
 
-		err = has_control(m) ? ts_cross_sending(fd, m, flags) : 0;
+		err = has_control(m) ? ts_handoff_sending(fd, m, flags) : 0;
 		if (!err && m->msg_name)
 			err = addressed(fd, m->msg_name, m->msg_namelen, flags);
 		if (err == 2)

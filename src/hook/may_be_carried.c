@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "may_be_carried.h"
 
-#include "tsproxy/cross.h"
+#include "tsproxy/handoff.h"
 #include "tsproxy/udp.h"
 
 bool ts_may_be_carried(int fd)
@@ -12,6 +12,6 @@ bool ts_may_be_carried(int fd)
 		return false;
 	if (ts_sandboxed())
 		return flags & TS_FD_UDP;
-	ts_cross_look(fd);
+	ts_handoff_look(fd);
 	return ts_fd_get_flags(fd) & TS_FD_CARRIED || ts_fd_has_flow(fd) || ts_fd_is_udp(fd);
 }

@@ -13,20 +13,20 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-#include "tsproxy/cross.h"
+#include "tsproxy/handoff.h"
 #include "tsproxy/names.h"
 
 #define STANDARD 3	/* descriptors 0 to 2, which libc replaces by itself */
 
 pid_t fork(void)
 {
-	ts_cross_forking();
+	ts_handoff_forking();
 	return ts_real()->fork();
 }
 
 pid_t _Fork(void)
 {
-	ts_cross_forking();
+	ts_handoff_forking();
 	return ts_real()->_Fork();
 }
 
@@ -40,7 +40,7 @@ int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 		more[i] = va_arg(ap, void *);
 	va_end(ap);
 	if (!(flags & CLONE_VM))
-		ts_cross_forking();
+		ts_handoff_forking();
 	return ts_real()->clone(fn, stack, flags, arg, more[0], more[1], more[2]);
 }
 
@@ -55,7 +55,7 @@ int forkpty(int *master, char *name, const struct termios *termios, const struct
 	__typeof__(forkpty) *real = ts_real_loaded("forkpty");
 	int r;
 
-	ts_cross_forking();
+	ts_handoff_forking();
 	r = real ? real(master, name, termios, size) : ts_result(-ENOSYS);
 	if (r == 0)
 		forget_standard();
@@ -79,7 +79,7 @@ int daemon(int nochdir, int noclose)
 	__typeof__(daemon) *real = ts_real_loaded("daemon");
 	int r;
 
-	ts_cross_forking();
+	ts_handoff_forking();
 	r = real ? real(nochdir, noclose) : ts_result(-ENOSYS);
 	if (r == 0 && !noclose)
 		forget_standard();

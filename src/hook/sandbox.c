@@ -16,7 +16,7 @@
 #include <sys/prctl.h>
 
 #include "hook.h"
-#include "tsproxy/cross.h"
+#include "tsproxy/handoff.h"
 #include "tsproxy/family.h"
 #include "tsproxy/fdtab.h"
 #include "tsproxy/log.h"
@@ -53,7 +53,7 @@ static struct before enter(void)
 	ts_real();
 	if (may_take_loaders_lock())
 		ts_rebind_libc();
-	ts_cross_leaving();
+	ts_handoff_leaving();
 	b.entered = true;
 	ts_log_level = TS_LOG_OFF;
 	ts_trace_on = false;
@@ -72,7 +72,7 @@ static void entered(const struct before *b, bool succeeded)
 	__atomic_store_n(&ts_sandbox_on, false, __ATOMIC_SEQ_CST);
 	ts_log_level = b->log_level;
 	ts_trace_on = b->trace_on;
-	ts_cross_staying();
+	ts_handoff_staying();
 }
 
 int prctl(int option, ...)

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * system and popen: libc starts the shell itself, past the hooks of exec.c. So what the programs that the shell starts are to know
- * (cross.h) is put in front of the command. The shell itself does not learn of it: its own `read` and `echo` are not served.
+ * (handoff.h) is put in front of the command. The shell itself does not learn of it: its own `read` and `echo` are not served.
  */
 #include "hook.h"
 
 #include <string.h>
 #include <unistd.h>
 
-#include "tsproxy/cross.h"
+#include "tsproxy/handoff.h"
 
 #define COMMAND_MAX 32768	/* a longer one is not told: it must fit on the stack */
-static const char first[] = "export " TS_CROSS_NOTE ";";
+static const char first[] = "export " TS_HANDOFF_VARIABLE ";";
 
 static bool concerned(const char *command)
 {

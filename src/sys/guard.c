@@ -25,7 +25,7 @@ extern char **environ;
 
 bool ts_sandbox_on;
 
-/* Takes TS_CROSS_NOTE out of the environment: it is for this program alone. */
+/* Takes TS_HANDOFF_VARIABLE out of the environment: it is for this program alone. */
 static bool take_note(char **envp)
 {
 	static const char name[] = "TSPROXY_PENDING=";

@@ -16,7 +16,7 @@
 #include "tcp_internal.h"
 #include "tsproxy/bound.h"
 #include "tsproxy/clock.h"
-#include "tsproxy/cross.h"
+#include "tsproxy/handoff.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/epwatch.h"
 #include "tsproxy/identity.h"
@@ -92,7 +92,7 @@ static int flow_begin(int fd, const struct ts_addr *to, int family, const struct
 	f->offline = d->offline;
 	f->local_port = local_port;
 	/* One that was not made here may be in others' hands. */
-	f->crossed = !(flags & TS_FD_NEW);
+	f->handed_off = !(flags & TS_FD_NEW);
 	f->forked = flags & TS_FD_SUSPECT;
 	f->lowat = f->lowat_now = flags & TS_FD_NEW && !(flags & TS_FD_OPTIONS) ? 1 : ts_sock_get_int(fd, SOL_SOCKET, SO_RCVLOWAT);
 	ts_handshake_init(&f->hs, proxy->kind, proxy->flags & TS_PROXY_PIPELINE, proxy->auth, to);
@@ -111,7 +111,7 @@ static int flow_begin(int fd, const struct ts_addr *to, int family, const struct
 		if (ts_epreg_tag(alias, EPOLLOUT))
 			return flow_give_up(f);
 	}
-	ts_cross_store(f, fd);
+	ts_handoff_store(f, fd);
 	return 0;
 }
 

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 
 #include "tsproxy/clock.h"
-#include "tsproxy/cross.h"
+#include "tsproxy/handoff.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/log.h"
@@ -294,14 +294,14 @@ static int take_turn(struct ts_flow *f, int fd, enum ts_step how, const struct t
 		return -1;
 	if (how == TS_STEP_CHECK && ts_drive_has_driver(f))
 		return 1;
-	switch (ts_cross_enter(f, fd)) {
+	switch (ts_handoff_enter(f, fd)) {
 	case TS_TURN_TAKEN:
 		return 1;
 	case TS_TURN_OVER:
 		return -1;
 	default:
 		pending = advance(f, fd, how, seen, err);
-		ts_cross_leave(f, fd);
+		ts_handoff_leave(f, fd);
 		return pending;
 	}
 }
@@ -321,7 +321,7 @@ int ts_drive_step(struct ts_flow *f, int fd, enum ts_step how, const struct ts_s
 	/* What another process ended is still to be put right in this one's sets. Its error is told by whoever asks first. */
 	for (int alias = pending < 0 ? ts_flow_first(f) : -1; alias >= 0; alias = ts_flow_next(alias))
 		ts_epreg_untag_left(alias);
-	if (f->state == TS_FLOW_OVER || (f->crossed && !ts_cross_has_error(fd)))
+	if (f->state == TS_FLOW_OVER || (f->handed_off && !ts_handoff_has_error(fd)))
 		ts_flow_end(f);
 	/* Whoever waits for one that had failed is told by the kernel; woken at each look, a thread in poll would wake itself for ever. */
 	if (!known)
@@ -347,7 +347,7 @@ void ts_tcp_cancel(int fd, int err)
 		ts_epreg_untag(alias);
 	if (ts_trace_on)
 		ts_trace_failed(f, err);
-	ts_cross_void(f, fd);
+	ts_handoff_void(f, fd);
 	ts_flow_end(f);
 	ts_waker_wake();
 	ts_unlock(&ts_fdtab_lock);

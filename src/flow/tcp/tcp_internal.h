@@ -44,10 +44,10 @@ void ts_drive_relax(struct ts_flow *f, int fd);
 /* Forgets a flow whose connect to the proxy failed; the kernel's registrations are the program's again. Without the lock. */
 void ts_tcp_cancel(int fd, int err);
 
-/* --- cross.c --- */
+/* --- handoff.c --- */
 
-/* ts_cross_publish from a vfork child, without ts_fdtab_lock. True where the flow is not over. */
-bool ts_cross_publish_borrowed(struct ts_flow *f, int fd);
+/* ts_handoff_publish from a vfork child, without ts_fdtab_lock. True where the flow is not over. */
+bool ts_handoff_publish_borrowed(struct ts_flow *f, int fd);
 
 /* --- tcp_wait.c; without the lock --- */
 

@@ -6,7 +6,7 @@
 #include <sys/epoll.h>
 
 #include "tcp_internal.h"
-#include "tsproxy/cross.h"
+#include "tsproxy/handoff.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/epwatch.h"
@@ -61,7 +61,7 @@ bool ts_tcp_set_lowat(int fd, int value)
 	if (ts_tcp_check(fd) != TS_TCP_PENDING || !(f = ts_flow_lock(fd)))
 		return false;
 	f->lowat = value < 0 ? 0x7fffffff : value ? value : 1;	/* as sock_setsockopt does */
-	ts_cross_store(f, fd);
+	ts_handoff_store(f, fd);
 	ts_unlock(&ts_fdtab_lock);
 	return true;
 }

@@ -16,7 +16,7 @@
 
 #include "tcp_internal.h"
 #include "tsproxy/clock.h"
-#include "tsproxy/cross.h"
+#include "tsproxy/handoff.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/identity.h"
 #include "tsproxy/log.h"
@@ -206,7 +206,7 @@ int ts_tcp_reach_proxy(int fd, const struct ts_addr *proxy, int family, int flag
 		err = -ts_drive_errno(f);
 	else
 		err = 0;
-	ts_cross_store(f, fd);
+	ts_handoff_store(f, fd);
 	if (err || !stay)
 		f->reader_tid = 0;
 	else {

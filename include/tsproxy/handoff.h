@@ -17,58 +17,58 @@
  *
  * ts_fdtab_lock is held unless said otherwise.
  */
-#ifndef TSPROXY_CROSS_H
-#define TSPROXY_CROSS_H
+#ifndef TSPROXY_HANDOFF_H
+#define TSPROXY_HANDOFF_H
 
 #include <stdbool.h>
 #include <sys/socket.h>
 
 struct ts_flow;
 
-/* The flow may be in others' hands from here on. Before its connect leaves, and after every step of its own: ts_cross_store. */
-void ts_cross_publish(struct ts_flow *f, int fd);
-void ts_cross_store(struct ts_flow *f, int fd);
+/* The flow may be in others' hands from here on. Before its connect leaves, and after every step of its own: ts_handoff_store. */
+void ts_handoff_publish(struct ts_flow *f, int fd);
+void ts_handoff_store(struct ts_flow *f, int fd);
 /* The connect was taken back. */
-void ts_cross_void(const struct ts_flow *f, int fd);
+void ts_handoff_void(const struct ts_flow *f, int fd);
 
 enum ts_turn {
-	TS_TURN_MINE,	/* `f` is up to date; ts_cross_leave follows */
+	TS_TURN_MINE,	/* `f` is up to date; ts_handoff_leave follows */
 	TS_TURN_TAKEN,	/* another process is at it this moment */
 	TS_TURN_OVER,	/* another process ended it: f->state is OVER or FAILED */
 };
-/* With the flow's lock: asks for the turn to advance a flow that has crossed. Any other has it already. */
-enum ts_turn ts_cross_enter(struct ts_flow *f, int fd);
-void ts_cross_leave(struct ts_flow *f, int fd);
+/* With the flow's lock: asks for the turn to advance a flow that was handed off. Any other has it already. */
+enum ts_turn ts_handoff_enter(struct ts_flow *f, int fd);
+void ts_handoff_leave(struct ts_flow *f, int fd);
 /* True where the socket has an error to tell. */
-bool ts_cross_has_error(int fd);
+bool ts_handoff_has_error(int fd);
 
 /* A flow for a socket whose record says that it is under way, or that it failed with an error that nobody was told yet. */
-bool ts_cross_adopt(int fd);
+bool ts_handoff_adopt(int fd);
 
 /* --- without the lock --- */
 
 /* Before fork: whatever descriptor either side may connect becomes suspect in both. */
-void ts_cross_forking(void);
+void ts_handoff_forking(void);
 /*
- * Before exec: publishes what the new program will hold. True where it must be told of it (ts_cross_note in its
+ * Before exec: publishes what the new program will hold. True where it must be told of it (TS_HANDOFF_VARIABLE in its
  * environment). Also in a vfork child, where nothing but the flows themselves is written to. `all`: close-on-exec does
  * not count, because descriptors will be duplicated first.
  */
-bool ts_cross_exec(bool all);
+bool ts_handoff_exec(bool all);
 /* Before and after this process becomes another program: the kernel's registrations are the program's own meanwhile. */
-void ts_cross_leaving(void);
-void ts_cross_staying(void);
-#define TS_CROSS_NOTE "TSPROXY_PENDING=1"
+void ts_handoff_leaving(void);
+void ts_handoff_staying(void);
+#define TS_HANDOFF_VARIABLE "TSPROXY_PENDING=1"
 /* At the start of a program that was told. */
-void ts_cross_arrive(void);
+void ts_handoff_arrive(void);
 /*
  * A message with descriptors is about to leave by `by`; `flags` are the call's. 0, or -errno where a connect under way would have to be waited
  * for: -EAGAIN, -EINTR.
  */
-int ts_cross_sending(int by, const struct msghdr *msg, int flags);
+int ts_handoff_sending(int by, const struct msghdr *msg, int flags);
 /* One has arrived. */
-void ts_cross_received(const struct msghdr *msg);
+void ts_handoff_received(const struct msghdr *msg);
 /* Before a descriptor is asked about that came so: looks at what it is, once. Without the lock. */
-void ts_cross_look(int fd);
+void ts_handoff_look(int fd);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The ways by which a socket comes to this process, leaves it or is shared with another: see cross.h. */
+/* The ways by which a socket comes to this process, leaves it or is shared with another: see handoff.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../tcp/tcp_internal.h"
-#include "tsproxy/cross.h"
+#include "tsproxy/handoff.h"
 #include "tsproxy/epreg.h"
 #include "tsproxy/epwatch.h"
 #include "tsproxy/fdtab.h"
@@ -41,7 +41,7 @@ static void share_carried(void)
 	ts_unlock(&ts_fdtab_lock);
 }
 
-void ts_cross_forking(void)
+void ts_handoff_forking(void)
 {
 	if (!ts_enabled() || ts_sandboxed())
 		return;
@@ -76,7 +76,7 @@ static bool publish_own(bool all)
 		struct ts_flow *f = ts_fd_has_flow(fd) ? ts_flow_of(fd) : NULL;
 
 		if (f && (all || stays_open(fd))) {
-			ts_cross_publish(f, fd);
+			ts_handoff_publish(f, fd);
 			told = true;
 		} else if (ts_fd_get_flags(fd) & (TS_FD_UDP | TS_FD_CARRIED) && (all || stays_open(fd))) {
 			told = true;
@@ -99,12 +99,12 @@ static void publish_borrowed(int fd, void *arg)
 	if (!stays_open(fd))
 		return;
 	if ((f = ts_flow_with_cookie(ts_socket_cookie(fd))))
-		*told |= ts_cross_publish_borrowed(f, fd);
+		*told |= ts_handoff_publish_borrowed(f, fd);
 	else
 		*told |= ts_udp_has_record(fd) || ts_identity_read_any(fd, &id);
 }
 
-bool ts_cross_exec(bool all)
+bool ts_handoff_exec(bool all)
 {
 	bool told = false;
 
@@ -140,12 +140,12 @@ static void take_again(int fd, const struct ts_flow *f)
 	ts_epreg_tag(fd, ts_flow_wake_events(f));
 }
 
-void ts_cross_leaving(void)
+void ts_handoff_leaving(void)
 {
 	registrations(give_back);
 }
 
-void ts_cross_staying(void)
+void ts_handoff_staying(void)
 {
 	registrations(take_again);
 }
@@ -166,7 +166,7 @@ static void arrived(int fd)
 		ts_udp_passed(fd);
 		ts_fd_set_flags(fd, ts_udp_has_record(fd) ? TS_FD_CARRIED : 0, 0);
 		ts_udp_arrived(fd);
-	} else if (protocol == IPPROTO_TCP && !ts_cross_adopt(fd)) {
+	} else if (protocol == IPPROTO_TCP && !ts_handoff_adopt(fd)) {
 		if ((ts_sock_get_int(fd, IPPROTO_TCP, TCP_INFO) & 0xff) == TCP_CLOSE)
 			ts_fd_suspect(fd);
 		if (ts_identity_read_any(fd, &id))
@@ -191,7 +191,7 @@ static bool has_note(int fd)
 	}
 }
 
-void ts_cross_look(int fd)
+void ts_handoff_look(int fd)
 {
 	if (!(ts_fd_get_flags(fd) & TS_FD_ARRIVED) || ts_sandboxed())
 		return;
@@ -214,7 +214,7 @@ static void noticed(int fd, void *unused)
 		arrived(fd);
 }
 
-void ts_cross_arrive(void)
+void ts_handoff_arrive(void)
 {
 	if (ts_process() != TS_SELF)
 		return;
@@ -268,7 +268,7 @@ static void sent(int fd)
 		ts_fd_set_flags(fd, TS_FD_DUPLICATED, 0);
 	if (!ts_fd_has_flow(fd) || !(f = ts_flow_lock(fd)))
 		return;
-	ts_cross_publish(f, fd);
+	ts_handoff_publish(f, fd);
 	ts_unlock(&ts_fdtab_lock);
 }
 
@@ -297,7 +297,7 @@ static int decide(int by, int fd, int flags)
 	return 0;
 }
 
-int ts_cross_sending(int by, const struct msghdr *msg, int flags)
+int ts_handoff_sending(int by, const struct msghdr *msg, int flags)
 {
 	struct rights r;
 	int fd, err = 0, saved = ts_errno;
@@ -313,7 +313,7 @@ int ts_cross_sending(int by, const struct msghdr *msg, int flags)
 	return err;
 }
 
-void ts_cross_received(const struct msghdr *msg)
+void ts_handoff_received(const struct msghdr *msg)
 {
 	struct rights r = rights_of(msg);
 	int fd;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The record of a connect under way, and who may advance it: see cross.h. Layout of the 32 bytes, numbers in network order:
+ * The record of a connect under way, and who may advance it: see handoff.h. Layout of the 32 bytes, numbers in network order:
  *
  *   0  u16 magic, unlike an identity's   2  u8 flags   3  u8 the handshake: state, kind, what was said
  *   4  u16 kernel's local port; 0: the connect is about to leave
@@ -9,7 +9,7 @@
  *
  * The proxy is not in it: the kernel knows the socket's peer.
  */
-#include "tsproxy/cross.h"
+#include "tsproxy/handoff.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@
 #include "tsproxy/note.h"
 #include "tsproxy/sys.h"
 
-#define MAGIC TS_NOTE_CROSS
+#define MAGIC TS_NOTE_HANDOFF
 #define SIZE TS_NOTE_SIZE
 #define START_UNIT_MS 64
 
@@ -116,23 +116,23 @@ static int read_valid(int fd, struct record *out)
 	return kernel.port == out->kernel_port && state != TCP_CLOSE;
 }
 
-void ts_cross_store(struct ts_flow *f, int fd)
+void ts_handoff_store(struct ts_flow *f, int fd)
 {
 	struct ts_addr kernel = { .port = 0 };
 
-	if (!f->crossed)
+	if (!f->handed_off)
 		return;
 	if ((f->state != TS_FLOW_STARTING || f->hs.state != TS_HS_START) && !ts_sock_name(fd, SYS_getsockname, &kernel))
-		f->crossed = false;
+		f->handed_off = false;
 	else
-		f->crossed = write_record(f, fd, kernel.port);
+		f->handed_off = write_record(f, fd, kernel.port);
 }
 
-void ts_cross_void(const struct ts_flow *f, int fd)
+void ts_handoff_void(const struct ts_flow *f, int fd)
 {
 	static const uint8_t nothing[SIZE] = { TS_NOTE_VOID >> 8, TS_NOTE_VOID & 0xff };
 
-	if (f->crossed)
+	if (f->handed_off)
 		ts_note_write(fd, nothing);
 }
 
@@ -144,22 +144,22 @@ static bool publish_locked(struct ts_flow *f, int fd)
 	if (f->state == TS_FLOW_OVER)
 		return false;
 	f->forked = true;
-	if (f->crossed || f->state == TS_FLOW_FAILED) {
-		f->crossed = true;
+	if (f->handed_off || f->state == TS_FLOW_FAILED) {
+		f->handed_off = true;
 		return true;
 	}
-	f->crossed = ts_sock_name(fd, SYS_getsockname, &kernel) && write_record(f, fd, kernel.port);
-	return f->crossed;
+	f->handed_off = ts_sock_name(fd, SYS_getsockname, &kernel) && write_record(f, fd, kernel.port);
+	return f->handed_off;
 }
 
-void ts_cross_publish(struct ts_flow *f, int fd)
+void ts_handoff_publish(struct ts_flow *f, int fd)
 {
 	ts_lock_within(&f->lock, &ts_fdtab_lock);
 	publish_locked(f, fd);
 	ts_unlock_within(&f->lock);
 }
 
-bool ts_cross_publish_borrowed(struct ts_flow *f, int fd)
+bool ts_handoff_publish_borrowed(struct ts_flow *f, int fd)
 {
 	bool told;
 
@@ -191,7 +191,7 @@ static int lock_socket(int fd, short type)
 	return (int)ts_sys(SYS_fcntl, fd, F_SETLK, &lock);
 }
 
-bool ts_cross_has_error(int fd)
+bool ts_handoff_has_error(int fd)
 {
 	struct pollfd p = { .fd = fd };
 	struct timespec now = { 0 };
@@ -199,13 +199,13 @@ bool ts_cross_has_error(int fd)
 	return ts_sys(SYS_ppoll, &p, 1, &now, NULL, 0) == 1 && p.revents & POLLERR;
 }
 
-enum ts_turn ts_cross_enter(struct ts_flow *f, int fd)
+enum ts_turn ts_handoff_enter(struct ts_flow *f, int fd)
 {
 	struct ts_identity id;
 	struct record r;
 	int has;
 
-	if (!f->crossed)
+	if (!f->handed_off)
 		return TS_TURN_MINE;
 	has = lock_socket(fd, F_WRLCK);
 	if (has == -EAGAIN || has == -EACCES)
@@ -221,7 +221,7 @@ enum ts_turn ts_cross_enter(struct ts_flow *f, int fd)
 	if (f->state == TS_FLOW_STARTING && f->hs.state == TS_HS_START)
 		return TS_TURN_MINE;
 	f->state = TS_FLOW_OVER;
-	if (ts_identity_read_failed(fd, &id) && id.failed != ECONNREFUSED && ts_cross_has_error(fd)) {
+	if (ts_identity_read_failed(fd, &id) && id.failed != ECONNREFUSED && ts_handoff_has_error(fd)) {
 		f->err = id.failed;
 		f->state = TS_FLOW_FAILED;
 	}
@@ -229,12 +229,12 @@ enum ts_turn ts_cross_enter(struct ts_flow *f, int fd)
 	return TS_TURN_OVER;
 }
 
-void ts_cross_leave(struct ts_flow *f, int fd)
+void ts_handoff_leave(struct ts_flow *f, int fd)
 {
-	if (!f->crossed)
+	if (!f->handed_off)
 		return;
 	if (f->state != TS_FLOW_OVER && f->state != TS_FLOW_FAILED && f->state != TS_FLOW_STARTING)
-		ts_cross_store(f, fd);
+		ts_handoff_store(f, fd);
 	lock_socket(fd, F_UNLCK);
 }
 
@@ -245,7 +245,7 @@ static void fill(struct ts_flow *f, int fd, const struct record *r)
 	int64_t now = ts_now_ms();
 	struct ts_proxy proxy;
 
-	f->crossed = f->forked = true;
+	f->handed_off = f->forked = true;
 	f->family = r->flags & FLAG_IPV6 ? AF_INET6 : AF_INET;
 	f->v6only = r->flags & FLAG_V6ONLY;
 	f->local_port = r->chosen_port;
@@ -259,14 +259,14 @@ static void fill(struct ts_flow *f, int fd, const struct record *r)
 	load(f, fd, r);
 }
 
-bool ts_cross_adopt(int fd)
+bool ts_handoff_adopt(int fd)
 {
 	struct ts_flow *f = ts_flow_with_cookie(ts_socket_cookie(fd));
 	struct ts_identity id = { .failed = 0 };
 	struct record r;
 	bool pending = read_valid(fd, &r) == 1;
 
-	if (!pending && !(ts_identity_read_failed(fd, &id) && id.failed != ECONNREFUSED && ts_cross_has_error(fd)))
+	if (!pending && !(ts_identity_read_failed(fd, &id) && id.failed != ECONNREFUSED && ts_handoff_has_error(fd)))
 		return false;
 	if (f) {
 		ts_flow_add_alias(f, fd);
@@ -279,7 +279,7 @@ bool ts_cross_adopt(int fd)
 		} else {
 			f->state = TS_FLOW_FAILED;
 			f->err = id.failed;
-			f->crossed = true;
+			f->handed_off = true;
 			return true;
 		}
 		ts_debug("fd %d: continues connecting to %a through %a", fd, &f->hs.target, &f->proxy);
@@ -299,7 +299,7 @@ static bool resolve(int fd)
 	struct ts_identity id;
 	struct record r;
 
-	if (ts_cross_adopt(fd))
+	if (ts_handoff_adopt(fd))
 		return true;
 	/* Not connected yet, or by another process about to be: the next call looks again. */
 	if (state == TCP_CLOSE || (read_record(fd, &r) == 1 && !r.kernel_port))
