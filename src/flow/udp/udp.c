@@ -83,6 +83,25 @@ int ts_udp_fd_of(const struct ts_udp *u)
 	return -1;
 }
 
+_Atomic int ts_udp_pending_count;
+
+void ts_udp_give_up(struct ts_udp *u)
+{
+	if (!u->making)
+		return;
+	ts_udp_attempt_end(&u->attempt);
+	u->making = false;
+	ts_udp_pending_count--;
+}
+
+void ts_udp_note_carried(struct ts_udp *u, const struct ts_addr *to)
+{
+	if (!ts_seq_try_change(&u->carried.seq))
+		return;
+	ts_shared_write(&u->carried.to, to, sizeof(*to));
+	ts_seq_changed(&u->carried.seq);
+}
+
 /* `fd`, whose flags are another's matter, does not lead to its association any more. */
 static void let_go(int fd)
 {

@@ -6,37 +6,9 @@
 #include "udp_internal.h"
 
 #include <errno.h>
-#include <sys/ioctl.h>
 
 #include "tsproxy/real.h"
 #include "tsproxy/sys.h"
-
-/* Whether a header waits. What was sent is not counted any more: loopback takes it off the sender at once. */
-static bool waits(int fd)
-{
-	int n = 0;
-
-	return ts_sys(SYS_ioctl, fd, TIOCOUTQ, &n) == 0 && n > 0;
-}
-
-/* The kernel throws away what is pending when it becomes too long; of 65,535 bytes it sends nothing in any case. */
-void ts_udp_discard(int fd)
-{
-	static const uint8_t page[4096];
-	struct iovec too_much[16];
-	struct msghdr out = { .msg_iov = too_much, .msg_iovlen = 16 };
-
-	for (int i = 0; i < 16; i++)
-		too_much[i] = (struct iovec){ (void *)page, sizeof(page) - !i };
-	ts_sys(SYS_sendmsg, fd, &out, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-void ts_udp_unbegin(int fd, struct ts_udp *u)
-{
-	u->begun = false;
-	if (waits(fd))
-		ts_udp_discard(fd);
-}
 
 static int give_header(int fd, struct ts_udp *u, struct ts_udp_view *v)
 {

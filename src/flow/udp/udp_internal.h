@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between the parts of datagrams: udp.c (associations and their descriptors), udp_make.c (how they come to be), udp_link.c (the control
- * connection), udp_record.c; udp_send.c, udp_many.c, udp_segment.c, udp_beside.c, udp_begin.c;
+ * connection), udp_record.c; udp_send.c, udp_many.c, udp_segment.c, udp_beside.c, udp_begin.c, udp_unsent.c;
  * udp_recv.c, udp_unwrap.c, udp_pieces.c; udp_control.c, udp_memory.c; udp_connect.c (peers, names, options).
  */
 #ifndef TSPROXY_FLOW_UDP_H
@@ -111,6 +111,10 @@ struct ts_udp *ts_udp_get(int fd, struct ts_udp_view *v);
 struct ts_udp *ts_udp_by_relay(const union ts_udp_name *from, socklen_t len, struct ts_udp_view *v);
 /* Registers an attempt to make the association of `fd`; another thread may have been faster. 0 or -errno. */
 int ts_udp_install(int fd, struct ts_udp_attempt *a, int family, bool v6only);
+/* Ends an attempt. Lock held. */
+void ts_udp_give_up(struct ts_udp *u);
+/* `to` was found to be ours, and need not be asked about again; no port: nothing was. */
+void ts_udp_note_carried(struct ts_udp *u, const struct ts_addr *to);
 /* One of its descriptors. Lock held. */
 int ts_udp_fd_of(const struct ts_udp *u);
 /* Those that have an attempt, one by one: null at the end. `*cursor` begins with 0. Lock held. */
@@ -131,8 +135,6 @@ int ts_udp_need(int fd, const struct ts_addr *to, int flags, struct ts_udp **u, 
  * wait any longer. Else -errno: it failed.
  */
 int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags);
-/* Ends an attempt. Lock held. */
-void ts_udp_give_up(struct ts_udp *u);
 /* Whether the program bound the socket to loopback, or connected it there: from such a source the kernel's routing knows no other way, EINVAL. */
 bool ts_udp_from_loopback(int fd);
 /* Changes the view; its `seq` counts for nothing. Lock held. */
@@ -263,7 +265,7 @@ unsigned ts_udp_wishes(int fd);
 void ts_udp_control_give(int fd, struct msghdr *m, struct msghdr *given, size_t room, unsigned wishes, const struct ts_udp_view *v,
 			 const struct ts_addr *from);
 
-/* --- udp_begin.c --- */
+/* --- udp_unsent.c --- */
 
 /* Takes back a header that waits. */
 void ts_udp_unbegin(int fd, struct ts_udp *u);
@@ -295,8 +297,6 @@ int ts_udp_classify(int fd, const struct msghdr *msg, int flags, struct ts_udp *
 void ts_udp_wrap(struct msghdr *out, struct iovec *iov, const struct msghdr *msg, struct ts_udp_way *way);
 int ts_udp_address(struct msghdr *out, const struct msghdr *msg, const struct ts_udp_view *v, const struct ts_udp_way *way,
 		   struct ts_udp_control *space, int segment);
-/* `to` was found to be ours, and need not be asked about again; no port: nothing was. */
-void ts_udp_note_carried(struct ts_udp *u, const struct ts_addr *to);
 /* A send that fails with `err` gives the socket a port all the same. */
 ssize_t ts_udp_refuse(int fd, const struct ts_udp *u, int err);
 /* The real call; where it says that the relay is gone and another can be had, once more. */

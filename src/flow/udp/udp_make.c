@@ -146,17 +146,6 @@ int ts_udp_need(int fd, const struct ts_addr *to, int flags, struct ts_udp **u, 
 
 /* --- an association in the making --- */
 
-_Atomic int ts_udp_pending_count;
-
-void ts_udp_give_up(struct ts_udp *u)
-{
-	if (!u->making)
-		return;
-	ts_udp_attempt_end(&u->attempt);
-	u->making = false;
-	ts_udp_pending_count--;
-}
-
 /* The relay is known: the socket becomes what it would have been at once. 0 or -errno. Lock held. */
 static int stand(int fd, struct ts_udp *u, struct ts_udp_link *link)
 {

@@ -29,14 +29,6 @@ static bool was_carried(struct ts_udp *u, const struct ts_addr *to)
 	return ts_addr_equal(&last, to) && ts_seq_holds(&u->carried.seq, seq);
 }
 
-void ts_udp_note_carried(struct ts_udp *u, const struct ts_addr *to)
-{
-	if (!ts_seq_try_change(&u->carried.seq))
-		return;
-	ts_shared_write(&u->carried.to, to, sizeof(*to));
-	ts_seq_changed(&u->carried.seq);
-}
-
 /* Of what was not carried a moment ago. */
 static int decide(int fd, const struct ts_addr *to, const struct ts_udp *u, const struct ts_udp_view *v)
 {
