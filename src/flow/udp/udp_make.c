@@ -3,7 +3,8 @@
  * Making associations, and making them anew: which proxy a socket can reach, what must be done to it for that, how long a call may wait.
  *
  * Natively a datagram can always be sent; here there is no relay to send it to until the proxy has answered. On loopback that takes a fraction
- * of a millisecond, for which a call waits, though the socket does not block. Where the proxy takes longer, datagrams are dropped meanwhile.
+ * of a millisecond, for which a call waits, though the socket does not block. Where the proxy takes longer, datagrams are dropped meanwhile, and
+ * the first of the next sockets do not wait.
  * Whoever next calls anything on the socket, or waits for any, goes on with the association.
  *
  * No descriptor tells when a relay is gone. A refusal on a connected socket does; otherwise it is looked at now and then.
@@ -21,7 +22,14 @@
 
 #define LIMIT_MS 5000		/* for an attempt */
 #define AT_ONCE_MS 20		/* of that, for calls that are not to wait */
+#define SLOW_MS 200
 #define LOOK_MS 1000
+
+/*
+ * When the proxy last did not answer within AT_ONCE_MS. For some time after that calls that are not to wait do not wait at all: so a program
+ * with many sockets is not stopped by each.
+ */
+static _Atomic int64_t slow_ms;
 
 /*
  * A bound socket cannot be opened to IPv4 (ipv6(7), IPV6_V6ONLY). But a port that the kernel chose is given back by connect to AF_UNSPEC:
@@ -229,8 +237,8 @@ static bool is_ours(struct ts_udp *u)
 
 int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags)
 {
-	int64_t limit = ts_sock_is_at_once(fd, flags) ? AT_ONCE_MS : LIMIT_MS;
-	bool begins = true;
+	bool at_once = ts_sock_is_at_once(fd, flags), begins = true;
+	int64_t limit = !at_once ? LIMIT_MS : ts_now_ms() < slow_ms + SLOW_MS ? 0 : AT_ONCE_MS;
 
 	if (ts_process() != TS_SELF)
 		return -EAGAIN;
@@ -260,6 +268,8 @@ int ts_udp_settle(int fd, struct ts_udp *u, struct ts_udp_view *v, int flags)
 			if (err)
 				return err;
 		} else if (err != -EAGAIN || left <= 0) {
+			if (err == -EAGAIN && limit == AT_ONCE_MS)
+				slow_ms = ts_now_ms();
 			return err || !v->pending ? err : -EAGAIN;
 		} else {
 			struct timespec t = { .tv_nsec = (left < AT_ONCE_MS ? left : AT_ONCE_MS) * 1000000 };

@@ -238,3 +238,19 @@ CASE_ATTR(given_up, SLOW)
 	waitpid(child, NULL, 0);
 	until_answered(fd, POLL, false);
 }
+
+/* A loop that opens many sockets is not stopped by each. */
+CASE_ATTR(many, SLOW " timed")
+{
+	static int fds[40];
+	int64_t began;
+
+	for (int i = 0; i < 40; i++)
+		fds[i] = udp(SOCK_NONBLOCK);
+	began = now_ms();
+	for (int i = 0; i < 40; i++)
+		sendto(fds[i], "one", 3, 0, TO(PEER, ECHO));
+	say_span("sent", began, 0, 3);
+	for (int i = 0; i < 40; i++)
+		close(fds[i]);
+}
