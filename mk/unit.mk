@@ -21,7 +21,7 @@ TEST_PREFIX ?=
 UNIT_ENV = $(if $(TEST_PREFIX),CK_FORK=no)
 unit_pick = $(if $(T),$(foreach t,$(1),$(if $(findstring $(T),$(t)),$(t))),$(1))
 
-.PHONY: check-unit asan tsan fuzz
+.PHONY: check-unit asan cover tsan fuzz
 check-unit: $(patsubst %,$(B)/unit/%,$(call unit_pick,$(UNIT) $(FUZZ))) ## unit tests and fuzz corpora (T=part of a name, TEST_PREFIX=valgrind)
 	@test -n '$(strip $(call unit_pick,$(UNIT) $(FUZZ)))' || { echo 'no unit test is named $(T)' >&2; exit 1; }; \
 	failed=; \
@@ -39,6 +39,10 @@ check-unit: $(patsubst %,$(B)/unit/%,$(call unit_pick,$(UNIT) $(FUZZ))) ## unit 
 asan: ## unit tests under address and undefined-behaviour sanitizers, in a build of their own
 	@$(MAKE) --no-print-directory check-unit B=$(B)/asan O=-O1 \
 		SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+
+cover: ## how many lines the unit tests run, by layer (gcov), in a build of their own
+	@$(MAKE) --no-print-directory check-unit B=$(B)/cover O=-O0 FUZZ= SAN="--coverage -fprofile-update=atomic"
+	@scripts/cover $(B)/cover
 
 # gcc warns of fences, which ThreadSanitizer does not know; what they are between is atomic here.
 tsan: ## threads on one descriptor and on one map under ThreadSanitizer, in a build of their own
