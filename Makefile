@@ -142,8 +142,9 @@ $(B)/object/%.o: src/%.c
 	$(Q)$(CC) $(OBJECT_CFLAGS) -c -o $@ $<
 
 # Where the real functions are called, no jump takes the place of a call at a function's end: they return into the object, by which
-# src/sys/rebind.c knows that the object calls.
+# src/sys/rebind.c knows that the object calls. getaddrinfo jumps to the function that calls, for a small stack's sake.
 $(B)/object/names/%.o $(B)/object/flow/%.o $(B)/object/hook/%.o: OBJECT_CFLAGS += -fno-optimize-sibling-calls
+$(B)/object/hook/getaddrinfo.o: OBJECT_CFLAGS += -foptimize-sibling-calls
 
 # What a cancelled thread leaves behind is given back without a library that unwinds: src/sys/cancel.c.
 $(B)/object/sys/cancel.o: OBJECT_CFLAGS += -fno-exceptions

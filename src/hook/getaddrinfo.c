@@ -134,11 +134,5 @@ EXPORT int getaddrinfo(const char *node, const char *service, const struct addri
 
 	if (ret != TS_NAMES_LIBC)
 		return ret;
-	return ts_real()->getaddrinfo(node, service, hints, res);
-}
-
-EXPORT void freeaddrinfo(struct addrinfo *res)
-{
-	if (!ts_answer_free(res))
-		ts_real()->freeaddrinfo(res);
+	return ts_libc_getaddrinfo(node, service, hints, res);
 }

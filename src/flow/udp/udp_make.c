@@ -4,7 +4,7 @@
  *
  * Natively a datagram can always be sent; here there is no relay to send it to until the proxy has answered. On loopback that takes a fraction
  * of a millisecond, for which a call waits, though the socket does not block. Where the proxy takes longer, datagrams are dropped meanwhile, and
- * the first of the next sockets do not wait.
+ * the first of the next sockets do not wait. A socket that blocks waits longer: a program that sends one datagram and ends has no other try.
  * Whoever next calls anything on the socket, or waits for any, goes on with the association.
  *
  * No descriptor tells when a relay is gone. A refusal on a connected socket does; otherwise it is looked at now and then.
