@@ -199,6 +199,9 @@ ssize_t ts_udp_send_dropped(int fd, const struct ts_udp_view *v, const struct ts
 		return -EMSGSIZE;
 	if (ts_udp_is_shut(fd, v))
 		return -EPIPE;
+	for (size_t i = 0; i < msg->msg_iovlen; i++)
+		if (msg->msg_iov[i].iov_len && !ts_readable(msg->msg_iov[i].iov_base, msg->msg_iov[i].iov_len))
+			return -EFAULT;
 	return segment && len > (size_t)segment * TS_UDP_SEGMENTS_MAX ? -EINVAL : (ssize_t)len;
 }
 
